@@ -1,0 +1,196 @@
+"""The shape of the low-level model: its configuration, components (nodes) and edges.
+
+Names are those of `HookedTransformerConfig` (TransformerLens) for the configuration and those of
+EAP-IG / MIB for components: `tok_embed`, `pos_embed`, `a{layer}.h{head}`, `m{layer}`, `logits`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Slot = Literal["q", "k", "v"]
+HEAD_SLOTS: tuple[Slot, ...] = ("q", "k", "v")
+ACTIVATIONS = ("gelu", "gelu_new", "relu", "silu")
+DIRECTIONS = ("causal", "bidirectional")
+NORMALIZATIONS = (None, "LN")
+TOK_EMBED, POS_EMBED, LOGITS = "tok_embed", "pos_embed", "logits"
+EMBEDDINGS = (TOK_EMBED, POS_EMBED)
+
+_HEAD = re.compile(r"a(0|[1-9]\d*)\.h(0|[1-9]\d*)")
+_MLP = re.compile(r"m(0|[1-9]\d*)")
+_MAX_SIZE = 1 << 20
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Architecture of a GPT-2-style transformer, under HookedTransformerConfig names.
+
+    Raises:
+        ValueError: names the field, what was found and what is accepted.
+    """
+
+    n_layers: int
+    n_heads: int
+    d_model: int
+    d_head: int
+    d_mlp: int
+    n_ctx: int
+    """Positions, the beginning-of-sequence token included."""
+    d_vocab: int
+    """Input tokens, BOS and PAD included."""
+    d_vocab_out: int
+    """Output classes; 1 where the output is numerical."""
+    act_fn: str = "gelu"
+    attention_dir: str = "causal"
+    normalization_type: str | None = "LN"
+    positional_embedding_type: str = "standard"
+    attn_only: bool = False
+    eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        for name in ("n_layers", "n_heads", "d_model", "d_head", "d_mlp", "n_ctx", "d_vocab", "d_vocab_out"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_SIZE:
+                raise ValueError(f"{name}: found {value!r}, accepted is an integer from 1 to {_MAX_SIZE}")
+        _check_choice("act_fn", self.act_fn, ACTIVATIONS)
+        _check_choice("attention_dir", self.attention_dir, DIRECTIONS)
+        _check_choice("normalization_type", self.normalization_type, NORMALIZATIONS)
+        _check_choice("positional_embedding_type", self.positional_embedding_type, ("standard",))
+        _check_choice("attn_only", self.attn_only, (False,))
+        if not isinstance(self.eps, float) or not 0 < self.eps < 1:
+            raise ValueError(f"eps: found {self.eps!r}, accepted is a number between 0 and 1")
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Every parameter's name (as HookedTransformer names it) and shape."""
+        heads, d_model, d_head, d_mlp = self.n_heads, self.d_model, self.d_head, self.d_mlp
+        shapes: dict[str, tuple[int, ...]] = {
+            "embed.W_E": (self.d_vocab, d_model),
+            "pos_embed.W_pos": (self.n_ctx, d_model),
+            "unembed.W_U": (d_model, self.d_vocab_out),
+            "unembed.b_U": (self.d_vocab_out,),
+        }
+        norms = ["ln_final"] if self.normalization_type == "LN" else []
+        for layer in range(self.n_layers):
+            attn, mlp = f"blocks.{layer}.attn", f"blocks.{layer}.mlp"
+            for slot in "QKV":
+                shapes[f"{attn}.W_{slot}"] = (heads, d_model, d_head)
+                shapes[f"{attn}.b_{slot}"] = (heads, d_head)
+            shapes[f"{attn}.W_O"] = (heads, d_head, d_model)
+            shapes[f"{attn}.b_O"] = (d_model,)
+            shapes[f"{mlp}.W_in"] = (d_model, d_mlp)
+            shapes[f"{mlp}.b_in"] = (d_mlp,)
+            shapes[f"{mlp}.W_out"] = (d_mlp, d_model)
+            shapes[f"{mlp}.b_out"] = (d_model,)
+            if self.normalization_type == "LN":
+                norms += [f"blocks.{layer}.ln1", f"blocks.{layer}.ln2"]
+        for norm in norms:
+            shapes[f"{norm}.w"] = shapes[f"{norm}.b"] = (d_model,)
+        return shapes
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> ModelConfig:
+        """Reads the architecture fields of a `config.json`; its other fields are not looked at."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        missing = [name for name in names if name not in data]
+        if missing:
+            raise ValueError(f"config: missing {', '.join(missing)}; needed are {', '.join(names)}")
+        return cls(**{name: data[name] for name in names})
+
+
+def _check_choice(name: str, value: object, accepted: tuple[object, ...]) -> None:
+    # `in` alone would take 0 for False.
+    if not any(value is choice or (isinstance(choice, str) and value == choice) for choice in accepted):
+        raise ValueError(f"{name}: found {value!r}, accepted: {', '.join(map(repr, accepted))}")
+
+
+@dataclass(frozen=True, order=True)
+class Edge:
+    """`sender -> receiver<slot>`: one component's term in the sum that one slot of another reads."""
+
+    sender: str
+    receiver: str
+    slot: Slot | None = None
+
+    def __str__(self) -> str:
+        return f"{self.sender}->{self.receiver}" + (f"<{self.slot}>" if self.slot else "")
+
+
+def head(layer: int, index: int) -> str:
+    """The name of an attention head."""
+    return f"a{layer}.h{index}"
+
+
+def mlp(layer: int) -> str:
+    """The name of an MLP."""
+    return f"m{layer}"
+
+
+def is_head(node: str) -> bool:
+    return _HEAD.fullmatch(node) is not None
+
+
+def is_mlp(node: str) -> bool:
+    return _MLP.fullmatch(node) is not None
+
+
+def layer_of(node: str) -> int:
+    """The layer of a head or an MLP."""
+    match = _HEAD.fullmatch(node) or _MLP.fullmatch(node)
+    if match is None:
+        raise ValueError(f"node: found {node!r}, accepted is a head a<layer>.h<head> or an MLP m<layer>")
+    return int(match[1])
+
+
+def head_index(node: str) -> int:
+    """The index of a head within its layer."""
+    match = _HEAD.fullmatch(node)
+    if match is None:
+        raise ValueError(f"node: found {node!r}, accepted is a head a<layer>.h<head>")
+    return int(match[2])
+
+
+def depth(node: str) -> tuple[int, int]:
+    """Order of computation: a node reads exactly the nodes of smaller depth."""
+    if node in EMBEDDINGS:
+        return (-1, 0)
+    if node == LOGITS:
+        return (_MAX_SIZE, 0)
+    return (layer_of(node), 1 if is_mlp(node) else 0)
+
+
+def slots(node: str) -> tuple[Slot | None, ...]:
+    """The slots in which a node reads the residual stream."""
+    if node in EMBEDDINGS:
+        return ()
+    return HEAD_SLOTS if is_head(node) else (None,)
+
+
+def components(config: ModelConfig) -> list[str]:
+    """Heads and MLPs in the order of computation."""
+    names: list[str] = []
+    for layer in range(config.n_layers):
+        names += [head(layer, index) for index in range(config.n_heads)]
+        names.append(mlp(layer))
+    return names
+
+
+def nodes(config: ModelConfig) -> list[str]:
+    """All nodes in the order of computation."""
+    return [*EMBEDDINGS, *components(config), LOGITS]
+
+
+def edges(config: ModelConfig, members: list[str] | None = None) -> Iterator[Edge]:
+    """All edges between `members` (all nodes if None), receivers in the order of computation."""
+    names = nodes(config) if members is None else sorted(members, key=nodes(config).index)
+    for receiver in names:
+        for slot in slots(receiver):
+            for sender in names:
+                if depth(sender) < depth(receiver):
+                    yield Edge(sender, receiver, slot)

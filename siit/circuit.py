@@ -57,7 +57,9 @@ class Circuit:
                         f"a0.h0 to m{self.config.n_layers - 1}"
                     )
                 if node in owner:
-                    raise ValueError(f"circuit: node {node} belongs to {owner[node]!r} and {unit!r}, accepted is one unit")
+                    raise ValueError(
+                        f"circuit: node {node} belongs to {owner[node]!r} and {unit!r}, accepted is one unit"
+                    )
                 owner[node] = unit
         members = set(self.members)
         for edge in self.carries:

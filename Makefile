@@ -1,0 +1,70 @@
+# Every target sets up what it needs in .venv, once, and again when pyproject.toml or constraints.txt change.
+# PYTHON=python3.12 make ... chooses the interpreter of a new .venv.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INPUTS := pyproject.toml constraints.txt
+CASE ?=
+ARGS ?=
+
+.PHONY: help train certify test test-slow lint format bench constraints clean
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+train: $(VENV)/.train ## Train, certify and bundle a model: make train CASE=frac_prevs ARGS="seed=2 model=interpbench"
+	@if [ -z "$(CASE)" ]; then echo 'make train: CASE is missing, for example: make train CASE=frac_prevs' >&2; exit 2; fi
+	$(BIN)/python -m siit.train case=$(CASE) $(ARGS)
+
+certify: $(VENV)/.train ## Re-measure a bundle from its files: make certify MODEL=checkpoints/frac_prevs/seed-0
+	@if [ -z "$(MODEL)" ]; then echo 'make certify: MODEL is missing, for example: make certify MODEL=checkpoints/frac_prevs/seed-0' >&2; exit 2; fi
+	$(BIN)/python -m siit.certify $(MODEL) $(ARGS)
+
+test: $(VENV)/.dev ## Run the tests, the slow ones left out
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(VENV)/.dev ## Run the slow tests
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(VENV)/.dev ## Check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## Put the code into its format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.train ## Measure speed and time to the first certificate
+	$(BIN)/python scripts/benchmark.py $(ARGS)
+
+constraints: $(VENV)/.dev ## Resolve constraints.txt anew
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --universal --all-extras --upgrade \
+		--no-emit-index-url --no-header --no-annotate --quiet --output-file constraints.txt
+
+clean: ## Remove .venv and the tools' caches; models stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+# A virtual environment that was only half made would look like a whole one: it is removed again.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "siit needs Python 3.11 or later; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true). Choose one: make PYTHON=python3.12 ..." >&2; \
+		exit 2; }
+	@echo "Setting up $(VENV): a few minutes the first time"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "'$(PYTHON) -m venv' failed (on Debian and Ubuntu it needs the package python3-venv)" >&2; exit 2; }
+
+$(VENV)/.train: $(INPUTS) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train]"
+	@touch $@
+
+$(VENV)/.dev: $(INPUTS) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,lens,dev]"
+	@touch $(VENV)/.train $@

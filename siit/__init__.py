@@ -1,0 +1,23 @@
+"""Transformers whose circuits are known, and measured to be true."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from siit.loading import Benchmark, list_models, load
+
+__version__ = "0.1.0"
+__all__ = ["Benchmark", "__version__", "list_models", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy (PEP 562): importing siit, as every command line does first, must not wait for torch.
+    if name in __all__:
+        return getattr(importlib.import_module("siit.loading"), name)
+    raise AttributeError(f"module 'siit' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

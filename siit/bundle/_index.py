@@ -1,0 +1,104 @@
+"""The index of all models below a root (`bundle.json`), rebuilt from their folders."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from siit.bundle import _json
+from siit.bundle._card import CARD_FILE, is_generated, render_card
+from siit.bundle._codec import MANIFEST_FILE, check_case, check_seed
+from siit.bundle._errors import BundleError, wrong
+from siit.bundle._folder import locked, put_file, read_file, recover
+from siit.bundle._manifest import MANIFEST_LIMIT, read_manifest
+from siit.bundle._types import BUNDLE_FORMAT
+
+INDEX_FILE = "bundle.json"
+_SEED_FOLDER = re.compile(r"seed-(0|[1-9]\d*)")
+_ENTRY_KEYS = ("case", "seed", "path", "manifest_sha256", "certified")
+
+
+@dataclass(frozen=True)
+class IndexEntry:
+    """One model of a bundle; `path` is its folder below the root, with forward slashes."""
+
+    case: str
+    seed: int
+    path: str
+    manifest_sha256: str
+    certified: bool
+
+
+def seed_folder(case: str, seed: int) -> str:
+    """Where a model's folder is below the root."""
+    return f"{check_case(case)}/seed-{check_seed(seed)}"
+
+
+def list_folders(root: Path) -> list[IndexEntry]:
+    """Every model below `root`, by what its manifest says; the files themselves are not read.
+
+    A folder whose manifest is damaged or names another model is left out, with a warning.
+    """
+    entries = []
+    for path in sorted(root.glob("*/seed-*")):
+        if not _SEED_FOLDER.fullmatch(path.name) or path.parent.name.startswith("."):
+            continue
+        try:
+            data = read_file(path / MANIFEST_FILE, path, MANIFEST_LIMIT)
+            manifest = read_manifest(data)
+            place = seed_folder(manifest.case, manifest.seed)
+            if place != f"{path.parent.name}/{path.name}":
+                raise wrong(MANIFEST_FILE, "case, seed", place, f"{path.parent.name}/{path.name}, the folder's name")
+        except BundleError as error:
+            warnings.warn(f"{path} is left out of {INDEX_FILE}: {error}", stacklevel=2)
+            continue
+        digest = hashlib.sha256(data).hexdigest()
+        entries.append(IndexEntry(manifest.case, manifest.seed, place, digest, manifest.certified))
+    return sorted(entries, key=lambda entry: (entry.case, entry.seed))
+
+
+def read_index(root: Path, *, within: Path | None = None) -> list[IndexEntry]:
+    """The models that `bundle.json` lists.
+
+    Raises:
+        BundleError: missing or damaged; `write_index` rebuilds it.
+    """
+    content = _json.unseal(read_file(root / INDEX_FILE, within or root, _json.JSON_LIMIT), INDEX_FILE)
+    _json.expect_keys(content, ("format", "models"), INDEX_FILE)
+    if content["format"] != BUNDLE_FORMAT:
+        raise wrong(INDEX_FILE, "format", content["format"], repr(BUNDLE_FORMAT))
+    if not isinstance(content["models"], list):
+        raise wrong(INDEX_FILE, "models", content["models"], "a list")
+    entries = []
+    for number, item in enumerate(content["models"]):
+        field = f"models[{number}]"
+        if not isinstance(item, dict):
+            raise wrong(INDEX_FILE, field, item, "an object")
+        _json.expect_keys(item, _ENTRY_KEYS, INDEX_FILE, field)
+        place = seed_folder(item["case"], item["seed"])
+        if item["path"] != place:
+            raise wrong(INDEX_FILE, f"{field}.path", item["path"], repr(place))
+        if not isinstance(item["manifest_sha256"], str) or type(item["certified"]) is not bool:
+            raise wrong(INDEX_FILE, field, item, "a sha256 in hex, and true or false for certified")
+        entries.append(IndexEntry(**item))
+    return entries
+
+
+def write_index(root: Path) -> None:
+    """Rebuilds `bundle.json`, and the card where siit wrote it, from the models' folders."""
+    with locked(root):
+        recover(root)
+        rebuild_index(root)
+
+
+def rebuild_index(root: Path) -> None:
+    """`write_index` for one who holds the lock."""
+    entries = list_folders(root)
+    content = {"format": BUNDLE_FORMAT, "models": [asdict(entry) for entry in entries]}
+    put_file(root / INDEX_FILE, _json.seal(content, INDEX_FILE))
+    card = root / CARD_FILE
+    if not card.exists() or is_generated(card.read_text(encoding="utf-8", errors="replace")):
+        put_file(card, render_card(root, [entry.path for entry in entries]).encode())

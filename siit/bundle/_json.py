@@ -1,0 +1,85 @@
+"""JSON as bundles have it: plain, finite, without duplicate keys, of bounded size; and sealed by its own digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from siit.bundle._errors import BundleError, wrong
+
+JSON_LIMIT = 64 << 20
+_DIGEST = "digest"
+
+
+def dump(data: Mapping[str, Any], file: str, *, indent: int | None = 1) -> bytes:
+    """The bytes of a JSON file.
+
+    Raises:
+        BundleError: the data holds something that JSON has no word for.
+    """
+    separators = (",", ":") if indent is None else (",", ": ")
+    try:
+        return (json.dumps(data, indent=indent, separators=separators, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BundleError(f"{file}: content: found {error}, accepted is plain JSON with finite numbers") from error
+
+
+def parse(data: bytes, file: str) -> dict[str, Any]:
+    """The object that a JSON file holds.
+
+    Raises:
+        BundleError: too large, not UTF-8, not JSON, not an object, a duplicate key, NaN or an infinity.
+    """
+    if len(data) > JSON_LIMIT:
+        raise wrong(file, "size", len(data), f"at most {JSON_LIMIT} bytes")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            keys = [key for key, _ in pairs]
+            raise wrong(file, next(key for key in keys if keys.count(key) > 1), "the key twice", "each key once")
+        return result
+
+    def constant(name: str) -> NoReturn:
+        raise wrong(file, "number", name, "a finite number")
+
+    def finite(text: str) -> float:
+        value = float(text)
+        return value if math.isfinite(value) else constant(text)
+
+    try:
+        result = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=constant, parse_float=finite)
+    except BundleError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{file}: content: found {error}, accepted is JSON in UTF-8") from error
+    if not isinstance(result, dict):
+        raise wrong(file, "content", result, "a JSON object")
+    return result
+
+
+def expect_keys(data: Mapping[str, Any], keys: tuple[str, ...], file: str, field: str = "fields") -> None:
+    """Raises BundleError unless `data` has exactly these keys."""
+    if set(data) != set(keys):
+        raise wrong(file, field, sorted(data), f"exactly {', '.join(keys)}")
+
+
+def seal(data: Mapping[str, Any], file: str) -> bytes:
+    """The bytes of a JSON file that carries the sha256 of its own content, so that any change to it shows."""
+    return dump({**data, _DIGEST: hashlib.sha256(dump(data, file)).hexdigest()}, file)
+
+
+def unseal(data: bytes, file: str) -> dict[str, Any]:
+    """What `seal` was given.
+
+    Raises:
+        BundleError: any byte differs from what `seal` wrote.
+    """
+    content = parse(data, file)
+    digest = content.pop(_DIGEST, None)
+    if seal(content, file) != data:
+        raise wrong(file, _DIGEST, digest, "the sha256 of the file's content, in the layout that siit writes")
+    return content

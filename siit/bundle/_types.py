@@ -1,0 +1,56 @@
+"""What a bundle holds, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import Tensor
+
+from siit.architecture import ModelConfig
+from siit.bundle._vocab import Vocab
+from siit.circuit import Circuit
+
+BUNDLE_FORMAT = "siit-bundle/1"
+Output = Literal["categorical", "numerical"]
+OUTPUTS: tuple[Output, ...] = ("categorical", "numerical")
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """One model with its labels and the evidence for them.
+
+    Attributes:
+        config: the architecture.
+        case: the task's name.
+        seed: the seed that the model was trained with.
+        output: whether outputs are classes or numbers.
+        tolerance: how far a numerical output may be off; None where outputs are classes.
+        parameters: the weights, float32, by their HookedTransformer names; empty where they were not read.
+        vocab: what the ids stand for.
+        circuit: the labels.
+        causal_model: the high-level model as data (`CausalModel.to_json`).
+        evidence: held-out pairs and the high-level model's answers, by the names of `evaluation.safetensors`; empty
+            where they were not read.
+        exhaustive: whether the evidence is all there is, because the input space was enumerated; False where the
+            evidence was not read.
+        certificate: what was measured, with `certified` as its verdict.
+        train_yaml: the resolved configuration that produced the model.
+        extra_files: further text files by name, such as `tokenizer.json`.
+    """
+
+    config: ModelConfig
+    case: str
+    seed: int
+    output: Output
+    tolerance: float | None
+    parameters: Mapping[str, Tensor]
+    vocab: Vocab
+    circuit: Circuit
+    causal_model: Mapping[str, Any]
+    evidence: Mapping[str, Tensor]
+    exhaustive: bool
+    certificate: Mapping[str, Any]
+    train_yaml: str
+    extra_files: Mapping[str, bytes] = field(default_factory=dict)

@@ -1,0 +1,35 @@
+"""High-level causal models: exact, batched, intervenable (Geiger et al., arXiv 2112.00826, section 3)."""
+
+from siit.causal.mechanisms import Aggregate, Linear, Mechanism, Nearest, Selection, SelectionShare, Table
+from siit.causal.model import (
+    INDICES,
+    OUTPUT,
+    TOKENS,
+    CausalModel,
+    Exchange,
+    HighLevelEdge,
+    Inputs,
+    Interventions,
+    Run,
+    Variable,
+)
+
+__all__ = [
+    "INDICES",
+    "OUTPUT",
+    "TOKENS",
+    "Aggregate",
+    "CausalModel",
+    "Exchange",
+    "HighLevelEdge",
+    "Inputs",
+    "Interventions",
+    "Linear",
+    "Mechanism",
+    "Nearest",
+    "Run",
+    "Selection",
+    "SelectionShare",
+    "Table",
+    "Variable",
+]

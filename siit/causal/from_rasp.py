@@ -1,0 +1,234 @@
+"""Builds the high-level causal model of a RASP program, exactly.
+
+Tracr's value sets (basis inference) make every mechanism a table or a closed form. A RASP `SelectorWidth` becomes
+two variables, as Tracr compiles it: an attention variable (the attention left on BOS) and its pointwise decoding.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import networkx as nx
+import torch
+from tracr.compiler import basis_inference, nodes, rasp_to_graph
+from tracr.rasp import rasp
+
+from siit.causal.mechanisms import (
+    NOT_SELECTED,
+    SELECTED,
+    UNDECIDED,
+    UNDEFINED,
+    Aggregate,
+    Linear,
+    Mechanism,
+    Nearest,
+    Selection,
+    SelectionShare,
+    Table,
+)
+from siit.causal.model import INDICES, TOKENS, CausalModel, Inputs, Scalar, Variable
+from tracr_cases import Case
+
+SHARE_SUFFIX = "_share"
+"""Appended to a selector width's name for its attention half."""
+
+
+class ProgramError(ValueError):
+    """A RASP program that cannot become a causal model; the message names the program and the expression."""
+
+
+def build_causal_model(program: Case) -> CausalModel:
+    """The causal model of a program.
+
+    Raises:
+        ProgramError: for expressions that have no mechanism here, or a program that ignores its inputs.
+    """
+    expression = program.expression()
+    if not isinstance(expression, rasp.SOp):
+        raise ProgramError(f"{program.name}: the program is a {type(expression).__name__}, accepted is a rasp.SOp")
+    extracted = rasp_to_graph.extract_rasp_graph(expression)
+    try:
+        basis_inference.infer_bases(extracted.graph, extracted.sink, set(program.vocab), program.max_len)
+    except (NotImplementedError, ValueError) as error:
+        raise ProgramError(f"{program.name}: Tracr cannot infer value sets: {error}") from error
+    builder = _Builder(program, extracted.graph, extracted.sink[nodes.ID])
+    for label in nx.lexicographical_topological_sort(extracted.graph):
+        expr = extracted.graph.nodes[label][nodes.EXPR]
+        if isinstance(expr, rasp.SOp) and not isinstance(expr, rasp.TokensType | rasp.IndicesType):
+            builder.add(expr)
+    if not builder.variables:
+        raise ProgramError(f"{program.name}: the program is just {expression.label}, it computes nothing")
+    unknown = set(program.roles) - {variable.name for variable in builder.variables}
+    if unknown:
+        known = ", ".join(variable.name for variable in builder.variables)
+        raise ProgramError(f"{program.name}: roles name unknown variables {sorted(unknown)}; its variables: {known}")
+    # The output comes last, whatever the order of the graph.
+    answer = builder.names[extracted.sink[nodes.ID]]
+    ordered = sorted(builder.variables, key=lambda variable: variable.name == answer)
+    return CausalModel(program.vocab, program.max_len, ordered)
+
+
+class _Builder:
+    """Adds variables in the order of computation."""
+
+    def __init__(self, program: Case, graph: nx.DiGraph, sink: str) -> None:
+        self.program = program
+        self.graph = graph
+        self.sink = sink
+        self.variables: list[Variable] = []
+        self.names: dict[str, str] = {rasp.tokens.label: TOKENS, rasp.indices.label: INDICES}
+        self.values: dict[str, tuple[Scalar, ...] | None] = {
+            TOKENS: program.vocab,
+            INDICES: tuple(range(program.max_len)),
+        }
+        self.points: dict[str, tuple[float, ...]] = {}
+
+    def add(self, expr: rasp.SOp) -> None:
+        name = self._name(expr)
+        found = self.graph.nodes[expr.label][nodes.VALUE_SET]
+        ordered = _ordered(found)
+        if not ordered:
+            raise ProgramError(f"{self.program.name}: {name} can take no value at all")
+        values = ordered if rasp.is_categorical(expr) else None
+        mechanism = self._mechanism(expr, name, values)
+        self.names[expr.label] = name
+        self.values[name] = values
+        if values is None:
+            self.points[name] = tuple(sorted({float(value) for value in found}))  # type: ignore[arg-type]
+        self.variables.append(Variable(name, values, mechanism, self.program.roles.get(name, "")))
+
+    def _name(self, expr: rasp.SOp) -> str:
+        default = rasp.default_name(expr)
+        name = self.program.name if expr.label == self.sink and expr.name == default else expr.name
+        taken = {TOKENS, INDICES, "output", *self.values}
+        if name not in taken:
+            return str(name)
+        if name != default:
+            raise ProgramError(f"{self.program.name}: two variables are named {name!r}, accepted are unique names")
+        return next(f"{name}_{n}" for n in itertools.count(2) if f"{name}_{n}" not in taken)
+
+    def _mechanism(self, expr: rasp.SOp, name: str, values: tuple[Scalar, ...] | None) -> Mechanism:
+        if isinstance(expr, rasp.LinearSequenceMap):
+            inputs = (self._parent(expr.fst), self._parent(expr.snd))
+            return Linear(inputs, (float(expr.fst_fac), float(expr.snd_fac)))
+        if isinstance(expr, rasp.SequenceMap):
+            return self._table((expr.fst, expr.snd), expr.f, values)
+        if isinstance(expr, rasp.Map):
+            if rasp.is_categorical(expr.inner):
+                return self._table((expr.inner,), expr.f, values)
+            parent = self._parent(expr.inner)
+            points = self.points[parent]
+            return Nearest(parent, torch.tensor(points), _tabulated(expr.f, [(p,) for p in points], values))
+        if isinstance(expr, rasp.Aggregate):
+            default = None if expr.default is None else float(expr.default)  # type: ignore[arg-type]
+            return Aggregate(self._selection(expr.selector, name), self._parent(expr.sop), default)
+        if isinstance(expr, rasp.SelectorWidth):
+            return self._width(expr, name, values)
+        raise ProgramError(f"{self.program.name}: {name} is a {type(expr).__name__}, which Tracr cannot compile")
+
+    def _parent(self, expr: rasp.SOp) -> str:
+        return self.names[expr.label]
+
+    def _table(
+        self, inputs: tuple[rasp.SOp, ...], f: Callable[..., Any], values: tuple[Scalar, ...] | None
+    ) -> Mechanism:
+        parents = tuple(self._parent(expr) for expr in inputs)
+        domains = [self.values[parent] for parent in parents]
+        arguments = list(itertools.product(*[(*(domain or ()), None) for domain in domains]))
+        table = _tabulated(f, arguments, values).reshape([len(domain or ()) + 1 for domain in domains])
+        if len(parents) == 2 and parents[0] == parents[1]:
+            return Table(parents[:1], table.diagonal().clone())
+        return Table(parents, table)
+
+    def _width(self, expr: rasp.SelectorWidth, name: str, values: tuple[Scalar, ...] | None) -> Mechanism:
+        share = name + SHARE_SUFFIX
+        role = self.program.roles.get(share, f"the attention that the selection of {name} leaves on BOS, 1 / (1 + width)")
+        self.variables.append(Variable(share, None, SelectionShare(self._selection(expr.selector, name)), role))
+        self.values[share] = None
+        widths = list(range(self.program.max_len, -1, -1))
+        points = torch.tensor([1.0 / (1 + width) for width in widths])
+        return Nearest(share, points, _tabulated(lambda width: width, [(width,) for width in widths], values))
+
+    def _selection(self, selector: rasp.Selector, name: str) -> Selection:
+        if not isinstance(selector, rasp.Select):
+            raise ProgramError(
+                f"{self.program.name}: {name} uses a composite selector ({type(selector).__name__}), "
+                "accepted is a single rasp.Select"
+            )
+        query, key = self._parent(selector.queries), self._parent(selector.keys)
+        queries, keys = self.values[query], self.values[key]
+        if queries is None or keys is None:
+            raise ProgramError(f"{self.program.name}: {name} selects by {query}, {key}; accepted are categorical ones")
+        states = [[_decide(selector.predicate, k, q) for k in (*keys, None)] for q in (*queries, None)]
+        predicate = torch.tensor(states, dtype=torch.int8)
+        # A predicate that does not look at one side is decided whatever is there.
+        if bool((predicate[:-1] == predicate[:1]).all()):
+            predicate[-1] = predicate[0]
+        if key == TOKENS:
+            predicate[:, -1] = NOT_SELECTED
+        elif bool((predicate[:, :-1] == predicate[:, :1]).all()):
+            predicate[:, -1] = predicate[:, 0]
+        selection = Selection(query, key, predicate, self.program.causal, valid=False)
+        if self.program.causal or key == TOKENS or not self._reaches_padding(selection):
+            return selection
+        return Selection(query, key, predicate, self.program.causal, valid=True)
+
+    def _reaches_padding(self, selection: Selection) -> bool:
+        """Whether some position of an uninterrupted run selects padding (or cannot tell), were it not excluded."""
+        probe = Variable("probe", None, SelectionShare(selection))
+        model = CausalModel(self.program.vocab, self.program.max_len, [*self.variables, probe])
+        tokens = sample_tokens(self.program, 2048, torch.Generator().manual_seed(0))
+        values = model.run(Inputs(tokens)).values
+
+        def read(parent: str, slot: str | None) -> Any:
+            return values[parent]
+
+        selected, undecided = selection(read)
+        is_token = tokens < len(self.program.vocab)
+        padding = ~is_token
+        return bool(((selected & padding.unsqueeze(1)).any(-1) | undecided)[is_token].any())
+
+
+def sample_tokens(program: Case, count: int, generator: torch.Generator) -> torch.Tensor:
+    """`count` inputs of uniform lengths and tokens, shape [count, max_len + 1]: BOS, tokens, padding."""
+    size, slots = len(program.vocab), program.max_len + 1
+    lengths = torch.randint(program.min_len, program.max_len + 1, (count, 1), generator=generator)
+    tokens = torch.randint(size, (count, slots), generator=generator)
+    tokens[:, 0] = size
+    return torch.where(torch.arange(slots) > lengths, size + 1, tokens)
+
+
+def _ordered(values: Iterable[Any]) -> tuple[Scalar, ...]:
+    return tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))
+
+
+def _decide(predicate: Callable[[Any, Any], Any], key: Any, query: Any) -> int:
+    """One entry of a selection's table. What raises is undecided: RASP itself would raise there."""
+    try:
+        return SELECTED if predicate(key, query) else NOT_SELECTED
+    except (ArithmeticError, TypeError, ValueError, LookupError):
+        return UNDECIDED
+
+
+def _tabulated(
+    f: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], values: tuple[Scalar, ...] | None
+) -> torch.Tensor:
+    """f at all arguments: ids into `values`, or numbers; undefined where an argument is None or f is undefined."""
+    ids = None if values is None else {value: index for index, value in enumerate(values)}
+    entries: list[float | int] = []
+    for argument in arguments:
+        result = None if any(value is None for value in argument) else _apply(f, argument)
+        if ids is None:
+            entries.append(torch.nan if result is None else float(result))
+        else:
+            entries.append(UNDEFINED if result is None else ids[result])
+    return torch.tensor(entries, dtype=torch.float32 if ids is None else torch.int64)
+
+
+def _apply(f: Callable[..., Any], argument: tuple[Any, ...]) -> Any:
+    try:
+        return f(*argument)
+    except ArithmeticError:  # what Tracr ignores, and nothing else
+        return None

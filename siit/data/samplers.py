@@ -1,0 +1,50 @@
+"""How the tokens of inputs are drawn: named, vectorised distributions over sequences of given lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+
+class Sampler(Protocol):
+    """Draws tokens for sequences of given lengths; what lies beyond a length is not looked at."""
+
+    def __call__(
+        self, size: int, lengths: Int[Tensor, " batch"], max_len: int, generator: torch.Generator
+    ) -> Int[Tensor, "batch max_len"]: ...
+
+
+SAMPLERS: dict[str, Sampler] = {}
+
+
+def _named(sampler: Sampler) -> Sampler:
+    SAMPLERS[sampler.__name__] = sampler  # type: ignore[attr-defined]
+    return sampler
+
+
+@_named
+def uniform(
+    size: int, lengths: Int[Tensor, " batch"], max_len: int, generator: torch.Generator
+) -> Int[Tensor, "batch max_len"]:
+    """Every token uniform over the vocabulary."""
+    return torch.randint(size, (len(lengths), max_len), generator=generator)
+
+
+@_named
+def often_sorted(
+    size: int, lengths: Int[Tensor, " batch"], max_len: int, generator: torch.Generator
+) -> Int[Tensor, "batch max_len"]:
+    """In thirds: uniform; in ascending order; in ascending order but for one token drawn anew."""
+    tokens = uniform(size, lengths, max_len, generator)
+    beyond = torch.arange(max_len) >= lengths.unsqueeze(1)
+    ascending = tokens.masked_fill(beyond, size).sort(dim=1).values.masked_fill(beyond, 0)
+    kind = torch.randint(3, (len(lengths), 1), generator=generator)
+    place = (torch.rand(len(lengths), 1, generator=generator) * lengths.unsqueeze(1)).long()
+    disturbed = ascending.scatter(1, place, tokens.gather(1, place))
+    return torch.where(kind == 0, tokens, torch.where(kind == 1, ascending, disturbed))
+
+

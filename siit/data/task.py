@@ -1,0 +1,114 @@
+"""A task: a causal model with the inputs that it is trained and certified on."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from siit.causal import CausalModel, Inputs
+from siit.data.samplers import SAMPLERS
+from tracr_cases import Case
+
+MAX_TOLERANCE = 0.05
+"""Numerical outputs are right within this, or half the smallest gap between two outputs of a position."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A causal model with its inputs: BOS, `min_len` to `max_len` tokens, padding.
+
+    Attributes:
+        name: of the case.
+        model: the causal model.
+        min_len: the smallest number of tokens, BOS not counted.
+        causal: whether transformers attend causally.
+        sampler: the name of the distribution of tokens, see `siit.data.samplers`.
+    """
+
+    name: str
+    model: CausalModel
+    min_len: int
+    causal: bool
+    sampler: str = "uniform"
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"{self.name}: sampler: found {self.sampler!r}, accepted: {', '.join(SAMPLERS)}")
+        if not 1 <= self.min_len <= self.model.max_len:
+            raise ValueError(f"{self.name}: min_len: found {self.min_len}, accepted are 1 to {self.model.max_len}")
+
+    @property
+    def bos_id(self) -> int:
+        return len(self.model.vocab)
+
+    @property
+    def pad_id(self) -> int:
+        return len(self.model.vocab) + 1
+
+    @property
+    def d_vocab(self) -> int:
+        return len(self.model.vocab) + 2
+
+    @property
+    def n_ctx(self) -> int:
+        return self.model.max_len + 1
+
+    @property
+    def output(self) -> str:
+        """Kind of the answer: categorical or numerical."""
+        return self.model.answer.kind
+
+    @property
+    def d_vocab_out(self) -> int:
+        return 1 if self.model.classes is None else len(self.model.classes)
+
+    @property
+    def input_count(self) -> int:
+        """How many different inputs there are."""
+        return sum(len(self.model.vocab) ** length for length in range(self.min_len, self.model.max_len + 1))
+
+    def frame(self, tokens: Int[Tensor, "batch max_len"], lengths: Int[Tensor, " batch"]) -> Int[Tensor, "batch pos"]:
+        """Puts BOS before the tokens and padding behind them."""
+        beyond = torch.arange(tokens.shape[1]) >= lengths.unsqueeze(1)
+        bos = torch.full((len(tokens), 1), self.bos_id)
+        return torch.cat([bos, tokens.masked_fill(beyond, self.pad_id)], dim=1)
+
+    def sample(self, count: int, generator: torch.Generator) -> Int[Tensor, "count pos"]:
+        """`count` inputs of uniform lengths, on the CPU."""
+        lengths = torch.randint(self.min_len, self.model.max_len + 1, (count,), generator=generator)
+        draw = SAMPLERS[self.sampler]
+        return self.frame(draw(len(self.model.vocab), lengths, self.model.max_len, generator), lengths)
+
+    def enumerate(self) -> Int[Tensor, "count pos"]:
+        """All inputs, shortest first."""
+        rows = []
+        for length in range(self.min_len, self.model.max_len + 1):
+            words = torch.tensor(list(itertools.product(range(len(self.model.vocab)), repeat=length)))
+            padded = torch.nn.functional.pad(words, (0, self.model.max_len - length))
+            rows.append(self.frame(padded, torch.full((len(words),), length)))
+        return torch.cat(rows)
+
+    @cached_property
+    def tolerance(self) -> float | None:
+        """Within what a numerical output is right, None where it is categorical; measured on 65,536 inputs."""
+        if self.model.classes is not None:
+            return None
+        run = self.model.run(Inputs(self.sample(1 << 16, torch.Generator().manual_seed(0))))
+        smallest = 2 * MAX_TOLERANCE
+        for position in range(self.n_ctx):
+            values = run.output[:, position][run.scored[:, position]].unique()
+            gaps = values.diff()
+            gaps = gaps[gaps > 1e-5]  # rounding apart, the same value
+            if len(gaps):
+                smallest = min(smallest, float(gaps.min()))
+        return smallest / 2
+
+
+def task_from_case(case: Case, model: CausalModel) -> Task:
+    """The task of a catalogue entry and its causal model."""
+    return Task(case.name, model, case.min_len, case.causal, case.sampler)

@@ -1,0 +1,126 @@
+"""The interchanges of one circuit: what can be exchanged between base and source, and the causal model's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from siit.alignment import Labels
+from siit.causal import CausalModel, Exchange, HighLevelEdge, Inputs, Interventions, Run
+from siit.causal.mechanisms import Values, undefined
+from siit.data.pairs import Pairs, permuted_positions
+
+NONE = 0
+"""The choice of no interchange; exchange number i of the list is choice i + 1."""
+ROUNDING = 1e-5
+"""Numerical values closer than this are the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exchanges:
+    """All interchanges of one circuit: its units, then its carried high-level edges.
+
+    Args:
+        model: the causal model, on the device of the pairs.
+        labels: the circuit with what its names stand for.
+    """
+
+    model: CausalModel
+    labels: Labels
+    names: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", (*self.labels.units, *self.labels.edges))
+
+    @property
+    def n_units(self) -> int:
+        return len(self.labels.units)
+
+    @cached_property
+    def position_only(self) -> tuple[bool, ...]:
+        """Per exchange, whether it depends on positions only, so that its source's positions are permuted."""
+        fixed = self.model.position_only
+        units = (all(name in fixed for name in unit) for unit in self.labels.units.values())
+        edges = (all(edge.parent in fixed for edge in group) for group in self.labels.edges.values())
+        return (*units, *edges)
+
+    @cached_property
+    def constant(self) -> tuple[bool, ...]:
+        """Per exchange, whether what it exchanges is the same in every input."""
+        edges = (all(self.model.constant(edge) for edge in group) for group in self.labels.edges.values())
+        return (*[False] * self.n_units, *edges)
+
+    def source_positions(
+        self, source: Int[Tensor, "batch pos"], choice: Int[Tensor, " batch"], generator: torch.Generator
+    ) -> Int[Tensor, "batch pos"]:
+        """Position ids of the source run: permuted where the chosen exchange depends on positions only."""
+        own = torch.arange(source.shape[-1], device=source.device).expand_as(source)
+        permuted = permuted_positions(source, len(self.model.vocab), generator)
+        moved = torch.tensor([False, *self.position_only], device=source.device)[choice]
+        return torch.where(moved.unsqueeze(1), permuted, own)
+
+    def answers(
+        self,
+        pairs: Pairs,
+        choice: Int[Tensor, " batch"],
+        source_positions: Int[Tensor, "batch pos"] | None = None,
+    ) -> Run:
+        """The causal model on the bases, each under its own chosen exchange with its source."""
+        source = self.model.run(Inputs(pairs.source, source_positions))
+        return self.model.run(Inputs(pairs.base), self._interventions(source, choice))
+
+    def _interventions(self, source: Run, choice: Int[Tensor, " batch"]) -> Interventions:
+        chosen = choice.unsqueeze(0) == torch.arange(1, len(self.names) + 1, device=choice.device).unsqueeze(1)
+        masks: dict[str, Bool[Tensor, " batch"]] = dict(zip(self.names, chosen, strict=True))
+        variables: dict[str, Exchange] = {}
+        for unit, members in self.labels.units.items():
+            for name in members:
+                variables[name] = Exchange(source.values[name], masks[unit])
+        edges: dict[HighLevelEdge, Exchange] = {}
+        for label, group in self.labels.edges.items():
+            for edge in group:
+                edges[edge] = Exchange(source.values[edge.parent], masks[label])
+        return Interventions(variables, edges)
+
+
+def vacuous_parts(model: CausalModel, pairs: Pairs, generator: torch.Generator) -> Mapping[str, str]:
+    """Variables that never change on the data, and edges that never change what their child holds, with the reason.
+
+    They cannot be verified by any exchange, so they are no part of the circuit. What is the same in every input by
+    its nature (which slot is BOS) stays: it matters, as zero replacement shows.
+    """
+    base = model.run(Inputs(pairs.base))
+    plain = model.run(Inputs(pairs.source))
+    permuted = model.run(Inputs(pairs.source, permuted_positions(pairs.source, len(model.vocab), generator)))
+    is_token = pairs.base < len(model.vocab)
+
+    def source(name: str) -> Values:
+        return (permuted if name in model.position_only else plain).values[name]
+
+    def changes(values: Values, own: Values) -> bool:
+        return bool((differs(values, own) & is_token).any())
+
+    excluded: dict[str, str] = {}
+    for name in model.variables:
+        if not changes(source(name), base.values[name]):
+            excluded[name] = f"its value is the same in all of {len(pairs)} pairs"
+    for edge in model.edges:
+        if edge.child in excluded or edge.parent in excluded or model.constant(edge):
+            continue
+        run = model.run(Inputs(pairs.base), Interventions(edges={edge: Exchange(source(edge.parent))}))
+        if not changes(run.values[edge.child], base.values[edge.child]):
+            excluded[str(edge)] = f"exchanging it changed {edge.child} in none of {len(pairs)} pairs"
+    return excluded
+
+
+def differs(values: Values, others: Values) -> Bool[Tensor, "batch pos"]:
+    """Where both are defined and differ, rounding of numerical values apart."""
+    defined = ~undefined(values) & ~undefined(others)
+    if values.is_floating_point():
+        return defined & ((values - others).abs() > ROUNDING)
+    return defined & (values != others)

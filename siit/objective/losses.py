@@ -1,0 +1,29 @@
+"""The task's loss and its notion of a right answer, at the scored positions."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Num
+from torch import Tensor
+
+
+def task_loss(
+    logits: Float[Tensor, "batch pos classes"], target: Num[Tensor, "batch pos"], scored: Bool[Tensor, "batch pos"]
+) -> Float[Tensor, ""]:
+    """Mean over scored positions of the cross-entropy, or of the squared error where targets are numbers."""
+    if target.is_floating_point():
+        each = (logits[..., 0] - torch.where(scored, target, 0.0)).square()
+    else:
+        each = F.cross_entropy(logits.transpose(1, 2), torch.where(scored, target, 0), reduction="none")
+    return torch.where(scored, each, 0.0).sum() / scored.sum().clamp(min=1)
+
+
+def right(
+    logits: Float[Tensor, "batch pos classes"], target: Num[Tensor, "batch pos"], tolerance: float | None
+) -> Bool[Tensor, "batch pos"]:
+    """Where the answer is the target's class, or within `tolerance` of a number."""
+    if target.is_floating_point():
+        assert tolerance is not None
+        return (logits[..., 0] - target).abs() <= tolerance
+    return logits.argmax(-1) == target

@@ -1,0 +1,208 @@
+"""The objective: terms that each take a share of the batch, evaluated in one source pass and one patched pass.
+
+The paper's terms (arXiv 2407.14494, section 3) and the edge terms of this project are marginals of one expectation:
+draw an interchange on the circuit, what is replaced off the circuit, and by what; the target is always the causal
+model's answer under the interchange alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from siit.architecture import POS_EMBED
+from siit.causal import Run
+from siit.data.pairs import Pairs, permuted_positions
+from siit.exchanges import Exchanges
+from siit.objective.draws import MEAN, RESAMPLE, InterchangeDraw, KindDraw, OffCircuitDraw
+from siit.objective.losses import right, task_loss
+from siit.transformer import Patch, PatchPoints, Transformer
+
+
+@dataclass(frozen=True)
+class Term:
+    """One expectation over interventions.
+
+    Attributes:
+        weight: factor of its loss.
+        share: its part of the batch; the shares of all terms sum to 1.
+        interchange, off_circuit, kind: what is drawn for each of its examples.
+    """
+
+    weight: float = 1.0
+    share: float = 1.0
+    interchange: InterchangeDraw = dataclasses.field(default_factory=InterchangeDraw)
+    off_circuit: OffCircuitDraw = dataclasses.field(default_factory=OffCircuitDraw)
+    kind: KindDraw = dataclasses.field(default_factory=KindDraw)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The interventions of one batch.
+
+    Attributes:
+        choice: the interchange of each example, as `siit.exchanges` numbers them.
+        source_positions: position ids of the source run.
+        off_positions: permuted position ids that replace positions on off-circuit edges.
+        nodes, edges: which off-circuit nodes and edges are replaced.
+        kind: by what.
+        all_off: whether all of them are replaced in every example.
+    """
+
+    choice: Int[Tensor, " batch"]
+    source_positions: Int[Tensor, "batch pos"]
+    off_positions: Int[Tensor, "batch pos"]
+    nodes: Bool[Tensor, "node batch"]
+    edges: Bool[Tensor, "edge batch"]
+    kind: Int[Tensor, " batch"]
+    all_off: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one evaluation of the objective gives.
+
+    Attributes:
+        loss: weighted sum of the terms' losses.
+        losses: each term's own loss, before weighting.
+        logits, answers: the patched model's output, and the causal model's under the interchange.
+        choice: the interchange of each example.
+    """
+
+    loss: Float[Tensor, ""]
+    losses: Mapping[str, Tensor]
+    logits: Float[Tensor, "batch pos classes"]
+    answers: Run
+    choice: Int[Tensor, " batch"]
+
+
+class Objective:
+    """Evaluates terms on a batch of pairs.
+
+    Args:
+        exchanges: the interchanges of the circuit, with the causal model.
+        terms: by name; shares sum to 1.
+        source_gradient: whether gradients flow through the source run too.
+
+    Raises:
+        ValueError: where the shares do not sum to 1.
+    """
+
+    def __init__(self, exchanges: Exchanges, terms: Mapping[str, Term], source_gradient: bool) -> None:
+        total = sum(term.share for term in terms.values())
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"objective.terms: shares sum to {total}, accepted is a sum of 1")
+        self.exchanges = exchanges
+        self.terms = dict(terms)
+        self.source_gradient = source_gradient
+        self.points = PatchPoints(exchanges.labels.circuit)
+
+    @cached_property
+    def _circuit_masks(self) -> tuple[Tensor, Tensor]:
+        """For each choice: which senders (by its unit) and which circuit edges (by its edge) it patches."""
+        circuit, units = self.exchanges.labels.circuit, self.exchanges.n_units
+        senders = torch.zeros(len(self.exchanges.names) + 1, len(self.points.senders), dtype=torch.bool)
+        edges = torch.zeros(len(self.exchanges.names) + 1, self.points.n_circuit_edges, dtype=torch.bool)
+        carried = list(circuit.carries.values())
+        for index, name in enumerate(self.exchanges.names):
+            if index < units:
+                for node in circuit.alignment[name]:
+                    senders[index + 1, self.points.senders.index(node)] = True
+            else:
+                edges[index + 1] = torch.tensor([carry == name for carry in carried])
+        return senders, edges
+
+    def draw(self, pairs: Pairs, generator: torch.Generator, circuit_only: bool) -> Drawn:
+        """Draws the interventions of a batch; with `circuit_only`, everything off the circuit is replaced."""
+        device, circuit = pairs.base.device, self.exchanges.labels.circuit
+        n_nodes, n_edges = len(circuit.off_nodes), len(circuit.off_edges)
+        choices, nodes, edges, kinds = [], [], [], []
+        for term, count in zip(self.terms.values(), self.counts(len(pairs)), strict=True):
+            off_circuit = OffCircuitDraw(none=0.0, all=1.0) if circuit_only else term.off_circuit
+            some_nodes, some_edges = off_circuit.draw(count, n_nodes, n_edges, device, generator)
+            units, carried = self.exchanges.n_units, len(self.exchanges.names) - self.exchanges.n_units
+            choices.append(term.interchange.draw(count, units, carried, device, generator))
+            nodes.append(some_nodes)
+            edges.append(some_edges)
+            kinds.append(term.kind.draw(count, device, generator))
+        choice = torch.cat(choices)
+        return Drawn(
+            choice=choice,
+            source_positions=self.exchanges.source_positions(pairs.source, choice, generator),
+            off_positions=permuted_positions(pairs.source, len(self.exchanges.model.vocab), generator),
+            nodes=torch.cat(nodes, 1),
+            edges=torch.cat(edges, 1),
+            kind=torch.cat(kinds),
+            all_off=circuit_only,
+        )
+
+    def counts(self, batch: int) -> Sequence[int]:
+        """How many examples of a batch each term gets."""
+        bounds, total = [0], 0.0
+        for term in self.terms.values():
+            total += term.share
+            bounds.append(round(batch * total))
+        return [end - start for start, end in zip(bounds, bounds[1:], strict=False)]
+
+    def evaluate(self, model: Transformer, pairs: Pairs, drawn: Drawn) -> Step:
+        """One source pass and one patched pass."""
+        answers = self.exchanges.answers(pairs, drawn.choice, drawn.source_positions)
+        logits = model(pairs.base, patch=self.patch(model, pairs, drawn))
+        losses, start = {}, 0
+        for name, count in zip(self.terms, self.counts(len(pairs)), strict=True):
+            part = slice(start, start + count)
+            losses[name] = task_loss(logits[part], answers.output[part], answers.scored[part])
+            start += count
+        total = torch.stack([self.terms[name].weight * loss for name, loss in losses.items()]).sum()
+        return Step(total, losses, logits, answers, drawn.choice)
+
+    def patch(self, model: Transformer, pairs: Pairs, drawn: Drawn) -> Patch | None:
+        """The patch that carries out the drawn interventions; None if these never intervene."""
+        if all(term.interchange.none == 1 and term.off_circuit.none == 1 for term in self.terms.values()):
+            if not drawn.all_off:
+                return None
+        with torch.set_grad_enabled(self.source_gradient and torch.is_grad_enabled()):
+            outputs = model.run(pairs.source, drawn.source_positions).senders
+        senders, edges = (mask.to(drawn.choice.device)[drawn.choice].T for mask in self._circuit_masks)
+        nodes = senders.clone()
+        nodes[self._off_index] = drawn.nodes
+        return Patch(
+            points=self.points,
+            nodes=nodes,
+            edges=torch.cat([edges, drawn.edges]),
+            interchange=outputs,
+            ablation=self._ablation(model, outputs, drawn),
+            off_nodes_always=drawn.all_off,
+        )
+
+    @cached_property
+    def _off_index(self) -> list[int]:
+        return [self.points.senders.index(node) for node in self.exchanges.labels.circuit.off_nodes]
+
+    @torch.no_grad()
+    def _ablation(self, model: Transformer, outputs: Sequence[Tensor], drawn: Drawn) -> list[Tensor]:
+        """What replaces each sender off the circuit, [batch, pos, d_model]; no gradient flows into it.
+
+        A position's embedding is resampled from permuted positions; its mean at a position is itself.
+        """
+        is_resample = (drawn.kind == RESAMPLE)[:, None, None].to(outputs[0].dtype)
+        is_mean = (drawn.kind == MEAN)[:, None, None].to(outputs[0].dtype)
+        replaced = []
+        for name, output in zip(self.points.senders, outputs, strict=True):
+            resampled, mean = output, output.mean(0)
+            if name == POS_EMBED:
+                resampled, mean = model.pos_embed.W_pos[drawn.off_positions], model.pos_embed.W_pos[: output.shape[1]]
+            replaced.append(torch.addcmul(resampled * is_resample, is_mean, mean))
+        return replaced
+
+
+def share_right(step: Step, tolerance: float | None) -> tuple[Tensor, Tensor]:
+    """Right answers and scored positions per choice are summed by the caller; here per example, [batch] each."""
+    correct = right(step.logits, step.answers.output, tolerance) & step.answers.scored
+    return correct.sum(1), step.answers.scored.sum(1)

@@ -1,0 +1,254 @@
+"""A GPT-2-style transformer; its parameters carry the names of TransformerLens' HookedTransformer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from siit.architecture import HEAD_SLOTS, LOGITS, POS_EMBED, TOK_EMBED, ModelConfig, head, mlp
+from siit.transformer.patching import EdgeReader, Patch
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
+    "relu": F.relu,
+    "silu": F.silu,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """One run.
+
+    Attributes:
+        logits: [batch, pos, d_vocab_out].
+        senders: outputs of the embeddings, heads (without b_O) and MLPs in the order of computation, after patches.
+    """
+
+    logits: Float[Tensor, "batch pos d_vocab_out"]
+    senders: list[Float[Tensor, "batch pos d_model"]]
+
+
+class _Embed(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.W_E = nn.Parameter(torch.empty(config.d_vocab, config.d_model))
+
+
+class _PosEmbed(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.W_pos = nn.Parameter(torch.empty(config.n_ctx, config.d_model))
+
+
+class _Unembed(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.W_U = nn.Parameter(torch.empty(config.d_model, config.d_vocab_out))
+        self.b_U = nn.Parameter(torch.empty(config.d_vocab_out))
+
+
+class _LayerNorm(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.eps = config.eps
+        self.w = nn.Parameter(torch.empty(config.d_model))
+        self.b = nn.Parameter(torch.empty(config.d_model))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.w.shape, self.w, self.b, self.eps)
+
+
+class _Attention(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        shape = (config.n_heads, config.d_model, config.d_head)
+        for slot in "QKV":
+            setattr(self, f"W_{slot}", nn.Parameter(torch.empty(shape)))
+            setattr(self, f"b_{slot}", nn.Parameter(torch.empty(config.n_heads, config.d_head)))
+        self.W_O = nn.Parameter(torch.empty(config.n_heads, config.d_head, config.d_model))
+        self.b_O = nn.Parameter(torch.empty(config.d_model))
+
+    def projections(self, slot: str) -> tuple[Tensor, Tensor]:
+        """Weight [head, d_model, d_head] and bias [head, d_head] of slot q, k or v."""
+        return getattr(self, f"W_{slot.upper()}"), getattr(self, f"b_{slot.upper()}")
+
+
+class _MLP(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.activation = _ACTIVATIONS[config.act_fn]
+        self.W_in = nn.Parameter(torch.empty(config.d_model, config.d_mlp))
+        self.b_in = nn.Parameter(torch.empty(config.d_mlp))
+        self.W_out = nn.Parameter(torch.empty(config.d_mlp, config.d_model))
+        self.b_out = nn.Parameter(torch.empty(config.d_model))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(x @ self.W_in + self.b_in) @ self.W_out + self.b_out
+
+
+class _Block(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        normalize = config.normalization_type == "LN"
+        self.ln1 = _LayerNorm(config) if normalize else nn.Identity()
+        self.attn = _Attention(config)
+        self.ln2 = _LayerNorm(config) if normalize else nn.Identity()
+        self.mlp = _MLP(config)
+
+
+class Transformer(nn.Module):
+    """A pre-LayerNorm transformer in which components and edges can be patched per example.
+
+    Args:
+        config: the architecture.
+        seed: draws the initial weights; None leaves them unset, for weights that are loaded.
+    """
+
+    def __init__(self, config: ModelConfig, seed: int | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = _Embed(config)
+        self.pos_embed = _PosEmbed(config)
+        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.n_layers))
+        self.ln_final = _LayerNorm(config) if config.normalization_type == "LN" else nn.Identity()
+        self.unembed = _Unembed(config)
+        if seed is not None:
+            self._initialise(torch.Generator().manual_seed(seed))
+
+    @torch.no_grad()
+    def _initialise(self, generator: torch.Generator) -> None:
+        """Normal weights of variance 1 / fan-in (embeddings: 1 / d_model), zero biases, unit gains."""
+        for name, parameter in self.named_parameters():
+            kind = name.rpartition(".")[2]
+            if kind == "w":
+                parameter.fill_(1.0)
+            elif kind.startswith("b"):
+                parameter.zero_()
+            else:
+                if kind == "W_O":
+                    fan_in = self.config.n_heads * self.config.d_head
+                else:
+                    fan_in = self.config.d_model if kind in ("W_E", "W_pos") else parameter.shape[-2]
+                parameter.normal_(0.0, 1 / math.sqrt(fan_in), generator=generator)
+
+    def forward(
+        self,
+        tokens: Int[Tensor, "batch pos"],
+        positions: Int[Tensor, "batch pos"] | None = None,
+        patch: Patch | None = None,
+    ) -> Float[Tensor, "batch pos d_vocab_out"]:
+        """Logits. `positions` are position ids, each slot's own where None."""
+        return self.run(tokens, positions, patch).logits
+
+    def run(
+        self,
+        tokens: Int[Tensor, "batch pos"],
+        positions: Int[Tensor, "batch pos"] | None = None,
+        patch: Patch | None = None,
+    ) -> Outputs:
+        """Runs the model with patches, and returns every component's output beside the logits."""
+        stream = _Stream(patch)
+        embedded = self.embed.W_E[tokens]
+        if positions is None:
+            place = self.pos_embed.W_pos[: tokens.shape[-1]].expand_as(embedded)
+        else:
+            place = self.pos_embed.W_pos[positions]
+        stream.add(TOK_EMBED, embedded)
+        stream.add(POS_EMBED, place)
+        for layer, block in enumerate(self.blocks):
+            self._attend(layer, block, stream)
+            if stream.computes(mlp(layer)):
+                stream.add(mlp(layer), block.mlp(block.ln2(stream.read(mlp(layer)))))
+            else:
+                stream.add(mlp(layer), None)
+        final = self.ln_final(stream.read(LOGITS))
+        return Outputs(final @ self.unembed.W_U + self.unembed.b_U, stream.senders)
+
+    def _attend(self, layer: int, block: nn.Module, stream: _Stream) -> None:
+        names = [head(layer, index) for index in range(self.config.n_heads)]
+        own = [index for index, name in enumerate(names) if stream.has_own_input(name)]
+        shared = [index for index, name in enumerate(names) if index not in own and stream.computes(name)]
+        order = own + shared
+        results: dict[int, Tensor] = {}
+        if order:
+            normed = block.ln1(stream.residual) if shared else None
+            q, k, v = (
+                torch.cat(
+                    [
+                        *_project_own(block, slot, own, [block.ln1(stream.read(names[i], slot)) for i in own]),
+                        *_project_shared(block, slot, shared, normed),
+                    ]
+                )
+                for slot in HEAD_SLOTS
+            )
+            scores = q @ k.transpose(-1, -2) / math.sqrt(self.config.d_head)
+            if self.config.attention_dir == "causal":
+                size = scores.shape[-1]
+                future = torch.ones(size, size, dtype=torch.bool, device=scores.device).triu(1)
+                scores = scores.masked_fill(future, -torch.inf)
+            mixed = (scores.softmax(-1) @ v).flatten(1, 2)
+            result = torch.bmm(mixed, block.attn.W_O[order]).unflatten(1, q.shape[1:3])
+            results = dict(zip(order, result.unbind(0), strict=True))
+        for index, name in enumerate(names):
+            stream.add(name, results.get(index))
+        stream.residual = stream.residual + block.attn.b_O
+
+
+def _project_own(block: nn.Module, slot: str, heads: list[int], inputs: list[Tensor]) -> list[Tensor]:
+    """One slot's vectors, [head, batch, pos, d_head], of heads that each read an input of their own."""
+    if not heads:
+        return []
+    weight, bias = block.attn.projections(slot)
+    stacked = torch.stack(inputs)
+    product = torch.baddbmm(bias[heads].unsqueeze(1), stacked.flatten(1, 2), weight[heads])
+    return [product.unflatten(1, stacked.shape[1:3])]
+
+
+def _project_shared(block: nn.Module, slot: str, heads: list[int], normed: Tensor | None) -> list[Tensor]:
+    """One slot's vectors, [head, batch, pos, d_head], of heads that all read the same input: one matrix product."""
+    if normed is None:
+        return []
+    weight, bias = block.attn.projections(slot)
+    flat = weight[heads].transpose(0, 1).flatten(1)
+    product = (normed @ flat).unflatten(-1, (len(heads), -1)) + bias[heads]
+    return [product.permute(2, 0, 1, 3)]
+
+
+class _Stream:
+    """The residual stream of one run: what was added to it, and what each slot reads of it under a patch."""
+
+    def __init__(self, patch: Patch | None) -> None:
+        self.patch = patch
+        self.reader = None if patch is None else EdgeReader(patch)
+        self.senders: list[Tensor] = []
+        self.residual: Tensor = torch.zeros(())
+
+    def computes(self, name: str) -> bool:
+        """Whether a component's own output matters to this run."""
+        return self.patch is None or not self.patch.off_nodes_always or name in self.patch.points.member_index
+
+    def has_own_input(self, name: str) -> bool:
+        return self.patch is not None and name in self.patch.points.member_index
+
+    def add(self, name: str, output: Tensor | None) -> None:
+        """Adds a component's output, after node patches."""
+        if self.patch is not None:
+            output = self.patch.node_output(len(self.senders), output)
+            if self.reader is not None and name in self.patch.points.member_index:
+                self.reader.sent(name, output)
+        assert output is not None
+        self.senders.append(output)
+        self.residual = self.residual + output
+
+    def read(self, name: str, slot: str | None = None) -> Tensor:
+        """What a slot reads, before LayerNorm."""
+        if self.reader is None or (name != LOGITS and not self.has_own_input(name)):
+            return self.residual
+        return self.reader.read(name, slot, self.residual)  # type: ignore[arg-type]

@@ -1,0 +1,127 @@
+"""The table of cases: what a RASP program needs to become a task."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from tracr.rasp import rasp
+
+Token = str | int | float | bool
+FAMILIES = ("counting", "reordering", "sorting", "patterns", "brackets")
+"""Families of programs; each is a module of this package."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A RASP program as a task.
+
+    Attributes:
+        name: unique in the catalogue.
+        make: builds the program.
+        vocab: the tokens, in the order of their ids.
+        max_len: the largest number of tokens, BOS not counted; the smallest is `min_len`.
+        family: the module that it lives in.
+        description: what the program computes, one sentence.
+        causal: whether no position depends on later ones, so that it is trained with causal attention.
+        interpbench_id: the task's id in InterpBench, where there is one.
+        roles: variable -> what it holds, in the words of a researcher.
+        sampler: how inputs are drawn, see `siit.data.samplers`.
+    """
+
+    name: str
+    make: Callable[[], rasp.SOp]
+    vocab: tuple[Token, ...]
+    max_len: int
+    family: str
+    description: str
+    causal: bool = False
+    interpbench_id: str | None = None
+    min_len: int = 3
+    roles: Mapping[str, str] = field(default_factory=dict)
+    sampler: str = "uniform"
+
+    def expression(self) -> rasp.SOp:
+        """A fresh copy of the program, with labels that do not depend on what was built before."""
+        rasp.RASPExpr._ids = itertools.count(1)
+        return self.make()
+
+    def run(self, tokens: Sequence[Token]) -> list[Any]:
+        """The RASP program's output, None where it is undefined.
+
+        Raises:
+            ValueError: for tokens outside the vocabulary, or too many of them.
+        """
+        strange = [token for token in tokens if token not in self.vocab]
+        if strange:
+            raise ValueError(f"{self.name}: token {strange[0]!r} is not in its vocabulary {list(self.vocab)}")
+        if not self.min_len <= len(tokens) <= self.max_len:
+            raise ValueError(f"{self.name}: found {len(tokens)} tokens, accepted are {self.min_len} to {self.max_len}")
+        return list(self.expression()(list(tokens)))
+
+
+_CASES: dict[str, Case] = {}
+
+
+def register(
+    *,
+    vocab: Sequence[Token],
+    max_len: int,
+    description: str,
+    causal: bool = False,
+    interpbench_id: str | None = None,
+    roles: Mapping[str, str] | None = None,
+    sampler: str = "uniform",
+) -> Callable[[Callable[[], rasp.SOp]], Callable[[], rasp.SOp]]:
+    """Adds a program to the catalogue under its function's name, in its module's family."""
+
+    def add(make: Callable[[], rasp.SOp]) -> Callable[[], rasp.SOp]:
+        name = make.__name__
+        if name in _CASES:
+            raise ValueError(f"case {name!r} is registered twice")
+        _CASES[name] = Case(
+            name=name,
+            make=make,
+            vocab=tuple(vocab),
+            max_len=max_len,
+            family=make.__module__.rpartition(".")[2],
+            description=description,
+            causal=causal,
+            interpbench_id=interpbench_id,
+            roles=dict(roles or {}),
+            sampler=sampler,
+        )
+        return make
+
+    return add
+
+
+@cache
+def _load() -> dict[str, Case]:
+    for family in FAMILIES:
+        importlib.import_module(f"tracr_cases.{family}")
+    return dict(sorted(_CASES.items()))
+
+
+def names() -> list[str]:
+    """All cases' names, sorted."""
+    return list(_load())
+
+
+def get(name: str) -> Case:
+    """The case of that name.
+
+    Raises:
+        KeyError: with the nearest names.
+    """
+    cases = _load()
+    if name not in cases:
+        near = difflib.get_close_matches(name, cases, n=3, cutoff=0.4)
+        hint = f"nearest: {', '.join(near)}; " if near else ""
+        raise KeyError(f"case: found {name!r}; {hint}accepted: {', '.join(cases)}")
+    return cases[name]

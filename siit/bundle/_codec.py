@@ -37,6 +37,7 @@ SIZE_LIMITS = {WEIGHTS_FILE: 4 << 30, EVIDENCE_FILE: 4 << 30, TRAIN_FILE: 1 << 2
 
 _CASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _EXTRA = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(?:json|txt|md)")
+_CIRCUIT_TEXTS = {"nodes": ("name", "unit", "role"), "edges": ("sender", "receiver", "slot", "carries")}
 _MAX_COMPONENTS = 1024
 _MAX_SEED = (1 << 63) - 1
 
@@ -173,22 +174,28 @@ def _check_vocab(vocab: Vocab, config: ModelConfig, output: str) -> None:
 
 def _read_circuit(files: Mapping[str, bytes], config: ModelConfig) -> Circuit:
     data = _json.parse(files[CIRCUIT_FILE], CIRCUIT_FILE)
+    for key, fields in _CIRCUIT_TEXTS.items():
+        for index, item in enumerate(_objects(data.get(key), key)):
+            for name in fields:
+                if not isinstance(item.get(name), str | None):
+                    raise wrong(CIRCUIT_FILE, f"{key}[{index}].{name}", item[name], "text or null")
     try:
         circuit = Circuit.from_json(data, config)
         again = circuit.to_json()
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise BundleError(f"{CIRCUIT_FILE}: {str(error).removeprefix('circuit: ')}") from error
-    texts = {"edges": [name for name in circuit.carries.values() if name is not None], "nodes": circuit.roles.values()}
-    for key, values in texts.items():
-        for value in values:
-            if not isinstance(value, str):
-                raise wrong(CIRCUIT_FILE, key, value, "text for what an edge carries and for a node's role")
     for key in sorted({*again, *data}):
         if not _same(again.get(key), data.get(key, {} if key == "excluded" else None)):
             raise wrong(CIRCUIT_FILE, key, data.get(key), "what follows from the alignment and the architecture")
     if _json.parse(files[GRAPH_FILE], GRAPH_FILE) != circuit.to_graph_json():
         raise wrong(GRAPH_FILE, "content", "another circuit", f"the circuit of {CIRCUIT_FILE}")
     return circuit
+
+
+def _objects(items: object, key: str) -> list[dict[str, Any]]:
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise wrong(CIRCUIT_FILE, key, items, "a list of objects")
+    return items
 
 
 def _same(left: Any, right: Any) -> bool:

@@ -56,7 +56,8 @@ def check_values(evidence: Mapping[str, Tensor], circuit: Circuit, config: Model
     for name, tensor in evidence.items():
         if name.endswith("tokens"):
             _check_sequences(name, tensor, vocab)
-        elif name.endswith("scored"):
+    for name, tensor in evidence.items():
+        if name.endswith("scored"):
             prefix = name.removesuffix("scored")
             tokens = evidence[prefix + "tokens" if prefix + "tokens" in evidence else _BASE]
             if bool((tensor & _special(tokens, vocab)).any()):

@@ -1,0 +1,110 @@
+"""Makes small bundles that are whole; what their models compute does not matter here."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from siit.architecture import LOGITS, TOK_EMBED, Edge, ModelConfig, head, mlp
+from siit.bundle import Bundle, Vocab
+from siit.bundle._types import Output
+from siit.circuit import Circuit
+
+CONFIG = ModelConfig(
+    n_layers=2, n_heads=2, d_model=8, d_head=4, d_mlp=16, n_ctx=5, d_vocab=5, d_vocab_out=2, normalization_type=None
+)
+CERTIFICATE = {"certified": True, "accuracy": {"value": 1.0, "bar": 0.999}}
+CAUSAL_MODEL = {
+    "format": "siit-causal-model/1",
+    "vocab": ["a", "b", "c"],
+    "max_len": 4,
+    "variables": [
+        {
+            "name": "is_x",
+            "kind": "categorical",
+            "values": [False, True],
+            "description": "",
+            "mechanism": {"type": "table", "inputs": ["tokens"], "table": [0, 1, 0, -1]},
+        }
+    ],
+}
+
+
+def make_bundle(
+    *, config: ModelConfig = CONFIG, case: str = "toy", seed: int = 0, salt: int = 0, **changes: Any
+) -> Bundle:
+    """A whole bundle; `salt` draws its numbers."""
+    generator = torch.Generator().manual_seed(salt)
+    output: Output = "numerical" if config.d_vocab_out == 1 else "categorical"
+    circuit = make_circuit(config)
+    tokens = ("a", "b", *range(config.d_vocab - 4), "BOS", "PAD")
+    bundle = Bundle(
+        config=config,
+        case=case,
+        seed=seed,
+        output=output,
+        tolerance=0.05 if output == "numerical" else None,
+        parameters={name: torch.randn(shape, generator=generator) for name, shape in config.parameter_shapes().items()},
+        vocab=Vocab(
+            tokens,
+            config.d_vocab - 2,
+            config.d_vocab - 1,
+            None if output == "numerical" else (None, *range(config.d_vocab_out - 1)),
+        ),
+        circuit=circuit,
+        causal_model=CAUSAL_MODEL,
+        evidence=make_evidence(config, circuit, generator),
+        exhaustive=True,
+        certificate={**CERTIFICATE, "salt": salt},
+        train_yaml=f"seed: {seed}\n",
+        extra_files={"tokenizer.json": b'{"version": "1.0"}\n'},
+    )
+    return dataclasses.replace(bundle, **changes)
+
+
+def make_circuit(config: ModelConfig) -> Circuit:
+    """A head that feeds an MLP that feeds the logits."""
+    first, last = head(0, config.n_heads - 1), mlp(config.n_layers - 1)
+    return Circuit(
+        config,
+        {"is_x": (first,), "fraction+length": (last,)},
+        {
+            Edge(TOK_EMBED, first, "v"): "tokens->is_x<v>",
+            Edge(first, last): "is_x->fraction",
+            Edge(last, LOGITS): "fraction->output",
+        },
+        roles={first: "says which tokens are x"},
+        variables={"is_x": {"kind": "categorical", "parents": {"v": ["tokens"]}, "description": "…"}},
+        excluded={"indices->is_x<q>": "never changes it"},
+    )
+
+
+def make_evidence(
+    config: ModelConfig, circuit: Circuit, generator: torch.Generator, rows: int = 3
+) -> dict[str, Tensor]:
+    """Random pairs, the last position of each padded."""
+    bos, pad, size = config.d_vocab - 2, config.d_vocab - 1, (rows, config.n_ctx)
+
+    def tokens() -> Tensor:
+        ids = torch.randint(0, bos, size, generator=generator)
+        ids[:, 0], ids[:, -1] = bos, pad
+        return ids
+
+    def target() -> Tensor:
+        if config.d_vocab_out == 1:
+            return torch.rand(size, generator=generator)
+        return torch.randint(0, config.d_vocab_out, size, generator=generator)
+
+    scored = torch.ones(size, dtype=torch.bool)
+    scored[:, 0] = scored[:, -1] = False
+    positions = torch.arange(config.n_ctx).repeat(rows, 1)
+    evidence = {"source_positions": positions, "do/is_x/source_positions": positions}
+    evidence |= {"base_tokens": tokens(), "source_tokens": tokens(), "contrast/swap/tokens": tokens()}
+    runs = ["base_", "source_", "contrast/swap/"]
+    runs += [f"do/{name}/" for name in (*circuit.alignment, *circuit.edges_by_carried)]
+    for run in runs:
+        evidence |= {f"{run}target": target(), f"{run}scored": scored}
+    return evidence

@@ -1,0 +1,167 @@
+"""`siit.load` from folders and from the Hub, with nothing but the base dependencies."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+
+import siit
+from siit.bundle import BundleError, write_bundle
+from tests.bundle.factory import CAUSAL_MODEL, CONFIG, make_bundle
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("checkpoints")
+    write_bundle(root, make_bundle(case="toy", seed=0))
+    write_bundle(root, make_bundle(case="toy", seed=3, salt=3))
+    return root
+
+
+def run_python(code: str, *arguments: str) -> str:
+    command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
+    return subprocess.run(command, cwd=_ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def test_load(root: Path):
+    loaded = siit.load(root, "toy", 3)
+    tokens = loaded.vocab.encode(["a", "b"], loaded.config.n_ctx).unsqueeze(0)
+    assert loaded.model(tokens).shape == (1, CONFIG.n_ctx, CONFIG.d_vocab_out)
+    assert not loaded.model.training
+    for name, parameter in loaded.model.state_dict().items():
+        assert torch.equal(parameter, make_bundle(salt=3).parameters[name])
+    assert (loaded.case, loaded.seed, loaded.output, loaded.tolerance) == ("toy", 3, "categorical", None)
+    assert loaded.circuit.members == ["tok_embed", "pos_embed", "a0.h1", "m1", "logits"]
+    assert loaded.causal_model.to_json() == CAUSAL_MODEL
+    assert loaded.certificate["certified"]
+    assert "base_tokens" in loaded.evidence
+
+
+def test_loading_draws_no_random_numbers(root: Path):
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    siit.load(root, "toy")
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_list_models(root: Path):
+    assert [(entry.case, entry.seed, entry.certified) for entry in siit.list_models(root)] == [
+        ("toy", 0, True),
+        ("toy", 3, True),
+    ]
+
+
+def test_no_such_model(root: Path, tmp_path: Path):
+    with pytest.raises(BundleError, match="found no toy/seed-1, accepted are toy/seed-0, toy/seed-3"):
+        siit.load(root, "toy", 1)
+    with pytest.raises(BundleError, match="accepted are none"):
+        siit.load(tmp_path, "toy")
+    with pytest.raises(BundleError, match=r"case: found '\.\./toy'"):
+        siit.load(root, "../toy")
+
+
+@pytest.mark.parametrize("name", ["no such folder", "/no/such/folder", "a/b/c"])
+def test_neither_folder_nor_repository(name: str):
+    with pytest.raises(BundleError, match="found neither a folder of this name nor, on the Hub, a repository"):
+        siit.load(name, "toy")
+    with pytest.raises(BundleError, match="found neither"):
+        siit.list_models(name)
+
+
+def test_a_damaged_index_or_causal_model(root: Path, tmp_path: Path):
+    copy = Path(shutil.copytree(root, tmp_path / "copy"))
+    (copy / "bundle.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"^bundle\.json: digest"):
+        siit.load(copy, "toy")
+    write_bundle(copy, make_bundle(causal_model={**CAUSAL_MODEL, "variables": [{}]}))
+    with pytest.raises(BundleError, match=r"toy/seed-0/causal_model\.json: "):
+        siit.load(copy, "toy")
+
+
+def test_a_lagging_index(root: Path, tmp_path: Path):
+    copy = Path(shutil.copytree(root, tmp_path / "copy"))
+    index = (copy / "bundle.json").read_bytes()
+    write_bundle(copy, make_bundle(salt=7))
+    (copy / "bundle.json").write_bytes(index)
+    assert siit.load(copy, "toy").certificate["salt"] == 7
+
+
+@pytest.fixture
+def cache(root: Path, tmp_path: Path) -> Path:
+    """The Hub's cache as it is after a download: a snapshot of links to blobs."""
+    storage = tmp_path / "models--org--name"
+    snapshot = storage / "snapshots" / ("0" * 40)
+    (storage / "refs").mkdir(parents=True)
+    (storage / "refs/main").write_text("0" * 40)
+    (storage / "blobs").mkdir()
+    for number, path in enumerate(sorted(path for path in root.rglob("*") if path.is_file())):
+        blob, link = storage / "blobs" / str(number), snapshot / path.relative_to(root)
+        shutil.copy(path, blob)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(blob)
+    return tmp_path
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+
+
+@pytest.mark.usefixtures("offline")
+def test_the_hubs_cache(cache: Path):
+    assert siit.load("org/name", "toy", 3, cache_dir=cache).seed == 3
+    assert [entry.seed for entry in siit.list_models("org/name", cache_dir=cache)] == [0, 3]
+    with pytest.raises(BundleError, match="found no toy/seed-1, accepted are toy/seed-0, toy/seed-3"):
+        siit.load("org/name", "toy", 1, cache_dir=cache)
+    with pytest.raises(BundleError, match="found neither a folder"):
+        siit.load("org/other", "toy", cache_dir=cache)
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_model_that_the_downloaded_index_does_not_list(cache: Path, tmp_path: Path):
+    other = tmp_path / "other"
+    folder = write_bundle(other, make_bundle(salt=9))
+    snapshot = cache / "models--org--name/snapshots" / ("0" * 40)
+    for path in folder.iterdir():
+        shutil.copyfile(path, (snapshot / "toy/seed-0" / path.name).resolve())
+    with pytest.raises(BundleError, match=r"manifest\.json: sha256: found another one"):
+        siit.load("org/name", "toy", cache_dir=cache)
+
+
+def test_importing_is_cheap():
+    heavy = run_python(
+        """
+        import sys, siit
+        assert siit.__version__ and "load" in dir(siit)
+        print([name for name in ("torch", "numpy", "huggingface_hub", "rich") if name in sys.modules])
+        """
+    )
+    assert heavy.strip() == "[]"
+    with pytest.raises(AttributeError, match="module 'siit' has no attribute 'lode'; it has LoadedModel"):
+        _ = siit.lode
+
+
+def test_loading_imports_only_the_base_dependencies(root: Path):
+    imported = run_python(
+        """
+        import json, sys, siit
+        siit.load(sys.argv[1], "toy").model
+        print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+        """,
+        str(root),
+    )
+    heavy = {"jax", "jaxlib", "tracr", "haiku", "pytorch_lightning", "lightning", "hydra", "omegaconf", "wandb"}
+    assert not heavy & set(json.loads(imported))
+    assert not {"transformer_lens", "networkx", "huggingface_hub"} & set(json.loads(imported))

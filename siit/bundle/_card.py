@@ -75,7 +75,5 @@ def _read(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _percent(certificate: dict[str, Any], name: str) -> str:
-    """The number that the certificate's bar is held against, in per cent."""
-    entry = certificate.get(name)
-    value = entry.get("value") if isinstance(entry, dict) else entry
+    value = certificate.get(name)
     return f"{100 * value:.2f} %" if isinstance(value, int | float) else "–"

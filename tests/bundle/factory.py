@@ -16,7 +16,7 @@ from siit.circuit import Circuit
 CONFIG = ModelConfig(
     n_layers=2, n_heads=2, d_model=8, d_head=4, d_mlp=16, n_ctx=5, d_vocab=5, d_vocab_out=2, normalization_type=None
 )
-CERTIFICATE = {"certified": True, "accuracy": {"value": 1.0, "bar": 0.999}}
+CERTIFICATE = {"certified": True, "accuracy": 1.0, "iia": None}
 CAUSAL_MODEL = {
     "format": "siit-causal-model/1",
     "vocab": ["a", "b", "c"],

@@ -38,14 +38,7 @@ class Vocab:
     classes: tuple[Scalar | None, ...] | None
 
     def __post_init__(self) -> None:
-        _check_entries("tokens", self.tokens, (str, int, float, bool))
-        if self.classes is not None:
-            _check_entries("classes", self.classes, (str, int, float, bool, type(None)))
-        _check_id("bos_id", self.bos_id, len(self.tokens))
-        if self.pad_id is not None:
-            _check_id("pad_id", self.pad_id, len(self.tokens))
-            if self.pad_id == self.bos_id:
-                raise wrong(VOCAB_FILE, "pad_id", self.pad_id, "another id than bos_id")
+        _check(self.tokens, self.bos_id, self.pad_id, self.classes)
 
     @cached_property
     def _ids(self) -> dict[tuple[type, Scalar | None], int]:
@@ -108,10 +101,22 @@ class Vocab:
             raise wrong(VOCAB_FILE, "tokens", tokens, "a list")
         if classes is not None and not isinstance(classes, list):
             raise wrong(VOCAB_FILE, "classes", classes, "a list or null")
+        _check(tokens, data["bos_id"], data["pad_id"], classes)
         return cls(tuple(tokens), data["bos_id"], data["pad_id"], None if classes is None else tuple(classes))
 
 
-def _check_entries(field: str, entries: tuple[object, ...], types: tuple[type, ...]) -> None:
+def _check(tokens: Sequence[object], bos_id: object, pad_id: object, classes: Sequence[object] | None) -> None:
+    _check_entries("tokens", tokens, (str, int, float, bool))
+    if classes is not None:
+        _check_entries("classes", classes, (str, int, float, bool, type(None)))
+    _check_id("bos_id", bos_id, len(tokens))
+    if pad_id is not None:
+        _check_id("pad_id", pad_id, len(tokens))
+        if pad_id == bos_id:
+            raise wrong(VOCAB_FILE, "pad_id", pad_id, "another id than bos_id")
+
+
+def _check_entries(field: str, entries: Sequence[object], types: tuple[type, ...]) -> None:
     if not entries:
         raise wrong(VOCAB_FILE, field, [], "at least one entry")
     seen: set[tuple[type, object]] = set()

@@ -99,7 +99,7 @@ def _die_at(patch: pytest.MonkeyPatch, step: int) -> None:
         patch.setattr(module, name, call)
 
     for name in ("rename", "replace", "fsync"):
-        counted(_folder.os, name)
+        counted(os, name)
     for name in ("_write", "_remove", "_exchange"):
         counted(_folder, name)
 

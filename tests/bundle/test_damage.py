@@ -17,9 +17,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from siit.bundle import Bundle, BundleError, _json, read_bundle, read_index, write_bundle
+from siit.bundle import MANIFEST_FILE, Bundle, BundleError, _json, read_bundle, read_index, write_bundle
 from siit.bundle._codec import FILES
-from siit.bundle._store import MANIFEST_FILE
 from tests.bundle.factory import make_bundle
 
 Damage = Callable[[Path], object]
@@ -45,7 +44,7 @@ def reseal(folder: Path, change: Callable[[dict[str, Any]], object] = lambda con
     (folder / MANIFEST_FILE).write_bytes(_json.seal(content, MANIFEST_FILE))
 
 
-def error(folder: Path, **options: bool) -> str:
+def error(folder: Path, **options: Any) -> str:
     with pytest.raises(BundleError) as caught:
         read_bundle(folder, **options)
     return str(caught.value)

@@ -7,6 +7,7 @@ import json
 import math
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -140,7 +141,7 @@ def test_uncertified(tmp_path: Path):
         ({"extra_files": {"x.txt": b"\xff"}}, "x.txt: content"),
     ],
 )
-def test_writing_checks_what_reading_checks(tmp_path: Path, changes: dict, message: str):
+def test_writing_checks_what_reading_checks(tmp_path: Path, changes: dict[str, Any], message: str):
     with pytest.raises(BundleError) as caught:
         write_bundle(tmp_path, make_bundle(**changes))
     assert str(caught.value).startswith(message)

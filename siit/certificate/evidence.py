@@ -1,0 +1,166 @@
+"""The evidence, checked: held-out pairs, and the high-level model's answers under every exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+
+from siit.architecture import POS_EMBED, ModelConfig
+from siit.certificate.answers import Answers
+from siit.circuit import Circuit
+
+SOURCE_POSITIONS = "source_positions"
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Tensors by the names of a bundle's `evaluation.safetensors`, of N pairs of T positions.
+
+    Attributes:
+        tensors: `base_tokens`, `base_target`, `do/<exchange>/target` and so on, [N, T] each.
+        answers: how targets are compared.
+    """
+
+    tensors: Mapping[str, Shaped[Tensor, "pairs pos"]]
+    answers: Answers
+
+    @property
+    def pairs(self) -> int:
+        return len(self.tensors["base_tokens"])
+
+    @property
+    def base(self) -> Int[Tensor, "pairs pos"]:
+        return self.tensors["base_tokens"]
+
+    @property
+    def source(self) -> Int[Tensor, "pairs pos"]:
+        return self.tensors["source_tokens"]
+
+    def target(self, exchange: str | None) -> Shaped[Tensor, "pairs pos"]:
+        """The high-level model's answer on the base, under an exchange if one is given."""
+        return self.tensors["base_target" if exchange is None else f"do/{exchange}/target"]
+
+    def scored(self, exchange: str | None) -> Bool[Tensor, "pairs pos"]:
+        """Where that answer is defined and counted."""
+        return self.tensors["base_scored" if exchange is None else f"do/{exchange}/scored"]
+
+    def changed(self, exchange: str) -> Bool[Tensor, "pairs pos"]:
+        """Where an exchange changes the high-level model's answer, both answers being scored."""
+        both = self.scored(None) & self.scored(exchange)
+        return both & ~self.answers.same(self.target(exchange), self.target(None))
+
+    def counts(self, exchange: str) -> ExchangeCounts:
+        """What the evidence holds on one exchange."""
+        base, own, changed = self.scored(None), self.scored(exchange), self.changed(exchange)
+        return ExchangeCounts(
+            scored=int(own.sum()),
+            undefined_share=float((base & ~own).sum() / base.sum().clamp(min=1)),
+            changed_pairs=int(changed.any(1).sum()),
+            changed_positions=int(changed.sum()),
+        )
+
+    def batches(self, size: int, device: torch.device) -> Iterator[Evidence]:
+        """Consecutive parts of at most `size` pairs, on the device."""
+        for start in range(0, self.pairs, size):
+            part = {name: tensor[start : start + size].to(device) for name, tensor in self.tensors.items()}
+            yield Evidence(part, self.answers)
+
+
+@dataclass(frozen=True)
+class ExchangeCounts:
+    """What the evidence holds on one exchange.
+
+    Attributes:
+        scored: positions at which the high-level model's answer under the exchange is scored.
+        undefined_share: of the base's scored positions, the share at which it is not.
+        changed_pairs: pairs in which the exchange changes the answer somewhere.
+        changed_positions: positions at which it does.
+    """
+
+    scored: int
+    undefined_share: float
+    changed_pairs: int
+    changed_positions: int
+
+
+def check_parameters(config: ModelConfig, parameters: Mapping[str, Float[Tensor, "..."]]) -> None:
+    """Raises ValueError, naming the tensor, unless the weights are the architecture's, finite, and on one device."""
+    shapes = config.parameter_shapes()
+    _check_names(parameters, shapes, "parameters")
+    for name in parameters:
+        if name not in shapes:
+            raise ValueError(f"parameters: found {name}, accepted are the names of ModelConfig.parameter_shapes()")
+    first = parameters["embed.W_E"]
+    for name, shape in shapes.items():
+        tensor = parameters[name]
+        if tuple(tensor.shape) != shape or tensor.dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"{name}: found {_kind(tensor)}, accepted is float32 or float64 {list(shape)}")
+        if (tensor.dtype, tensor.device) != (first.dtype, first.device):
+            raise ValueError(
+                f"{name}: found {tensor.dtype} on {tensor.device}, accepted is that of embed.W_E, "
+                f"{first.dtype} on {first.device}"
+            )
+        if not bool(tensor.isfinite().all()):
+            bad = int((~tensor.isfinite()).sum())
+            raise ValueError(f"{name}: found {bad} values that are NaN or infinite, accepted are finite weights")
+
+
+def check_evidence(
+    config: ModelConfig, circuit: Circuit, tensors: Mapping[str, Shaped[Tensor, "..."]], answers: Answers
+) -> Evidence:
+    """Checks names, dtypes, shapes and values, and keeps what the certificate needs.
+
+    Raises:
+        ValueError: names the tensor, what was found and what is accepted.
+    """
+    if answers.output == "numerical" and config.d_vocab_out != 1:
+        raise ValueError(f"d_vocab_out: found {config.d_vocab_out}, accepted is 1 for numerical outputs")
+    target = torch.int64 if answers.output == "categorical" else torch.float32
+    needed = {"base_tokens": torch.int64, "source_tokens": torch.int64}
+    exchanges = [*circuit.alignment, *circuit.edges_by_carried]
+    prefixes = ["base_", "source_", *(f"do/{name}/" for name in exchanges)]
+    for prefix in prefixes:
+        needed |= {f"{prefix}target": target, f"{prefix}scored": torch.bool}
+    if any(edge.sender == POS_EMBED for edge in circuit.off_edges):
+        needed[SOURCE_POSITIONS] = torch.int64
+    positions = [SOURCE_POSITIONS, *(f"do/{name}/{SOURCE_POSITIONS}" for name in exchanges)]
+    needed |= {name: torch.int64 for name in positions if name in tensors}
+    _check_names(tensors, needed, "evidence")
+    pairs = tensors["base_tokens"].shape[0] if tensors["base_tokens"].ndim else 0
+    for name, dtype in needed.items():
+        tensor, kind = tensors[name], str(dtype).removeprefix("torch.")
+        if tensor.dtype != dtype or tuple(tensor.shape) != (pairs, config.n_ctx) or pairs < 1:
+            size = f"[{pairs or 'pairs'}, {config.n_ctx}]"
+            raise ValueError(f"{name}: found {_kind(tensor)}, accepted is {kind} {size}, at least one pair")
+    for name in ("base_tokens", "source_tokens"):
+        _check_range(name, tensors[name], config.d_vocab, "token ids")
+    for name in needed.keys() & positions:
+        _check_range(name, tensors[name], config.n_ctx, "position ids")
+    for prefix in prefixes:
+        scored = tensors[f"{prefix}target"][tensors[f"{prefix}scored"]]
+        if answers.output == "categorical":
+            _check_range(f"{prefix}target", scored, config.d_vocab_out, "classes at scored positions")
+        elif not bool(scored.isfinite().all()):
+            raise ValueError(f"{prefix}target: found NaN or infinity, accepted are finite values at scored positions")
+    return Evidence({name: tensors[name] for name in needed}, answers)
+
+
+def _check_names(tensors: Mapping[str, Tensor], needed: Mapping[str, object], what: str) -> None:
+    missing = [name for name in needed if name not in tensors]
+    if missing:
+        found = ", ".join(sorted(tensors)[:6]) or "nothing"
+        raise ValueError(f"{what}: missing {', '.join(missing)}; found {found}{', ...' if len(tensors) > 6 else ''}")
+
+
+def _check_range(name: str, ids: Tensor, size: int, what: str) -> None:
+    outside = ids[(ids < 0) | (ids >= size)]
+    if len(outside):
+        raise ValueError(f"{name}: found {int(outside[0])}, accepted are {what} from 0 to {size - 1}")
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"

@@ -1,0 +1,151 @@
+"""Measuring a model from its weights, its labels and its evidence alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Container, Mapping
+from typing import Any
+
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from siit.architecture import ModelConfig
+from siit.certificate.answers import Answers, Output
+from siit.certificate.certificate import BARS, SHARES, Certificate, Effect
+from siit.certificate.evidence import check_evidence, check_parameters
+from siit.certificate.questions import draw_subsets, first_questions, remaining_questions
+from siit.certificate.reference import ReferenceModel
+from siit.certificate.tally import Count, ask, source_means
+from siit.certificate.verdict import failures
+from siit.circuit import Circuit
+
+Counts = dict[str, dict[str, Count]]
+
+_FIRST = ("accuracy", "iia", "edge_iia", "strict_joint", "joint_mean", "joint_zero")
+"""Fields that are measured even where screening spares the rest."""
+
+
+def measure(
+    config: ModelConfig,
+    parameters: Mapping[str, Float[Tensor, "..."]],
+    circuit: Circuit,
+    evidence: Mapping[str, Shaped[Tensor, "..."]],
+    *,
+    output: Output,
+    tolerance: float | None,
+    subsets: int = 100,
+    batch_size: int = 128,
+    screen: float | None = None,
+    exhaustive: bool = False,
+    min_scored: int = 4096,
+    min_changed: int = 200,
+) -> Certificate:
+    """Measures every number of the certificate, on the device where the weights are.
+
+    Args:
+        config: the architecture.
+        parameters: weights, by their HookedTransformer names.
+        circuit: the labels.
+        evidence: by the names of a bundle's `evaluation.safetensors`, [pairs, n_ctx] each; `source_positions`, permuted
+            position ids, are needed where an edge from `pos_embed` is off the circuit. Other tensors are not looked at.
+        output: `categorical` or `numerical`.
+        tolerance: how far a numerical output may be off; None where outputs are classes.
+        subsets: how many random subsets of the off-circuit parts are replaced.
+        batch_size: pairs per forward pass.
+        screen: if one of accuracy, the joint ablations, IIA and edge IIA is below it, the rest, which takes most of the
+            time, is not measured, and the model not certified.
+        exhaustive: the evidence is all there is, so the two minima below do not apply.
+        min_scored: scored positions that every quantity must rest on.
+        min_changed: pairs in which every exchange must change the high-level model's answer, unless it never does.
+
+    Raises:
+        ValueError: names the tensor or argument, what was found and what is accepted.
+    """
+    for name, value in (("subsets", subsets), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"{name}: found {value}, accepted is at least 1")
+    if circuit.config != config:
+        raise ValueError(f"circuit: found labels of {circuit.config}, accepted are those of {config}")
+    check_parameters(config, parameters)
+    checked = check_evidence(config, circuit, evidence, Answers(output, tolerance))
+    model = ReferenceModel(config, parameters)
+    means = source_means(model, checked, batch_size)
+    exchanges = {name: checked.counts(name) for name in (*circuit.alignment, *circuit.edges_by_carried)}
+    constant = frozenset(name for name, counts in exchanges.items() if not counts.changed_positions)
+    drawn = draw_subsets(circuit, subsets)
+
+    counts: Counts = ask(model, checked, means, first_questions(circuit), batch_size)
+    reached = min(count.value for field in _FIRST for count in counts.get(field, {}).values())
+    screened = screen is not None and reached < screen
+    if not screened:
+        counts = _united(counts, ask(model, checked, means, remaining_questions(circuit, drawn, constant), batch_size))
+
+    values = _shares(counts, screened)
+    effect, effect_details = (None, {}) if screened else _effect(circuit, counts, constant)
+    details: dict[str, Any] = {field: shares for field, shares in values.items() if list(shares) != ["all"]}
+    if not screened:
+        zero = {name: count.value for name, count in counts.get("strict_edge.zero", {}).items()}
+        details |= {"strict_edge_zero": zero, "subsets": drawn, "effect": effect_details}
+    scored = {
+        field: min(count.positions for count in counts[field].values()) for field, shares in values.items() if shares
+    }
+    record = {
+        "pairs": checked.pairs,
+        "exhaustive": exhaustive,
+        "required": {"scored": min_scored, "changed_pairs": min_changed},
+        "scored": scored,
+        "exchanges": {name: dataclasses.asdict(exchange) for name, exchange in exchanges.items()},
+        "nothing_measured": [field for field, shares in values.items() if not shares],
+    }
+    failed = failures(values, effect, effect_details, record)
+    if screened:
+        failed.append(f"screen: {reached:.4f} is below {screen}, so the rest was not measured")
+    return Certificate(
+        certified=not failed,
+        **{field: min(values[field].values(), default=1.0) if field in values else None for field in SHARES},
+        effect=effect,
+        details=details,
+        bars=dict(BARS),
+        failed=tuple(failed),
+        evidence=record,
+    )
+
+
+def _shares(counts: Counts, screened: bool) -> dict[str, dict[str, float]]:
+    """Measured field -> component -> share right; of an edge from `pos_embed`, the worse of its two replacements."""
+    fields = [field for field in SHARES if field in _FIRST or not screened]
+    values = {field: {name: count.value for name, count in counts.get(field, {}).items()} for field in fields}
+    for name, count in counts.get("strict_edge.zero", {}).items():
+        values["strict_edge"][name] = min(values["strict_edge"][name], count.value)
+    return values
+
+
+def _effect(circuit: Circuit, counts: Counts, constant: frozenset[str]) -> tuple[Effect, dict[str, dict[str, Any]]]:
+    """The effect of every part of the circuit, and how each was measured."""
+    units, edges, alone = (counts.get(f"effect.{part}", {}) for part in ("units", "edges", "nodes"))
+    nodes = {node: alone.get(node, units[unit]) for node, unit in circuit.unit_of.items()}
+
+    def how(part: dict[str, Count], exchange_of: Mapping[str, str], logits: Container[str] = ()) -> dict[str, Any]:
+        return {
+            name: {
+                "by": "zero" if exchange_of[name] in constant else "exchange",
+                "measure": "logits" if name in logits else "output",
+                "positions": count.positions,
+            }
+            for name, count in part.items()
+        }
+
+    def value(part: dict[str, Count]) -> dict[str, float]:
+        return {name: count.value for name, count in part.items()}
+
+    effect = Effect(value(units), value(edges), value(nodes))
+    return effect, {
+        "units": how(units, {name: name for name in units}),
+        "edges": how(edges, {name: name for name in edges}),
+        "nodes": how(nodes, circuit.unit_of, logits=alone),
+    }
+
+
+def _united(first: Counts, rest: Counts) -> Counts:
+    """All counts; only effects are counted in both parts."""
+    return {field: {**first.get(field, {}), **rest.get(field, {})} for field in dict.fromkeys([*first, *rest])}

@@ -1,0 +1,218 @@
+"""A plain reference forward pass over a dict of weights, in which node outputs and single edge terms can be replaced.
+
+It shares no code with the model that is trained, so that what certifies a model is independent of what trained it.
+
+Semantics. A *node* is `tok_embed`, `pos_embed`, a head (its output without `b_O`) or an MLP (its output with `b_out`).
+A slot of a receiver reads the sum of the outputs of all nodes of smaller depth and of the `b_O` of all attention layers
+before it, which belong to no node and are never replaced; LayerNorm comes after the sum. A *node replacement* changes
+what every reader gets from the node. An *edge replacement* changes one sender's term in the sum that one slot of one
+receiver reads, and wins over a replacement of the sender there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from siit.architecture import (
+    HEAD_SLOTS,
+    LOGITS,
+    POS_EMBED,
+    TOK_EMBED,
+    Edge,
+    ModelConfig,
+    Slot,
+    components,
+    depth,
+    head,
+    head_index,
+    layer_of,
+    mlp,
+    slots,
+)
+
+_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
+    "relu": F.relu,
+    "silu": F.silu,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One forward pass.
+
+    Attributes:
+        logits: [batch, pos, d_vocab_out].
+        outputs: what each embedding, head and MLP gave its readers, after node replacements; [batch, pos, d_model].
+    """
+
+    logits: Float[Tensor, "batch pos d_vocab_out"]
+    outputs: Mapping[str, Float[Tensor, "batch pos d_model"]]
+
+
+class ReferenceModel:
+    """The function that a set of weights computes, without gradients, on the device where the weights are.
+
+    Args:
+        config: the architecture.
+        parameters: weights by their HookedTransformer names, see `ModelConfig.parameter_shapes`.
+    """
+
+    def __init__(self, config: ModelConfig, parameters: Mapping[str, Float[Tensor, "..."]]) -> None:
+        self.config = config
+        self.parameters = {name: tensor.detach() for name, tensor in parameters.items()}
+
+    def embed(
+        self, tokens: Int[Tensor, "batch pos"], positions: Int[Tensor, "batch pos"] | None = None
+    ) -> dict[str, Float[Tensor, "batch pos d_model"]]:
+        """Outputs of both embeddings. `positions` are position ids, each slot's own where None."""
+        if positions is None:
+            positions = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
+        return {
+            TOK_EMBED: self.parameters["embed.W_E"][tokens],
+            POS_EMBED: self.parameters["pos_embed.W_pos"][positions],
+        }
+
+    @torch.no_grad()
+    def run(self, tokens: Int[Tensor, "batch pos"], positions: Int[Tensor, "batch pos"] | None = None) -> Run:
+        """Runs the model as it is. `positions` are position ids, each slot's own where None."""
+        return self._forward(self.embed(tokens, positions), {}, {}, None)
+
+    @torch.no_grad()
+    def patched(
+        self,
+        clean: Run,
+        nodes: Mapping[str, Float[Tensor, "..."]] | None = None,
+        edges: Mapping[Edge, Float[Tensor, "..."]] | None = None,
+    ) -> Run:
+        """Runs the model on the input of `clean` with replacements; what they cannot reach is not computed again.
+
+        Args:
+            clean: the run of the same input without replacements.
+            nodes: node -> its output, broadcast to [batch, pos, d_model].
+            edges: edge -> its sender's term, broadcast to [batch, pos, d_model].
+
+        Raises:
+            ValueError: names a node or an edge that this architecture does not have.
+        """
+        nodes, edges = nodes or {}, edges or {}
+        for node in nodes:
+            if node not in clean.outputs:
+                raise ValueError(f"node: found {node!r}, accepted are {', '.join(clean.outputs)}")
+        for edge in edges:
+            ends_known = edge.sender in clean.outputs and (edge.receiver in clean.outputs or edge.receiver == LOGITS)
+            if not ends_known or edge.slot not in slots(edge.receiver) or depth(edge.sender) >= depth(edge.receiver):
+                raise ValueError(f"edge: found {edge}, accepted are the edges of this architecture")
+        replaced = {name: tensor.expand_as(clean.outputs[name]) for name, tensor in nodes.items()}
+        embeddings = {name: replaced.get(name, clean.outputs[name]) for name in (TOK_EMBED, POS_EMBED)}
+        return self._forward(embeddings, replaced, edges, clean)
+
+    def _forward(
+        self,
+        embeddings: dict[str, Tensor],
+        nodes: Mapping[str, Tensor],
+        edges: Mapping[Edge, Tensor],
+        clean: Run | None,
+    ) -> Run:
+        given = {**_untouched(self.config, clean, nodes, edges), **nodes}
+        # Holds exactly the senders of the component that is computed next.
+        outputs = dict(embeddings)
+        stream = outputs[TOK_EMBED] + outputs[POS_EMBED]
+        for layer in range(self.config.n_layers):
+            heads = [head(layer, index) for index in range(self.config.n_heads)]
+            if any(name not in given for name in heads):
+                norm = f"blocks.{layer}.ln1"
+                plain = self._normalize(norm, stream)
+                results = {
+                    name: given[name]
+                    if name in given
+                    else self._head(name, *self._reads(name, norm, plain, outputs, edges))
+                    for name in heads
+                }
+            else:
+                results = {name: given[name] for name in heads}
+            for name in heads:
+                outputs[name] = results[name]
+                stream = stream + results[name]
+            stream = stream + self.parameters[f"blocks.{layer}.attn.b_O"]
+            name = mlp(layer)
+            if name in given:
+                outputs[name] = given[name]
+            else:
+                norm = f"blocks.{layer}.ln2"
+                (read,) = self._reads(name, norm, self._normalize(norm, stream), outputs, edges)
+                outputs[name] = self._mlp(layer, read)
+            stream = stream + outputs[name]
+        if clean is not None and LOGITS in given:
+            return Run(given[LOGITS], outputs)
+        (read,) = self._reads(LOGITS, "ln_final", self._normalize("ln_final", stream), outputs, edges)
+        return Run(read @ self.parameters["unembed.W_U"] + self.parameters["unembed.b_U"], outputs)
+
+    def _reads(
+        self, receiver: str, norm: str, plain: Tensor, outputs: Mapping[str, Tensor], edges: Mapping[Edge, Tensor]
+    ) -> list[Tensor]:
+        """What each slot reads, normalized: a sum of its own where an edge into it is replaced, else `plain`."""
+        own = {edge.slot for edge in edges if edge.receiver == receiver}
+        return [
+            self._normalize(norm, self._own_sum(receiver, slot, outputs, edges)) if slot in own else plain
+            for slot in slots(receiver)
+        ]
+
+    def _own_sum(
+        self, receiver: str, slot: Slot | None, outputs: Mapping[str, Tensor], edges: Mapping[Edge, Tensor]
+    ) -> Tensor:
+        total = torch.zeros_like(outputs[TOK_EMBED])
+        for sender, output in outputs.items():
+            total += edges.get(Edge(sender, receiver, slot), output)
+        for layer in range(self.config.n_layers):
+            if depth(head(layer, 0)) < depth(receiver):
+                total += self.parameters[f"blocks.{layer}.attn.b_O"]
+        return total
+
+    def _normalize(self, norm: str, x: Tensor) -> Tensor:
+        if self.config.normalization_type is None:
+            return x
+        weight, bias = self.parameters[f"{norm}.w"], self.parameters[f"{norm}.b"]
+        return F.layer_norm(x, weight.shape, weight, bias, self.config.eps)
+
+    def _head(self, name: str, *reads: Tensor) -> Tensor:
+        attn, index = f"blocks.{layer_of(name)}.attn", head_index(name)
+        q, k, v = (
+            read @ self.parameters[f"{attn}.W_{slot.upper()}"][index]
+            + self.parameters[f"{attn}.b_{slot.upper()}"][index]
+            for slot, read in zip(HEAD_SLOTS, reads, strict=True)
+        )
+        scores = q @ k.transpose(-1, -2) / math.sqrt(self.config.d_head)
+        if self.config.attention_dir == "causal":
+            size = scores.shape[-1]
+            future = torch.ones(size, size, dtype=torch.bool, device=scores.device).triu(1)
+            scores = scores.masked_fill(future, -torch.inf)
+        return scores.softmax(-1) @ v @ self.parameters[f"{attn}.W_O"][index]
+
+    def _mlp(self, layer: int, read: Tensor) -> Tensor:
+        name = f"blocks.{layer}.mlp"
+        hidden = read @ self.parameters[f"{name}.W_in"] + self.parameters[f"{name}.b_in"]
+        activation = _ACTIVATIONS[self.config.act_fn]
+        return activation(hidden) @ self.parameters[f"{name}.W_out"] + self.parameters[f"{name}.b_out"]
+
+
+def _untouched(
+    config: ModelConfig, clean: Run | None, nodes: Mapping[str, Tensor], edges: Mapping[Edge, Tensor]
+) -> dict[str, Tensor]:
+    """Outputs, and under `logits` the logits, that no replacement can reach: they are what they are in `clean`."""
+    if clean is None:
+        return {}
+    touched = {*nodes, *(edge.receiver for edge in edges)}
+    first = min(map(depth, touched), default=depth(LOGITS))
+    values = {**clean.outputs, LOGITS: clean.logits}
+    return {
+        name: values[name] for name in [*components(config), LOGITS] if depth(name) <= first and name not in touched
+    }

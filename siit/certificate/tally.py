@@ -1,0 +1,123 @@
+"""Asking a model the certificate's questions on the evidence, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from siit.architecture import POS_EMBED
+from siit.certificate.evidence import SOURCE_POSITIONS, Evidence
+from siit.certificate.questions import Patch, Question, Score
+from siit.certificate.reference import ReferenceModel, Run
+
+Means = Mapping[str, Float[Tensor, "pos d_model"]]
+
+
+@dataclass(frozen=True)
+class Count:
+    """A sum over positions, and over how many.
+
+    Attributes:
+        total: hits, or the sum of logit changes.
+        positions: those at which they were counted.
+    """
+
+    total: float = 0.0
+    positions: int = 0
+
+    @property
+    def value(self) -> float:
+        """The share or mean; 0 where nothing could be counted, so that no bar is met by default."""
+        return self.total / self.positions if self.positions else 0.0
+
+    def __add__(self, other: Count) -> Count:
+        return Count(self.total + other.total, self.positions + other.positions)
+
+
+@torch.no_grad()
+def source_means(model: ReferenceModel, evidence: Evidence, batch_size: int) -> Means:
+    """The mean of each embedding's, head's and MLP's output at each position over all source rows."""
+    sums: dict[str, Tensor] = {}
+    for batch in evidence.batches(batch_size, _device(model)):
+        for name, output in model.run(batch.source).outputs.items():
+            sums[name] = sums.get(name, 0) + output.sum(0, dtype=torch.float64)
+    dtype = model.parameters["embed.W_E"].dtype
+    return {name: (total / evidence.pairs).to(dtype) for name, total in sums.items()}
+
+
+@torch.no_grad()
+def ask(
+    model: ReferenceModel, evidence: Evidence, means: Means, questions: Sequence[Question], batch_size: int
+) -> dict[str, dict[str, Count]]:
+    """Field -> name -> what was counted over all pairs."""
+    counts: dict[str, dict[str, Count]] = {}
+    for part in evidence.batches(batch_size, _device(model)):
+        batch = _Batch(model, part, means)
+        for question in questions:
+            logits = batch.logits(question.patch)
+            for score in question.scores:
+                field = counts.setdefault(score.field, {})
+                field[score.name] = field.get(score.name, Count()) + batch.count(score, logits)
+    return counts
+
+
+class _Batch:
+    """The runs of one batch of pairs."""
+
+    def __init__(self, model: ReferenceModel, evidence: Evidence, means: Means) -> None:
+        self.model = model
+        self.evidence = evidence
+        self.means = means
+        self.clean = model.run(evidence.base)
+        self.source = model.run(evidence.source)
+        self.answer = evidence.answers.of(self.clean.logits)
+        self._permuted: dict[str, Run] = {}
+
+    def logits(self, patch: Patch) -> Tensor:
+        """The base run's logits under a patch."""
+        values = self._values(patch)
+        nodes = {node: values[node] for node in patch.nodes}
+        edges = {edge: values[edge.sender] for edge in patch.edges}
+        return self.model.patched(self.clean, nodes, edges).logits
+
+    def count(self, score: Score, logits: Tensor) -> Count:
+        evidence, answers = self.evidence, self.evidence.answers
+        if score.by == "right":
+            scored = evidence.scored(score.exchange)
+            hits = answers.same(answers.of(logits), evidence.target(score.exchange)).double()
+        else:
+            scored = evidence.scored(None) if score.exchange is None else evidence.changed(score.exchange)
+            if score.by == "moves":
+                hits = (~answers.same(answers.of(logits), self.answer)).double()
+            else:
+                hits = answers.logit_change(logits, self.clean.logits).double().nan_to_num(0.0, 0.0, 0.0)
+        return Count(float(hits[scored].sum()), int(scored.sum()))
+
+    def _values(self, patch: Patch) -> Mapping[str, Tensor]:
+        """Sender -> what replaces its output."""
+        if patch.kind == "zero":
+            zero = torch.zeros_like(self.clean.outputs[POS_EMBED][:1])
+            return dict.fromkeys(self.clean.outputs, zero)
+        if patch.kind == "mean":
+            return self.means
+        if patch.exchange is not None:
+            return self._source_run(f"do/{patch.exchange}/{SOURCE_POSITIONS}").outputs
+        positions = self.evidence.tensors.get(SOURCE_POSITIONS)
+        moved = self.source.outputs if positions is None else self.model.embed(self.evidence.source, positions)
+        return {**self.source.outputs, POS_EMBED: moved[POS_EMBED]}
+
+    def _source_run(self, positions: str) -> Run:
+        """The source run with the position ids of this name, as it is if there are none."""
+        if positions not in self.evidence.tensors:
+            return self.source
+        if positions not in self._permuted:
+            self._permuted[positions] = self.model.run(self.evidence.source, self.evidence.tensors[positions])
+        return self._permuted[positions]
+
+
+def _device(model: ReferenceModel) -> torch.device:
+    return model.parameters["embed.W_E"].device

@@ -93,7 +93,7 @@ def test_a_lagging_index(root: Path, tmp_path: Path):
     index = (copy / "bundle.json").read_bytes()
     write_bundle(copy, make_bundle(salt=7))
     (copy / "bundle.json").write_bytes(index)
-    assert siit.load(copy, "toy").certificate["salt"] == 7
+    assert siit.load(copy, "toy").certificate["evidence"]["salt"] == 7
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from siit.bundle import _evidence, _json, _tensors
 from siit.bundle._errors import BundleError, wrong
 from siit.bundle._types import BUNDLE_FORMAT, OUTPUTS, Bundle
 from siit.bundle._vocab import VOCAB_FILE, Vocab
+from siit.certificate import Certificate
 from siit.circuit import Circuit
 
 CONFIG_FILE, CIRCUIT_FILE, GRAPH_FILE = "config.json", "circuit.json", "graph.json"
@@ -91,8 +92,10 @@ def decode(files: Mapping[str, bytes]) -> Bundle:
     if not isinstance(causal_model.get("format"), str):
         raise wrong(CAUSAL_FILE, "format", causal_model.get("format"), "the format's name")
     certificate = _json.parse(files[CERTIFICATE_FILE], CERTIFICATE_FILE)
-    if not isinstance(certificate.get("certified"), bool):
-        raise wrong(CERTIFICATE_FILE, "certified", certificate.get("certified"), "true or false")
+    try:
+        Certificate.from_json(certificate)
+    except ValueError as error:
+        raise BundleError(f"{CERTIFICATE_FILE}: {str(error).removeprefix('certificate: ')}") from error
     extra = {name: content for name, content in files.items() if name not in FILES}
     for name, content in extra.items():
         _check_extra(name, content)

@@ -11,12 +11,22 @@ from torch import Tensor
 from siit.architecture import LOGITS, TOK_EMBED, Edge, ModelConfig, head, mlp
 from siit.bundle import Bundle, Vocab
 from siit.bundle._types import Output
+from siit.certificate import Certificate, Effect
+from siit.certificate.certificate import SHARES
 from siit.circuit import Circuit
 
 CONFIG = ModelConfig(
     n_layers=2, n_heads=2, d_model=8, d_head=4, d_mlp=16, n_ctx=5, d_vocab=5, d_vocab_out=2, normalization_type=None
 )
-CERTIFICATE = {"certified": True, "accuracy": 1.0, "iia": None}
+CERTIFICATE = Certificate(
+    certified=True,
+    **dict.fromkeys(SHARES, 1.0),
+    effect=Effect({}, {}, {}),
+    details={},
+    bars={},
+    failed=(),
+    evidence={},
+).to_json()
 CAUSAL_MODEL = {
     "format": "siit-causal-model/1",
     "vocab": ["a", "b", "c"],
@@ -58,7 +68,7 @@ def make_bundle(
         causal_model=CAUSAL_MODEL,
         evidence=make_evidence(config, circuit, generator),
         exhaustive=True,
-        certificate={**CERTIFICATE, "salt": salt},
+        certificate={**CERTIFICATE, "evidence": {"salt": salt}},
         train_yaml=f"seed: {seed}\n",
         extra_files={"tokenizer.json": b'{"version": "1.0"}\n'},
     )

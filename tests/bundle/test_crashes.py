@@ -42,7 +42,7 @@ def test_killed_at_random_moments(tmp_path: Path):
         writer.communicate()
         folder = tmp_path / "toy/seed-0"
         if folder.exists():
-            found.append(read_bundle(folder).certificate["salt"])
+            found.append(read_bundle(folder).certificate["evidence"]["salt"])
         else:
             assert not any(salt is not None for salt in found), "a whole bundle has been lost"
             found.append(None)
@@ -72,7 +72,7 @@ def test_killed_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, e
                 pass
             else:
                 break
-        found.append(read_bundle(tmp_path / "toy/seed-0").certificate["salt"])
+        found.append(read_bundle(tmp_path / "toy/seed-0").certificate["evidence"]["salt"])
         write_bundle(tmp_path, make_bundle(salt=1))
         assert hidden(tmp_path) == _HIDDEN
     else:
@@ -108,7 +108,7 @@ def test_readers_recover_a_folder_that_was_set_aside(tmp_path: Path):
     folder = write_bundle(tmp_path, make_bundle(salt=1))
     folder.rename(folder.with_name(".bundle-old-seed-0"))
     (folder.parent / ".bundle-new-seed-0-x").mkdir()
-    assert read_bundle(folder).certificate["salt"] == 1
+    assert read_bundle(folder).certificate["evidence"]["salt"] == 1
     assert hidden(tmp_path) == _HIDDEN
 
 

@@ -331,4 +331,4 @@ def test_read_of_a_folder_that_is_being_replaced(folder: Path, monkeypatch: pyte
         return read(*arguments)
 
     monkeypatch.setattr(_store, "_read", replaced_meanwhile)
-    assert read_bundle(folder).certificate["salt"] == 3
+    assert read_bundle(folder).certificate["evidence"]["salt"] == 3

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from siit.architecture import ModelConfig
 from siit.bundle import Bundle, BundleError, Vocab, read_bundle, read_index, write_bundle, write_index
-from tests.bundle.factory import CONFIG, make_bundle, make_circuit
+from tests.bundle.factory import CERTIFICATE, CONFIG, make_bundle, make_circuit
 
 NUMERICAL = dataclasses.replace(CONFIG, d_vocab_out=1)
 
@@ -104,7 +104,7 @@ def test_a_copy_may_have_any_name(tmp_path: Path):
 
 
 def test_uncertified(tmp_path: Path):
-    bundle = make_bundle(certificate={"certified": False})
+    bundle = make_bundle(certificate={**CERTIFICATE, "certified": False, "iia": None})
     with pytest.raises(BundleError, match=r"certificate\.json: certified: found False"):
         write_bundle(tmp_path, bundle)
     assert not list(tmp_path.iterdir())
@@ -129,9 +129,12 @@ def test_uncertified(tmp_path: Path):
         ({"vocab": Vocab(("a", "b", "c", "BOS", "PAD"), 3, 4, None)}, "vocab.json: classes"),
         ({"circuit": make_circuit(dataclasses.replace(CONFIG, n_layers=3))}, "circuit.json: "),
         ({"causal_model": {}}, "causal_model.json: format"),
-        ({"certificate": {}}, "certificate.json: certified"),
-        ({"certificate": {"certified": True, "iia": math.nan}}, "certificate.json: content"),
-        ({"certificate": {"certified": True, "iia": torch.zeros(1)}}, "certificate.json: content"),
+        ({"certificate": {}}, "certificate.json: format"),
+        ({"certificate": {**CERTIFICATE, "certified": 1}}, "certificate.json: certified"),
+        ({"certificate": {**CERTIFICATE, "iia": None}}, "certificate.json: certified"),
+        ({"certificate": {**CERTIFICATE, "iia": 2}}, "certificate.json: iia"),
+        ({"certificate": {**CERTIFICATE, "iia": math.nan}}, "certificate.json: content"),
+        ({"certificate": {**CERTIFICATE, "iia": torch.zeros(1)}}, "certificate.json: content"),
         ({"parameters": {}}, "model.safetensors: embed.W_E: found 'no tensor of this name'"),
         ({"evidence": {}}, "evaluation.safetensors: base_tokens"),
         ({"extra_files": {"config.json": b"{}"}}, "config.json: name"),
@@ -228,7 +231,7 @@ def test_index_and_card(tmp_path: Path):
         write_bundle(tmp_path, make_bundle(case=case, seed=seed))
     assert [(entry.case, entry.seed) for entry in read_index(tmp_path)] == [("a", 2), ("a", 10), ("b", 1)]
     card = (tmp_path / "README.md").read_text()
-    assert "| a | 10 | yes | categorical | 2 | 5 | 3 | 100.00 % | – |" in card
+    assert "| a | 10 | yes | categorical | 2 | 5 | 3 | 100.00 % | 100.00 % | 100.00 % |" in card
     (tmp_path / "README.md").write_text("# By hand\n")
     (tmp_path / "b/seed-1/manifest.json").write_text("{}")
     with pytest.warns(UserWarning, match=r"b/seed-1 is left out of bundle\.json: manifest\.json: digest"):

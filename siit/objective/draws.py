@@ -6,10 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
-
-from siit.exchanges import NONE
 
 RESAMPLE, MEAN, ZERO = 0, 1, 2
 
@@ -20,11 +18,11 @@ def _check_probabilities(draw: object) -> None:
         raise ValueError(f"{type(draw).__name__}: found {values}, accepted are probabilities that sum to 1")
 
 
-def _categories(draw: object, count: int, device: torch.device, generator: torch.Generator) -> Int[Tensor, " batch"]:
+def _categories(draw: object, count: int, generator: torch.Generator) -> Int[Tensor, " batch"]:
     """The index of the drawn field, for each example."""
     weights = torch.tensor([getattr(draw, field.name) for field in dataclasses.fields(draw)])  # type: ignore[arg-type]
-    bounds = weights.cumsum(0)[:-1].to(device)
-    return torch.bucketize(torch.rand(count, device=device, generator=generator), bounds, right=True)
+    bounds = weights.cumsum(0)[:-1].to(generator.device)
+    return torch.bucketize(torch.rand(count, device=generator.device, generator=generator), bounds, right=True)
 
 
 @dataclass(frozen=True)
@@ -38,14 +36,30 @@ class InterchangeDraw:
     def __post_init__(self) -> None:
         _check_probabilities(self)
 
+    def probabilities(self, n_units: int, n_edges: int) -> Float[Tensor, " choices"]:
+        """Of all choices as `siit.exchanges` numbers them: 0 none, then units, then edges."""
+        each = [self.none, *[self.unit / max(1, n_units)] * n_units, *[self.edge / max(1, n_edges)] * n_edges]
+        return torch.tensor(each)
+
     def draw(
-        self, count: int, n_units: int, n_edges: int, device: torch.device, generator: torch.Generator
+        self,
+        count: int,
+        n_units: int,
+        n_edges: int,
+        generator: torch.Generator,
+        focus: Float[Tensor, " exchanges"] | None = None,
     ) -> Int[Tensor, " batch"]:
-        """Choices as `siit.exchanges` numbers them: 0 none, then units, then edges."""
-        category = _categories(self, count, device, generator)
-        place = torch.rand(count, device=device, generator=generator)
-        unit, edge = 1 + (place * n_units).long(), 1 + n_units + (place * n_edges).long()
-        return torch.where(category == 1, unit, torch.where(category == 2, edge, NONE))
+        """A choice for each example, on the generator's device.
+
+        Args:
+            focus: probabilities of the exchanges given that there is one; None leaves them uniform in their kind.
+        """
+        chances = self.probabilities(n_units, n_edges).to(generator.device)
+        if focus is not None:
+            chances = torch.cat([chances[:1], (1 - chances[0]) * focus])
+        bounds = chances.cumsum(0)
+        place = torch.rand(count, device=generator.device, generator=generator) * bounds[-1]
+        return torch.bucketize(place, bounds, right=True).clamp(max=len(chances) - 1)
 
 
 @dataclass(frozen=True)
@@ -70,10 +84,10 @@ class OffCircuitDraw:
         _check_probabilities(self)
 
     def draw(
-        self, count: int, n_nodes: int, n_edges: int, device: torch.device, generator: torch.Generator
+        self, count: int, n_nodes: int, n_edges: int, generator: torch.Generator
     ) -> tuple[Bool[Tensor, "node batch"], Bool[Tensor, "edge batch"]]:
         """Which off-circuit nodes and edges are replaced in which examples."""
-        category = _categories(self, count, device, generator)
+        device, category = generator.device, _categories(self, count, generator)
         everything, subset, nodes_only, single = (category == index for index in range(1, 5))
         rate = torch.rand(count, device=device, generator=generator)
         in_subset = torch.rand(n_nodes + n_edges, count, device=device, generator=generator) < rate
@@ -94,6 +108,6 @@ class KindDraw:
     def __post_init__(self) -> None:
         _check_probabilities(self)
 
-    def draw(self, count: int, device: torch.device, generator: torch.Generator) -> Int[Tensor, " batch"]:
+    def draw(self, count: int, generator: torch.Generator) -> Int[Tensor, " batch"]:
         """RESAMPLE, MEAN or ZERO for each example."""
-        return _categories(self, count, device, generator)
+        return _categories(self, count, generator)

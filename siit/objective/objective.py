@@ -21,7 +21,7 @@ from siit.causal import Run
 from siit.data.pairs import Pairs, permuted_positions
 from siit.exchanges import Exchanges
 from siit.objective.draws import MEAN, RESAMPLE, InterchangeDraw, KindDraw, OffCircuitDraw
-from siit.objective.losses import right, task_loss
+from siit.objective.losses import task_loss
 from siit.transformer import Patch, PatchPoints, Transformer
 
 
@@ -118,19 +118,30 @@ class Objective:
                 edges[index + 1] = torch.tensor([carry == name for carry in carried])
         return senders, edges
 
-    def draw(self, pairs: Pairs, generator: torch.Generator, circuit_only: bool) -> Drawn:
-        """Draws the interventions of a batch; with `circuit_only`, everything off the circuit is replaced."""
-        device, circuit = pairs.base.device, self.exchanges.labels.circuit
+    def draw(
+        self,
+        pairs: Pairs,
+        generator: torch.Generator,
+        circuit_only: bool,
+        focus: Float[Tensor, " exchanges"] | None = None,
+    ) -> Drawn:
+        """Draws the interventions of a batch.
+
+        Args:
+            circuit_only: whether everything off the circuit is replaced, whatever the terms say.
+            focus: probabilities of the interchanges, see `InterchangeDraw.draw`.
+        """
+        circuit = self.exchanges.labels.circuit
         n_nodes, n_edges = len(circuit.off_nodes), len(circuit.off_edges)
         choices, nodes, edges, kinds = [], [], [], []
         for term, count in zip(self.terms.values(), self.counts(len(pairs)), strict=True):
             off_circuit = OffCircuitDraw(none=0.0, all=1.0) if circuit_only else term.off_circuit
-            some_nodes, some_edges = off_circuit.draw(count, n_nodes, n_edges, device, generator)
+            some_nodes, some_edges = off_circuit.draw(count, n_nodes, n_edges, generator)
             units, carried = self.exchanges.n_units, len(self.exchanges.names) - self.exchanges.n_units
-            choices.append(term.interchange.draw(count, units, carried, device, generator))
+            choices.append(term.interchange.draw(count, units, carried, generator, focus))
             nodes.append(some_nodes)
             edges.append(some_edges)
-            kinds.append(term.kind.draw(count, device, generator))
+            kinds.append(term.kind.draw(count, generator))
         choice = torch.cat(choices)
         return Drawn(
             choice=choice,
@@ -169,6 +180,7 @@ class Objective:
                 return None
         with torch.set_grad_enabled(self.source_gradient and torch.is_grad_enabled()):
             outputs = model.run(pairs.source, drawn.source_positions).senders
+            ablation = self._ablation(model, outputs, drawn)
         senders, edges = (mask.to(drawn.choice.device)[drawn.choice].T for mask in self._circuit_masks)
         nodes = senders.clone()
         nodes[self._off_index] = drawn.nodes
@@ -177,7 +189,7 @@ class Objective:
             nodes=nodes,
             edges=torch.cat([edges, drawn.edges]),
             interchange=outputs,
-            ablation=self._ablation(model, outputs, drawn),
+            ablation=ablation,
             off_nodes_always=drawn.all_off,
         )
 
@@ -185,9 +197,8 @@ class Objective:
     def _off_index(self) -> list[int]:
         return [self.points.senders.index(node) for node in self.exchanges.labels.circuit.off_nodes]
 
-    @torch.no_grad()
     def _ablation(self, model: Transformer, outputs: Sequence[Tensor], drawn: Drawn) -> list[Tensor]:
-        """What replaces each sender off the circuit, [batch, pos, d_model]; no gradient flows into it.
+        """What replaces each sender off the circuit, [batch, pos, d_model].
 
         A position's embedding is resampled from permuted positions; its mean at a position is itself.
         """
@@ -201,8 +212,3 @@ class Objective:
             replaced.append(torch.addcmul(resampled * is_resample, is_mean, mean))
         return replaced
 
-
-def share_right(step: Step, tolerance: float | None) -> tuple[Tensor, Tensor]:
-    """Right answers and scored positions per choice are summed by the caller; here per example, [batch] each."""
-    correct = right(step.logits, step.answers.output, tolerance) & step.answers.scored
-    return correct.sum(1), step.answers.scored.sum(1)

@@ -109,9 +109,10 @@ class Transformer(nn.Module):
     Args:
         config: the architecture.
         seed: draws the initial weights; None leaves them unset, for weights that are loaded.
+        embedding_std: standard deviation of the initial embeddings.
     """
 
-    def __init__(self, config: ModelConfig, seed: int | None = None) -> None:
+    def __init__(self, config: ModelConfig, seed: int | None = None, embedding_std: float = 1.0) -> None:
         super().__init__()
         self.config = config
         self.embed = _Embed(config)
@@ -120,23 +121,27 @@ class Transformer(nn.Module):
         self.ln_final = _LayerNorm(config) if config.normalization_type == "LN" else nn.Identity()
         self.unembed = _Unembed(config)
         if seed is not None:
-            self._initialise(torch.Generator().manual_seed(seed))
+            self._initialise(torch.Generator().manual_seed(seed), embedding_std)
 
     @torch.no_grad()
-    def _initialise(self, generator: torch.Generator) -> None:
-        """Normal weights of variance 1 / fan-in (embeddings: 1 / d_model), zero biases, unit gains."""
+    def _initialise(self, generator: torch.Generator, embedding_std: float) -> None:
+        """Embeddings of a given deviation, other weights of variance 1 / fan-in, zero biases, unit gains.
+
+        Output projections are smaller by sqrt(2 n_layers), as in GPT-2: otherwise the noise that replaced off-circuit
+        parts bring drowns what the circuit reads, and the circuit-first phase takes several times as long.
+        """
         for name, parameter in self.named_parameters():
             kind = name.rpartition(".")[2]
             if kind == "w":
                 parameter.fill_(1.0)
             elif kind.startswith("b"):
                 parameter.zero_()
+            elif kind in ("W_E", "W_pos"):
+                parameter.normal_(0.0, embedding_std, generator=generator)
             else:
-                if kind == "W_O":
-                    fan_in = self.config.n_heads * self.config.d_head
-                else:
-                    fan_in = self.config.d_model if kind in ("W_E", "W_pos") else parameter.shape[-2]
-                parameter.normal_(0.0, 1 / math.sqrt(fan_in), generator=generator)
+                fan_in = self.config.n_heads * self.config.d_head if kind == "W_O" else parameter.shape[-2]
+                depth = 2 * self.config.n_layers if kind in ("W_O", "W_out") else 1
+                parameter.normal_(0.0, 1 / math.sqrt(fan_in * depth), generator=generator)
 
     def forward(
         self,

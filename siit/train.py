@@ -1,0 +1,163 @@
+"""`python -m siit.train`: from a program to a certified model in a bundle.
+
+    python -m siit.train case=frac_prevs
+    python -m siit.train case=reverse model=interpbench seed=2
+    python -m siit.train -m case=reverse,histogram seed=0,1,2
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+import rich
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from siit._conf import conf_dir
+from siit.bundle import Bundle, BundleError, Vocab, read_bundle, write_bundle
+from siit.causal.from_rasp import ProgramError
+from siit.certificate import Certificate, measure
+from siit.certificate.report import evidence_line, table
+
+from siit.data import PairSampler
+from siit.evidence import build_evidence
+from siit.training.checkpoints import RunFolder, differing
+from siit.training.command_line import check_overrides, register_cases
+from siit.training.fit import TrainingError, fit
+from siit.training.module import SIITModule
+from siit.training.plan import Plan, make_plan
+from siit.training.settings import ConfigError, Settings, read_settings
+
+NOT_CERTIFIED, BAD_USAGE, INTERRUPTED = 1, 2, 130
+
+
+class NotCertified(RuntimeError):
+    """A trained model that fails its certificate."""
+
+
+def train(config: DictConfig) -> Path:
+    """Trains, certifies and bundles one model.
+
+    Returns:
+        The model's folder, `<out>/<case>/seed-<seed>`.
+
+    Raises:
+        ConfigError, ProgramError: for what cannot be trained; NotCertified: naming the bars that do not hold.
+    """
+    settings = read_settings(config)
+    plain = plain_config(config)
+    root = Path(settings.out)
+    done = finished(root, settings, plain)
+    if done is not None:
+        print(f"{done}: is already there, certified, with this configuration (resume=false trains it anew)")
+        return done
+    folder = RunFolder(root, settings.case.name, settings.seed)
+    resume_from = folder.open(plain, settings.resume)
+    plan = make_plan(settings)
+    module = fit(plan, settings, folder, resume_from)
+    bundle, certificate = certify(plan, settings, module, plain)
+    rich.print(table(certificate, f"{settings.case.name}, seed {settings.seed}: held-out test pairs"))
+    print(evidence_line(certificate))
+
+    if not (certificate.certified or settings.allow_uncertified):
+        raise NotCertified(
+            f"{settings.case.name}, seed {settings.seed}: not certified after {module.steps_done} steps: "
+            f"{'; '.join(certificate.failed[:4])}. Nothing was bundled; the checkpoint is {folder.checkpoint}"
+        )
+    path = write_bundle(root, bundle, allow_uncertified=settings.allow_uncertified)
+    folder.close()
+    print(f"{path}: {'certified' if certificate.certified else 'NOT certified'}, {module.steps_done} steps")
+    return path
+
+
+def certify(plan: Plan, settings: Settings, module: SIITModule, config: dict[str, Any]) -> tuple[Bundle, Certificate]:
+    """Measures the trained model on held-out test pairs, and puts all of it into a bundle."""
+    task, labels = plan.task, plan.exchanges.labels
+    evidence = build_evidence(plan.exchanges, PairSampler(task, "test", seed=settings.seed), settings.seed)
+    parameters = {
+        name: tensor.detach().float().cpu().contiguous() for name, tensor in module.averaged.state_dict().items()
+    }
+    certificate = measure(
+        plan.config,
+        parameters,
+        labels.circuit,
+        evidence,
+        output=task.output,  # type: ignore[arg-type]
+        tolerance=task.tolerance,
+    )
+    bundle = Bundle(
+        config=plan.config,
+        case=settings.case.name,
+        seed=settings.seed,
+        output=task.output,  # type: ignore[arg-type]
+        tolerance=task.tolerance,
+        parameters=parameters,
+        vocab=Vocab(
+            tokens=(*task.model.vocab, "BOS", "PAD"),
+            bos_id=task.bos_id,
+            pad_id=task.pad_id,
+            classes=task.model.classes,
+        ),
+        circuit=labels.circuit,
+        causal_model=task.model.to_json(),
+        evidence=evidence,
+        exhaustive=False,
+        certificate=certificate.to_json(),
+        train_yaml=OmegaConf.to_yaml(OmegaConf.create(config)),
+    )
+    return bundle, certificate
+
+
+def finished(root: Path, settings: Settings, config: dict[str, Any]) -> Path | None:
+    """The model's folder, if it is there, whole, certified, and of this configuration."""
+    path = root / settings.case.name / f"seed-{settings.seed}"
+    if not settings.resume or not path.exists():
+        return None
+    try:
+        bundle = read_bundle(path, evidence=False)
+    except BundleError as error:
+        print(f"{path}: damaged, trained anew ({error})", file=sys.stderr)
+        return None
+    other: Any = OmegaConf.to_container(OmegaConf.create(bundle.train_yaml))
+    return path if bundle.certificate["certified"] and not differing(config, other) else None
+
+
+def plain_config(config: DictConfig) -> dict[str, Any]:
+    """The resolved configuration as a plain dictionary."""
+    container: Any = OmegaConf.to_container(config, resolve=True)
+    return container  # type: ignore[no-any-return]
+
+
+def _task(config: DictConfig) -> str | None:
+    try:
+        return str(train(config))
+    except (ConfigError, ProgramError, TrainingError, NotCertified) as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise  # the other jobs of the sweep go on
+        print(f"siit.train: {error}", file=sys.stderr)
+        sys.exit(NOT_CERTIFIED if isinstance(error, NotCertified) else BAD_USAGE)
+    except KeyboardInterrupt:
+        print("siit.train: interrupted; the same command goes on from the last check", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def main() -> None:
+    """The command line."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    torch.set_num_threads(1)
+    register_cases()
+    error = check_overrides(sys.argv[1:])
+    if error:
+        print(f"siit.train: {error}", file=sys.stderr)
+        sys.exit(BAD_USAGE)
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_task)()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Training by Strict Interchange Intervention Training (arXiv 2407.14494), with Lightning."""

@@ -1,0 +1,124 @@
+"""Fits a transformer to a plan with Lightning's Trainer."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+
+from siit.data import PairSampler
+from siit.evidence import build_evidence
+from siit.objective import Objective
+from siit.training.checkpoints import AtomicCheckpointIO, RunFolder
+from siit.training.data_module import PairDataModule
+from siit.training.module import SIITModule
+from siit.training.plan import Plan
+from siit.training.settings import ConfigError, Settings, terms_of
+from siit.transformer import Transformer
+
+
+class TrainingError(RuntimeError):
+    """Training that cannot go on; the message says why and what to do."""
+
+
+def fit(plan: Plan, settings: Settings, folder: RunFolder, resume_from: Path | None) -> SIITModule:
+    """Trains until the validation certificate holds or the steps are used up; returns the module at its end.
+
+    Raises:
+        ConfigError: an unknown logger or accelerator; TrainingError: a checkpoint that cannot be read.
+    """
+    trainer_settings = settings.trainer
+    torch.set_num_threads(trainer_settings.threads)
+    module = make_module(plan, settings)
+    data = PairDataModule(plan.task, trainer_settings.batch_size, trainer_settings.check_every, settings.seed)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")  # one process draws whole batches
+        trainer = make_trainer(settings, folder.path)
+        try:
+            trainer.fit(module, data, ckpt_path=None if resume_from is None else str(resume_from))
+        except (EOFError, KeyError, RuntimeError, OSError) as error:
+            if resume_from is None or trainer.global_step:
+                raise
+            raise TrainingError(
+                f"{resume_from}: the checkpoint cannot be read ({type(error).__name__}: {error}); "
+                "start anew with resume=false"
+            ) from error
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return module
+
+
+def make_module(plan: Plan, settings: Settings) -> SIITModule:
+    """The untrained module, with its validation evidence."""
+    exchanges, trainer = plan.exchanges, settings.trainer
+    sampler = PairSampler(plan.task, "val", seed=settings.seed)
+    evidence = build_evidence(
+        exchanges, sampler, settings.seed, pairs=trainer.validation_pairs, min_scored=0, min_changed=1
+    )
+    objective = Objective(exchanges, terms_of(settings.objective), settings.objective.source_gradient)
+    return SIITModule(
+        model=Transformer(plan.config, settings.seed, settings.model.embedding_std),
+        objective=objective,
+        evidence=evidence,
+        tolerance=plan.task.tolerance,
+        circuit_first=settings.objective.circuit_first,
+        focus=settings.objective.focus,
+        settings=trainer,
+        seed=settings.seed,
+    )
+
+
+def make_trainer(settings: Settings, folder: Path) -> pl.Trainer:
+    """Lightning's Trainer: one epoch is the steps between two checks; each ends with a checkpoint."""
+    trainer = settings.trainer
+    callbacks: list[Callback] = [
+        ModelCheckpoint(
+            dirpath=folder,
+            filename="last",
+            save_top_k=1,
+            monitor=None,
+            every_n_epochs=1,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+    ]
+    if trainer.progress_bar:
+        callbacks.append(RichProgressBar(refresh_rate=10))
+    try:
+        return pl.Trainer(
+            default_root_dir=folder,
+            accelerator=trainer.accelerator,
+            devices=1,
+            max_epochs=trainer.max_steps // trainer.check_every,
+            gradient_clip_val=trainer.gradient_clip,
+            logger=make_logger(settings.logger, folder),
+            log_every_n_steps=50,
+            callbacks=callbacks,
+            plugins=[AtomicCheckpointIO()],
+            enable_progress_bar=trainer.progress_bar,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+    except (ValueError, RuntimeError) as error:  # Lightning's MisconfigurationException is a RuntimeError or an Exception
+        raise ConfigError(f"trainer.accelerator: found {trainer.accelerator!r}: {error}") from error
+
+
+def make_logger(config: dict[str, Any], folder: Path) -> Any:
+    """The logger that the configuration names, writing into the run's folder; False for none.
+
+    Raises:
+        ConfigError: a logger that cannot be made.
+    """
+    if config.get("_target_") is None:
+        return False
+    try:
+        return hydra.utils.instantiate({**config, "save_dir": str(folder)})
+    except Exception as error:  # a logger may fail in any way of its own: no account, no network, a wrong option
+        raise ConfigError(f"logger: {type(error).__name__}: {str(error).splitlines()[0]}") from error

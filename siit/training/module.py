@@ -1,0 +1,203 @@
+"""The LightningModule: one step of the objective, averaged weights, and the check that ends training."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from siit.certificate import Certificate, measure
+from siit.data import Pairs
+from siit.data.pairs import permuted_positions
+from siit.objective import Objective, Step, right
+from siit.training.data_module import step_generator
+from siit.training.settings import TrainerSettings
+from siit.transformer import Transformer
+
+FOCUS_MEMORY = 0.95
+"""How much of an exchange's running error is kept at each step."""
+
+
+def _cosine(progress: float) -> float:
+    """From 1 to 0 as progress goes from 0 to 1."""
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, progress))))
+
+
+class SIITModule(pl.LightningModule):
+    """Trains a transformer so that its circuit, and nothing else, computes the causal model.
+
+    Args:
+        model: the transformer.
+        objective: what is minimised.
+        evidence: validation pairs with the causal model's answers.
+        tolerance: within what a numerical answer is right.
+        circuit_first: share of right answers of the circuit alone, in its worst exchange, at which off-circuit parts
+            are let in; None starts with them.
+        focus: share of the interchanges that are drawn in proportion to their running error.
+        settings: optimisation.
+        seed: of all draws.
+    """
+
+    def __init__(
+        self,
+        model: Transformer,
+        objective: Objective,
+        evidence: Mapping[str, Tensor],
+        tolerance: float | None,
+        circuit_first: float | None,
+        focus: float,
+        settings: TrainerSettings,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.averaged = copy.deepcopy(model).requires_grad_(False)
+        self.objective = objective
+        self.evidence = dict(evidence)
+        self.tolerance, self.focus, self.settings, self.seed = tolerance, focus, settings, seed
+        self.circuit_first = circuit_first
+        self.relaxed_at: int | None = None
+        """The step from which off-circuit parts are not always replaced; None before."""
+        if circuit_first is None:
+            self.relaxed_at = 0
+        self.passes = 0
+        self.certificate: Certificate | None = None
+        self.error: Tensor
+        self.register_buffer("error", torch.ones(len(objective.exchanges.names) + 1))
+
+    def setup(self, stage: str) -> None:
+        exchanges = self.objective.exchanges
+        self.objective.exchanges = dataclasses.replace(exchanges, model=exchanges.model.to(self.device))
+        self.evidence = {name: tensor.to(self.device) for name, tensor in self.evidence.items()}
+
+    def configure_optimizers(self) -> Any:
+        settings = self.settings
+        optimizer = torch.optim.Adam(
+            self.model.parameters(), lr=settings.learning_rate, betas=(settings.beta1, settings.beta2)
+        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate_factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _learning_rate_factor(self, step: int) -> float:
+        """Linear warm-up; then a slow cosine over all steps, times a fast one from where off-circuit parts are let in."""
+        settings = self.settings
+        factor = min(1.0, (step + 1) / (settings.warmup_steps + 1)) * _cosine(step / settings.max_steps)
+        if self.relaxed_at is not None:
+            factor *= _cosine((step - self.relaxed_at) / settings.anneal_steps)
+        return max(factor, settings.final_learning_rate / settings.learning_rate)
+
+    def training_step(self, pairs: Pairs, batch_idx: int) -> Tensor:
+        generator = step_generator(self.seed, 2 * self.global_step + 1, self.device)
+        focus = self._focus() if self.focus else None
+        drawn = self.objective.draw(pairs, generator, self.relaxed_at is None, focus)
+        step = self.objective.evaluate(self.model, pairs, drawn)
+        self._note_errors(step)
+        self.log("loss", step.loss, prog_bar=True, batch_size=len(pairs))
+        for name, loss in step.losses.items():
+            self.log(f"loss/{name}", loss, batch_size=len(pairs))
+        return step.loss
+
+    def _focus(self) -> Tensor:
+        """Probabilities of the interchanges: part uniform, part in proportion to what is still wrong."""
+        error = self.error[1:]
+        return (1 - self.focus) / len(error) + self.focus * error / error.sum()
+
+    @torch.no_grad()
+    def _note_errors(self, step: Step) -> None:
+        scored = step.answers.scored
+        wrong = (~right(step.logits, step.answers.output, self.tolerance) & scored).sum(1).to(self.error.dtype)
+        zeros = torch.zeros_like(self.error)
+        wrong = zeros.index_add(0, step.choice, wrong)
+        count = zeros.index_add(0, step.choice, scored.sum(1).to(self.error.dtype))
+        rate = wrong / count.clamp(min=1)
+        blended = FOCUS_MEMORY * self.error + (1 - FOCUS_MEMORY) * rate
+        self.error = torch.where(count > 0, blended, self.error).clamp(min=1e-4)
+
+    @torch.no_grad()
+    def on_train_batch_end(self, *args: Any) -> None:
+        step = self.global_step
+        keep = min(self.settings.weight_averaging, step / (step + 10))
+        own, averaged = list(self.model.parameters()), list(self.averaged.parameters())
+        torch._foreach_lerp_(averaged, own, 1 - keep)
+
+    def validation_step(self, batch: int, batch_idx: int) -> None:
+        """Measures the validation certificate of the averaged weights, and whether the circuit alone passes."""
+        alone = self._circuit_alone()
+        if self.circuit_first is not None and self.relaxed_at is None and alone >= self.circuit_first:
+            self.relaxed_at = self.global_step
+        self.certificate = self.measure(self.settings.screen)
+        self.passes = self.passes + 1 if self.certificate.certified else 0
+        worst_node, worst_edge = self.certificate.worst_node, self.certificate.worst_edge
+        shown = {
+            "worst_node": None if worst_node is None else worst_node[1],
+            "worst_edge": None if worst_edge is None else worst_edge[1],
+            "joint": self.certificate.strict_joint,
+        }
+        for name in ("accuracy", "iia", "edge_iia", "strict_node", "strict_edge", "strict_subsets"):
+            self._log_check(name, getattr(self.certificate, name), False)
+        for name in ("joint_mean", "joint_zero"):
+            self._log_check(name, getattr(self.certificate, name), False)
+        for name, value in shown.items():
+            self._log_check(name, value, True)
+        self._log_check("circuit_alone", alone, True)
+        self._log_check("circuit_only", float(self.relaxed_at is None), False)
+        if self.passes >= self.settings.checks_in_a_row:
+            self.trainer.should_stop = True
+
+    def _log_check(self, name: str, value: float | None, prog_bar: bool) -> None:
+        self.log(f"val/{name}", math.nan if value is None else value, prog_bar=prog_bar, batch_size=1)
+
+    def measure(self, screen: float | None) -> Certificate:
+        """The certificate of the averaged weights on the validation evidence."""
+        return measure(
+            self.model.config,
+            {name: tensor.detach() for name, tensor in self.averaged.state_dict().items()},
+            self.objective.exchanges.labels.circuit,
+            self.evidence,
+            output="categorical" if self.tolerance is None else "numerical",
+            tolerance=self.tolerance,
+            screen=screen,
+            min_scored=0,
+            min_changed=0,
+        )
+
+    @torch.no_grad()
+    def _circuit_alone(self) -> float:
+        """Share of right answers with everything off the circuit replaced, in the worst exchange."""
+        pairs = Pairs(self.evidence["base_tokens"], self.evidence["source_tokens"])
+        generator = step_generator(self.seed, 0, self.device)
+        exchanges = self.objective.exchanges
+        drawn = self.objective.draw(pairs, generator, True)
+        count = len(exchanges.names) + 1
+        choice = torch.arange(len(pairs), device=self.device) % count
+        drawn = dataclasses.replace(
+            drawn,
+            choice=choice,
+            source_positions=exchanges.source_positions(pairs.source, choice, generator),
+            off_positions=permuted_positions(pairs.source, len(exchanges.model.vocab), generator),
+        )
+        step = self.objective.evaluate(self.averaged, pairs, drawn)
+        scored = step.answers.scored
+        correct = right(step.logits, step.answers.output, self.tolerance) & scored
+        zeros = torch.zeros(count, device=self.device)
+        total = zeros.index_add(0, choice, scored.sum(1).float())
+        good = zeros.index_add(0, choice, correct.sum(1).float())
+        return float(torch.where(total > 0, good / total.clamp(min=1), 1.0).min())
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["siit"] = {"relaxed_at": self.relaxed_at, "passes": self.passes}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.relaxed_at = checkpoint["siit"]["relaxed_at"]
+        self.passes = int(checkpoint["siit"]["passes"])
+
+    @property
+    def steps_done(self) -> int:
+        """Training steps so far, those before a resumption included."""
+        return self.trainer.global_step

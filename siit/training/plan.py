@@ -1,0 +1,164 @@
+"""From a configuration to all that training needs: task, architecture, labels and interchanges."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from siit.alignment import AlignmentConfig, derive_labels, draw_alignment, heads_needed, program_layers
+from siit.architecture import ModelConfig
+from siit.causal.agreement import check_agreement
+from siit.causal.from_rasp import build_causal_model
+from siit.data import PairSampler, Task, task_from_case
+from siit.exchanges import Exchanges, vacuous_parts
+from siit.training.settings import CaseSettings, ConfigError, ModelSettings, Settings
+from tracr_cases import Case, get
+
+VACUITY_PAIRS = 8192
+"""Pairs on which variables and edges that never change are found."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is trained, before anything is.
+
+    Attributes:
+        task: the causal model with its inputs.
+        config: the transformer's architecture.
+        exchanges: the labels, with the interchanges that they stand for.
+    """
+
+    task: Task
+    config: ModelConfig
+    exchanges: Exchanges
+
+
+def make_plan(settings: Settings) -> Plan:
+    """Builds the causal model, checks it against RASP and Tracr, and draws the alignment.
+
+    Raises:
+        ConfigError: for settings that cannot work; ProgramError where the three evaluations of the program disagree.
+    """
+    case = find_case(settings.case)
+    model = build_causal_model(case)
+    check_agreement(case, model)
+    try:
+        task = task_from_case(case, model)
+        pairs = PairSampler(task, "train", seed=settings.seed).draw(VACUITY_PAIRS, torch.Generator().manual_seed(0))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return plan_for(task, settings, vacuous_parts(model, pairs, torch.Generator().manual_seed(0)))
+
+
+def plan_for(task: Task, settings: Settings, excluded: Any) -> Plan:
+    """Chooses the architecture, draws the alignment from the seed, and derives the labels.
+
+    Raises:
+        ConfigError: for a model or an alignment that cannot hold the program.
+    """
+    alignment_settings = AlignmentConfig(settings.case.alignment.heads, settings.case.alignment.nodes)
+    try:
+        config = architecture(task, settings.model, alignment_settings)
+        alignment = draw_alignment(task.model, config, alignment_settings, settings.seed)
+        labels = derive_labels(task.model, config, alignment, excluded)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return Plan(task, config, Exchanges(task.model, labels))
+
+
+def architecture(task: Task, settings: ModelSettings, alignment: AlignmentConfig) -> ModelConfig:
+    """The shape that the settings give for a task.
+
+    Raises:
+        ValueError: for impossible shapes.
+    """
+    needed = max(program_layers(task.model).values()) + 1
+    n_layers = settings.n_layers if settings.n_layers is not None else max(2, needed + settings.extra_layers)
+    heads = heads_needed(task.model, alignment.heads)
+    if settings.n_heads < heads:
+        raise ValueError(f"model.n_heads: found {settings.n_heads}, the program needs at least {heads} in one layer")
+    if settings.d_head is None and settings.d_model % settings.n_heads:
+        raise ValueError(
+            f"model.d_model: found {settings.d_model}, accepted is a multiple of model.n_heads={settings.n_heads} "
+            "(or set model.d_head)"
+        )
+    return ModelConfig(
+        n_layers=n_layers,
+        n_heads=settings.n_heads,
+        d_model=settings.d_model,
+        d_head=settings.d_head if settings.d_head is not None else settings.d_model // settings.n_heads,
+        d_mlp=settings.d_mlp if settings.d_mlp is not None else 4 * settings.d_model,
+        n_ctx=task.n_ctx,
+        d_vocab=task.d_vocab,
+        d_vocab_out=task.d_vocab_out,
+        act_fn=settings.act_fn,
+        attention_dir="causal" if task.causal else "bidirectional",
+        normalization_type=settings.normalization_type,
+        eps=settings.eps,
+    )
+
+
+def find_case(settings: CaseSettings) -> Case:
+    """The catalogue's case with the settings' changes, or a user's own program.
+
+    Raises:
+        ConfigError: an unknown name, or a program that cannot be imported.
+    """
+    if settings.program is not None:
+        return _own_case(settings)
+    try:
+        case = get(settings.name)
+    except KeyError as error:
+        raise ConfigError(error.args[0]) from error
+    fixed = {name: getattr(settings, name) for name in ("vocab", "max_len", "causal")}
+    for name, value in fixed.items():
+        if value is not None:
+            raise ConfigError(f"case.{name}: found {value!r}; the catalogue fixes it, use case=custom for your own")
+    changes = {name: getattr(settings, name) for name in ("min_len", "sampler")}
+    return replace(case, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _own_case(settings: CaseSettings) -> Case:
+    for name in ("vocab", "max_len"):
+        if getattr(settings, name) is None:
+            raise ConfigError(f"case.{name}: missing; case=custom needs case.program, case.vocab and case.max_len")
+    vocab, max_len, min_len = tuple(settings.vocab or ()), settings.max_len or 0, settings.min_len or 3
+    odd = [token for token in vocab if not isinstance(token, str | int) or isinstance(token, bool)]
+    if len(vocab) < 2 or odd or len(set(vocab)) != len(vocab):
+        raise ConfigError(f"case.vocab: found {list(vocab)}, accepted are two or more different strings or integers")
+    if not 1 <= min_len <= max_len:
+        raise ConfigError(f"case.max_len: found {max_len}, accepted is case.min_len={min_len} or more")
+    return Case(
+        name=settings.name,
+        make=_imported(str(settings.program)),
+        vocab=vocab,
+        max_len=max_len,
+        min_len=min_len,
+        family="custom",
+        description=f"the program {settings.program}",
+        causal=bool(settings.causal),
+        sampler=settings.sampler or "uniform",
+    )
+
+
+def _imported(path: str) -> Callable[[], Any]:
+    module_name, colon, name = path.partition(":")
+    if not (colon and module_name and name):
+        raise ConfigError(f"case.program: found {path!r}, accepted is <module>:<function>")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ConfigError(f"case.program: cannot import {module_name!r}: {error}") from error
+    make = getattr(module, name, None)
+    if not callable(make):
+        functions = sorted(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
+        raise ConfigError(f"case.program: {module_name} has no function {name!r}, it has: {', '.join(functions)}")
+    return make  # type: ignore[no-any-return]

@@ -1,0 +1,131 @@
+"""`python -m siit.certify`: re-measures a model from the files of its bundle alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from siit.bundle import Bundle
+    from siit.certificate import Certificate
+
+NOT_CERTIFIED, BAD_INPUT = 1, 2
+_SHOWN = 10
+_EPILOG = """\
+exit status:
+  0  every bar holds, and the stored certificate says the same
+  1  a bar does not hold, or the stored certificate says something else
+  2  the folder cannot be read as a model, or the usage is wrong
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, prints, and returns the exit status."""
+    options = _parser().parse_args(arguments)
+    # Only now: --help need not wait for torch.
+    import torch
+
+    from siit.bundle import read_bundle
+    from siit.certificate import Certificate
+    from siit.certificate.report import printable
+
+    try:
+        device = _device(options.device)
+        bundle = read_bundle(options.folder)
+        stored = Certificate.from_json(bundle.certificate)
+        measured = _measure(bundle, device)
+    except (ValueError, OSError, torch.OutOfMemoryError) as error:
+        print(f"siit.certify: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+        return BAD_INPUT
+    return _report(bundle, measured, stored, as_json=options.json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m siit.certify",
+        description="Measures again whether a model's labels are true, from its weights, its labels and the held-out "
+        "evidence in its folder, and compares the result with the certificate that is stored there.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "folder",
+        type=Path,
+        metavar="MODEL",
+        help="a model's folder in a bundle, such as checkpoints/frac_prevs/seed-0",
+    )
+    parser.add_argument("--json", action="store_true", help="print only the new certificate, as JSON")
+    parser.add_argument(
+        "--device", default="cpu", help="where to compute, by torch's name: cpu, cuda, cuda:1, ... (default: cpu)"
+    )
+    return parser
+
+
+def _device(name: str) -> torch.device:
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise ValueError(
+            f"--device: found {name!r} ({reason}), accepted is a device that torch can use here"
+        ) from error
+    return device
+
+
+def _measure(bundle: Bundle, device: torch.device) -> Certificate:
+    from siit.certificate import measure
+
+    return measure(
+        bundle.config,
+        {name: tensor.to(device) for name, tensor in bundle.parameters.items()},
+        bundle.circuit,
+        bundle.evidence,
+        output=bundle.output,
+        tolerance=bundle.tolerance,
+        exhaustive=bundle.exhaustive,
+    )
+
+
+def _report(bundle: Bundle, measured: Certificate, stored: Certificate, *, as_json: bool) -> int:
+    from rich.console import Console
+
+    from siit.certificate.report import disagreements, evidence_line, printable, table
+
+    differing = disagreements(measured.to_json(), stored.to_json())
+    if as_json:
+        print(json.dumps(measured.to_json(), indent=1))
+        if differing:
+            print(f"siit.certify: the stored certificate disagrees: {printable(differing[0])}", file=sys.stderr)
+    else:
+        console = Console(highlight=False, markup=False)
+        console.print(table(measured, f"{bundle.case}, seed {bundle.seed}"))
+        for line in (f"Evidence: {evidence_line(measured)}.", *_verdict(measured), *_agreement(differing)):
+            console.print(printable(line), soft_wrap=True)
+    return 0 if measured.certified and not differing else NOT_CERTIFIED
+
+
+def _verdict(measured: Certificate) -> list[str]:
+    if measured.certified:
+        return ["Certified: every bar holds."]
+    return ["NOT certified:", *(f"  {line}" for line in measured.failed)]
+
+
+def _agreement(differing: Sequence[str]) -> list[str]:
+    if not differing:
+        return ["The stored certificate agrees."]
+    more = [f"  and {len(differing) - _SHOWN} more"] if len(differing) > _SHOWN else []
+    heading = f"The stored certificate DISAGREES in {len(differing)} places:"
+    return [heading, *(f"  {line}" for line in differing[:_SHOWN]), *more]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""A transformer whose weights are written by hand, with its true circuit and all the evidence there is.
+
+The task: was the previous token an x? `is_x` (m0) tells at each position whether its token is an x, `prev` (a1.h0)
+copies that from the position before, and the answer is `prev`. Inputs are BOS and four tokens, x or not; positions 2 to
+4 are scored. All 16 x 16 pairs of inputs are the evidence, so every number can be worked out by hand.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from siit.architecture import Edge, ModelConfig
+from siit.certificate import Certificate, measure
+from siit.circuit import Circuit
+
+TOKEN, POSITION, IS_X, PREV, BIAS = 0, 3, 8, 9, 10
+"""Dimensions of the residual stream: one-hot token (3), one-hot position (5), and what components write."""
+X, BOS = 1, 2
+CONFIG = ModelConfig(
+    n_layers=2,
+    n_heads=3,
+    d_model=11,
+    d_head=6,
+    d_mlp=2,
+    n_ctx=5,
+    d_vocab=3,
+    d_vocab_out=2,
+    act_fn="relu",
+    normalization_type=None,
+)
+CARRIES = {
+    Edge("tok_embed", "m0"): "tokens->is_x",
+    Edge("pos_embed", "a1.h0", "q"): "indices->prev<q>",
+    Edge("pos_embed", "a1.h0", "k"): "indices->prev<k>",
+    Edge("m0", "a1.h0", "v"): "is_x->prev<v>",
+    Edge("a1.h0", "logits"): "prev->output",
+}
+CIRCUIT = Circuit(CONFIG, {"is_x": ("m0",), "prev": ("a1.h0",)}, CARRIES)
+PAIRS, SCORED = 256, 256 * 3
+
+
+def parameters(config: ModelConfig = CONFIG) -> dict[str, Tensor]:
+    """The model; class 1 wins where `prev` exceeds 0.5, and a numerical output is `prev` itself."""
+    weights = {name: torch.zeros(shape) for name, shape in config.parameter_shapes().items()}
+    weights["embed.W_E"][:, TOKEN : TOKEN + 3] = torch.eye(3)
+    weights["pos_embed.W_pos"][:, POSITION : POSITION + 5] = torch.eye(5)
+    weights["blocks.0.mlp.W_in"][TOKEN + X, 0] = 1
+    weights["blocks.0.mlp.W_out"][0, IS_X] = 1
+    copy_previous(weights, 0, IS_X)
+    if config.d_vocab_out == 2:
+        weights["unembed.W_U"][PREV, 1] = 1
+        weights["unembed.b_U"][0] = 0.5
+    else:
+        weights["unembed.W_U"][PREV, 0] = 1
+    return weights
+
+
+def copy_previous(weights: dict[str, Tensor], head: int, dimension: int) -> None:
+    """Lets a head of layer 1 copy a dimension from the position before to PREV."""
+    for place in range(5):
+        weights["blocks.1.attn.W_Q"][head, POSITION + place, place] = 20
+        weights["blocks.1.attn.W_K"][head, POSITION + place, place + 1] = 20
+    weights["blocks.1.attn.W_V"][head, dimension, 0] = 1
+    weights["blocks.1.attn.W_O"][head, 0, PREV] = 1
+
+
+def high_level(is_x: Tensor, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+    """Answers and where they are scored: is_x at the slot up to here whose position id is one less than this one's."""
+    visible = torch.ones(5, 5, dtype=torch.bool).tril()
+    selected = (key.unsqueeze(1) == query.unsqueeze(2) - 1) & visible
+    scored = selected.any(2) & (torch.arange(5) >= 2)
+    return (selected & is_x.unsqueeze(1)).any(2).long(), scored
+
+
+def evidence() -> dict[str, Tensor]:
+    """All pairs, with the answers under every exchange."""
+    inputs = torch.tensor([(BOS, *tokens) for tokens in itertools.product((0, X), repeat=4)])
+    base, source = inputs.repeat_interleave(16, 0), inputs.repeat(16, 1)
+    own = torch.arange(5).expand(PAIRS, 5)
+    order = torch.rand(2, PAIRS, 4, generator=torch.Generator().manual_seed(0)).argsort(-1) + 1
+    moved, moved_off = torch.cat([torch.zeros(2, PAIRS, 1, dtype=torch.int64), order], -1)
+    runs = {
+        "base_": high_level(base == X, own, own),
+        "source_": high_level(source == X, own, own),
+        "do/indices->prev<q>/": high_level(base == X, moved, own),
+        "do/indices->prev<k>/": high_level(base == X, own, moved),
+    }
+    for name in ("is_x", "prev", "tokens->is_x", "is_x->prev<v>", "prev->output"):
+        runs[f"do/{name}/"] = runs["source_"]
+    tensors = {"base_tokens": base, "source_tokens": source, "source_positions": moved_off}
+    for prefix, (target, scored) in runs.items():
+        tensors |= {f"{prefix}target": target, f"{prefix}scored": scored}
+    for slot in "qk":
+        tensors[f"do/indices->prev<{slot}>/source_positions"] = moved
+    return tensors
+
+
+def certify(
+    weights: dict[str, Tensor] | None = None,
+    circuit: Circuit = CIRCUIT,
+    tensors: dict[str, Tensor] | None = None,
+    **changes: Any,
+) -> Certificate:
+    """Measures the model, or what a test has made of it."""
+    options: dict[str, Any] = {"output": "categorical", "tolerance": None, "exhaustive": True, "subsets": 5}
+    return measure(
+        circuit.config,
+        parameters(circuit.config) if weights is None else weights,
+        circuit,
+        evidence() if tensors is None else tensors,
+        **{**options, **changes},
+    )

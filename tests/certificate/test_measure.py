@@ -1,0 +1,328 @@
+"""What a certificate finds in a model whose weights are written by hand, and in what is planted there."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+
+from siit.architecture import Edge, edges
+from siit.certificate import FIELDS, ReferenceModel, measure
+from siit.certificate.questions import draw_subsets
+from siit.circuit import Circuit
+from tests.certificate import handmade
+from tests.certificate.handmade import BIAS, CIRCUIT, CONFIG, IS_X, PREV, TOKEN, certify, copy_previous, parameters
+
+torch.set_num_threads(1)
+
+
+def test_true_labels_are_certified():
+    certificate = certify(subsets=100)
+    assert certificate.certified and certificate.failed == ()
+    assert [getattr(certificate, name) for name in FIELDS[:-1]] == [1.0] * 9
+    assert certificate.effect is not None
+    assert set(certificate.effect.units) == {"is_x", "prev"}
+    assert set(certificate.effect.edges) == set(CIRCUIT.edges_by_carried)
+    assert dict(certificate.effect.nodes) == {"m0": 1.0, "a1.h0": 1.0}
+    assert set(certificate.details["strict_node"]) == set(CIRCUIT.off_nodes)
+    assert set(certificate.details["strict_edge"]) == set(map(str, CIRCUIT.off_edges))
+    assert len(certificate.details["subsets"]) == 100
+    assert certificate.evidence["scored"]["strict_node"] == handmade.SCORED
+    exchange = certificate.evidence["exchanges"]["prev"]
+    # Half of the positions change; the pairs in which none does agree on three tokens: 2 * 2 * 2 ** 3.
+    assert exchange["changed_positions"] == handmade.SCORED / 2
+    assert exchange["changed_pairs"] == handmade.PAIRS - 32
+    assert exchange["undefined_share"] == 0
+    assert certificate.evidence["exchanges"]["indices->prev<q>"]["undefined_share"] > 0
+
+
+@pytest.mark.parametrize("batch_size", [1000, 100, 31])
+def test_batches_do_not_matter(batch_size: int):
+    weights = parameters()
+    weights["blocks.1.attn.W_V"][0, TOKEN + 1, 0] = 0.8
+    assert certify(weights, batch_size=batch_size).to_json() == certify(weights).to_json()
+
+
+def test_numerical_output():
+    config = dataclasses.replace(CONFIG, d_vocab_out=1)
+    circuit = Circuit(config, CIRCUIT.alignment, CIRCUIT.carries)
+    tensors = {
+        name: tensor.float() if name.endswith("target") else tensor for name, tensor in handmade.evidence().items()
+    }
+    options: dict[str, Any] = {"output": "numerical", "tolerance": 0.05}
+    assert certify(None, circuit, tensors, **options).certified
+    weights = parameters(config)
+    weights["unembed.b_U"][0] = 0.06
+    off = certify(weights, circuit, tensors, **options)
+    assert off.accuracy == 0.0 and off.effect is not None and off.effect.units["prev"] == 1.0
+
+
+def test_an_edge_that_no_node_shows():
+    """The head reads the token directly too: with a resampled token, right answers of no turn to yes."""
+    weights = parameters()
+    weights["blocks.1.attn.W_V"][0, TOKEN + 1, 0] = 0.8
+    certificate = certify(weights)
+    assert not certificate.certified
+    assert certificate.accuracy == certificate.strict_node == 1.0
+    assert certificate.strict_edge == 0.75
+    assert certificate.worst_edge == ("tok_embed->a1.h0<v>", 0.75)
+    lines = [line for line in certificate.failed if line.startswith("strict_edge")]
+    assert lines == [
+        "strict_edge: 0.7500 is 0.2490 below 0.999: 1 of 10 fall short, the worst first: tok_embed->a1.h0<v> 0.7500"
+    ]
+
+
+def test_a_position_edge_that_only_zero_shows():
+    """At every position but BOS the position embedding cancels a bias: permuting it changes nothing there."""
+    weights = parameters()
+    weights["pos_embed.W_pos"][1:, BIAS] = -1
+    weights["unembed.W_U"][BIAS, 1] = 1
+    weights["unembed.b_U"][1] = 1
+    certificate = certify(weights)
+    assert certificate.worst_edge == ("pos_embed->logits", 0.5)
+    assert certificate.details["strict_edge_zero"]["pos_embed->logits"] == 0.5
+    assert certificate.strict_joint == certificate.joint_mean == 1.0
+    assert certificate.joint_zero == 0.5
+
+
+def test_redundant_paths_that_only_the_joint_ablation_shows():
+    """Two off-circuit heads do what the circuit does, and the majority decides."""
+    weights = parameters()
+    for head in (1, 2):
+        copy_previous(weights, head, IS_X)
+    weights["unembed.b_U"][0] = 1.5
+    certificate = certify(weights)
+    assert certificate.accuracy == certificate.strict_node == certificate.strict_edge == 1.0
+    assert certificate.strict_joint == certificate.strict_subsets == certificate.joint_zero == 0.5
+    assert any(line.startswith("strict_joint: 0.5000 is 0.4990 below 0.999") for line in certificate.failed)
+
+
+def test_a_constant_that_only_zero_shows():
+    """An off-circuit MLP writes the threshold that the answer needs."""
+    weights = parameters()
+    weights["blocks.1.mlp.b_out"][BIAS] = 1
+    weights["unembed.W_U"][BIAS, 0] = 1.2
+    weights["unembed.b_U"][0] = -0.7
+    certificate = certify(weights)
+    shares = {name: getattr(certificate, name) for name in FIELDS[:-1]}
+    assert shares.pop("joint_zero") == 0.5
+    assert set(shares.values()) == {1.0}
+    assert [line.partition(":")[0] for line in certificate.failed] == ["joint_zero"]
+
+
+def test_a_dead_unit():
+    """m1 does nothing, and what it is said to hold never changes the answer."""
+    circuit = Circuit(CONFIG, {**CIRCUIT.alignment, "idle": ("m1",)}, CIRCUIT.carries)
+    tensors = handmade.evidence()
+    tensors |= {"do/idle/target": tensors["base_target"], "do/idle/scored": tensors["base_scored"]}
+    certificate = certify(None, circuit, tensors)
+    assert certificate.iia == certificate.strict_edge == 1.0
+    assert certificate.effect is not None and certificate.effect.units["idle"] == 0.0
+    how = {"by": "zero", "measure": "output", "positions": handmade.SCORED}
+    assert certificate.details["effect"]["units"]["idle"] == how
+    assert certificate.failed == (
+        "effect: unit idle: its replacement by zero changes the answer at a share of 0.000000 over 768 positions, "
+        "which is not above 0",
+        "effect: node m1: its replacement by zero changes the answer at a share of 0.000000 over 768 positions, "
+        "which is not above 0",
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25])
+def test_a_node_of_a_set_alone(share: float):
+    """Two heads hold `prev`; the second writes a share of it, to be told from none by the logits alone."""
+    weights = parameters()
+    copy_previous(weights, 1, IS_X)
+    weights["blocks.1.attn.W_O"][1] *= share
+    carries: dict[Edge, str | None] = dict(CIRCUIT.carries)
+    for edge, name in CIRCUIT.carries.items():
+        if edge.receiver == "a1.h0":
+            carries[Edge(edge.sender, "a1.h1", edge.slot)] = name
+        if edge.sender == "a1.h0":
+            carries[Edge("a1.h1", edge.receiver, edge.slot)] = name
+    circuit = Circuit(CONFIG, {"is_x": ("m0",), "prev": ("a1.h0", "a1.h1")}, carries)
+    certificate = certify(weights, circuit)
+    assert certificate.effect is not None
+    # Of two logits, one changes by the share: centred, both by half of it.
+    assert certificate.effect.nodes["a1.h1"] == pytest.approx(share / 2)
+    assert certificate.effect.nodes["a1.h0"] == pytest.approx(1 / 2)
+    assert certificate.effect.units["prev"] == 1.0
+    how = {"by": "exchange", "measure": "logits", "positions": handmade.SCORED // 2}
+    assert certificate.details["effect"]["nodes"]["a1.h1"] == how
+    assert certificate.certified == (share > 0)
+    assert [line[:20] for line in certificate.failed] == ([] if share else ["effect: node a1.h1: "])
+
+
+def test_an_exchange_that_the_model_ignores():
+    weights = parameters()
+    weights["blocks.1.attn.W_O"].zero_()
+    certificate = certify(weights)
+    assert certificate.iia == 0.5 and certificate.effect is not None
+    assert set(certificate.effect.units.values()) == {0.0}
+    dead = [line for line in certificate.failed if line.startswith("effect: unit prev: its exchange changes")]
+    assert len(dead) == 1
+
+
+def test_edges_not_from_nodes():
+    """A head listed in the wrong slot: its unit passes, its edges do not."""
+    wrong = {Edge("m0", "a1.h0", "k") if edge.sender == "m0" else edge: name for edge, name in CIRCUIT.carries.items()}
+    certificate = certify(None, Circuit(CONFIG, CIRCUIT.alignment, wrong))
+    assert certificate.iia == certificate.strict_node == 1.0
+    assert certificate.edge_iia == 0.5
+    assert certificate.effect is not None and certificate.effect.edges["is_x->prev<v>"] == 0.0
+    assert certificate.worst_edge == ("m0->a1.h0<v>", 0.5)
+
+
+def test_insufficient_evidence():
+    certificate = certify(exhaustive=False)
+    assert not certificate.certified
+    # A permuted position id may select nothing, which leaves positions unscored.
+    least = min(counts["scored"] for counts in certificate.evidence["exchanges"].values())
+    assert least < handmade.SCORED
+    assert certificate.failed[0] == (
+        f"evidence: fewer than 4096 scored positions: edge_iia {least}, accuracy 768, iia 768, and 6 more"
+    )
+    rare = certify(exhaustive=False, min_scored=100, min_changed=225)
+    assert len(rare.failed) == 1 and rare.failed[0].startswith("evidence: fewer than 225 pairs with a changed answer: ")
+    assert certify(exhaustive=False, min_scored=100, min_changed=100).certified
+
+
+def test_an_exchange_that_never_changes_the_answer_needs_no_changed_pairs():
+    tensors = handmade.evidence()
+    tensors |= {"source_tokens": tensors["base_tokens"], "do/is_x/target": tensors["base_target"]}
+    certificate = certify(tensors=tensors, exhaustive=False, min_scored=100, min_changed=100)
+    assert certificate.details["effect"]["units"]["is_x"]["by"] == "zero"
+    assert certificate.effect is not None and certificate.effect.units["is_x"] == 0.5
+    assert not any("is_x " in line for line in certificate.failed if line.startswith("evidence"))
+
+
+def test_nothing_scored_meets_no_bar():
+    tensors = handmade.evidence()
+    tensors = {name: tensor & False if name.endswith("scored") else tensor for name, tensor in tensors.items()}
+    certificate = certify(tensors=tensors)
+    assert not certificate.certified and certificate.accuracy == 0.0
+
+
+def test_screening_spares_the_rest():
+    weights = parameters()
+    weights["unembed.b_U"][0] = -0.1
+    screened = certify(weights, screen=0.9)
+    full = certify(weights)
+    assert not screened.certified
+    for name in ("strict_node", "strict_edge", "strict_subsets", "effect", "worst_node", "worst_edge"):
+        assert getattr(screened, name) is None
+    for name in ("accuracy", "iia", "edge_iia", "strict_joint", "joint_mean", "joint_zero"):
+        assert getattr(screened, name) == getattr(full, name) != 1.0
+    assert screened.failed[-1] == f"screen: {screened.edge_iia:.4f} is below 0.9, so the rest was not measured"
+    assert full.failed[-1] != screened.failed[-1]
+    assert certify(screen=0.9) == certify()
+
+
+def test_means_are_over_all_source_rows():
+    """An off-circuit MLP adds 2 at x: its mean over all rows is 1 at positions 1 to 4, whatever the batches."""
+    weights = parameters()
+    weights["blocks.1.mlp.W_in"][TOKEN + 1, 0] = 1
+    weights["blocks.1.mlp.W_out"][0, BIAS] = 2
+    weights["unembed.W_U"][BIAS, 0] = 0.3
+    weights["unembed.b_U"][0] = 0.5 - 0.3
+    assert certify(weights, batch_size=100).joint_mean == 1.0
+    weights["unembed.W_U"][BIAS, 0] = 0.9
+    assert certify(weights, batch_size=100).joint_mean == 0.5
+
+
+def test_no_off_circuit_parts():
+    """Everything there is belongs to the circuit: nothing to measure, and the record says so."""
+    config = dataclasses.replace(CONFIG, n_layers=1, n_heads=1)
+    circuit = Circuit(config, {"all": ("a0.h0", "m0")}, dict.fromkeys(edges(config)))
+    weights = {name: torch.zeros(shape) for name, shape in config.parameter_shapes().items()}
+    tensors = {name: tensor for name, tensor in handmade.evidence().items() if not name.startswith("do/")}
+    tensors |= {"do/all/target": tensors["base_target"], "do/all/scored": tensors["base_scored"]}
+    certificate = certify(weights, circuit, tensors)
+    nothing = ["edge_iia", "strict_node", "strict_edge", "strict_joint", "strict_subsets", "joint_mean", "joint_zero"]
+    assert certificate.evidence["nothing_measured"] == nothing
+    assert certificate.strict_node == certificate.joint_zero == 1.0
+    assert certificate.worst_node is None
+
+
+def test_subsets_are_drawn_once():
+    subsets = draw_subsets(CIRCUIT, 100)
+    assert subsets == draw_subsets(CIRCUIT, 100)
+    assert len(set(subsets.values())) == 100
+    assert all(len(bits) == 16 and "1" in bits for bits in subsets.values())
+    small = Circuit(dataclasses.replace(CONFIG, n_layers=1, n_heads=1), {}, {})
+    assert len(draw_subsets(small, 100)) == 15
+
+
+def _broken(name: str, tensor: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {**handmade.evidence(), name: tensor}
+
+
+def test_wrong_evidence():
+    good = handmade.evidence()
+    beyond = good["base_tokens"].clone()
+    beyond[3, 1] = 3
+    for tensors, message in [
+        ({k: v for k, v in good.items() if k != "do/prev/scored"}, "evidence: missing do/prev/scored; found base_"),
+        ({k: v for k, v in good.items() if k != "source_positions"}, "evidence: missing source_positions; found"),
+        (_broken("base_tokens", good["base_tokens"].int()), r"base_tokens: found int32 \[256, 5\], accepted is int64"),
+        (_broken("base_scored", good["base_scored"][:9]), r"base_scored: found bool \[9, 5\], accepted is bool \[256"),
+        (_broken("base_target", good["base_target"].float()), r"base_target: found float32 .* accepted is int64"),
+        (_broken("base_tokens", beyond), "base_tokens: found 3, accepted are token ids from 0 to 2"),
+        (_broken("do/prev/target", good["base_target"] - 1), "do/prev/target: found -1, accepted are classes"),
+        (_broken("source_positions", good["source_positions"] + 1), "source_positions: found 5, accepted are position"),
+        (
+            _broken("do/indices->prev<q>/source_positions", good["source_positions"].float()),
+            "do/indices->prev<q>/source_positions: found float32",
+        ),
+        (dict.fromkeys(good, torch.zeros(0, 5)), "accepted is .*, at least one pair"),
+        (dict.fromkeys(good, torch.zeros(())), "accepted is .*, at least one pair"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            certify(tensors=tensors)
+
+
+def test_wrong_weights():
+    good = parameters()
+    spoiled = {**good, "unembed.W_U": torch.full((11, 2), float("nan"))}
+    for weights, message in [
+        ({k: v for k, v in good.items() if k != "embed.W_E"}, "parameters: missing embed.W_E"),
+        ({**good, "ln_final.w": torch.ones(11)}, "parameters: found ln_final.w, accepted are"),
+        ({**good, "unembed.b_U": torch.zeros(3)}, r"unembed.b_U: found float32 \[3\], accepted is float32 or float64"),
+        ({**good, "unembed.b_U": torch.zeros(2).half()}, r"unembed.b_U: found float16 \[2\]"),
+        ({**good, "unembed.b_U": torch.zeros(2).double()}, "unembed.b_U: found torch.float64 on cpu, accepted is that"),
+        (spoiled, "unembed.W_U: found 22 values that are NaN or infinite"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            certify(weights)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"output": "numerical", "tolerance": None}, "tolerance: found None, accepted is a positive number"),
+        ({"output": "numerical", "tolerance": 0.1}, "d_vocab_out: found 2, accepted is 1 for numerical"),
+        ({"tolerance": 0.1}, "tolerance: found 0.1, accepted is None where outputs are classes"),
+        ({"subsets": 0}, "subsets: found 0, accepted is at least 1"),
+        ({"batch_size": 0}, "batch_size: found 0, accepted is at least 1"),
+    ],
+)
+def test_wrong_arguments(changes: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
+        certify(**changes)
+
+
+def test_labels_of_another_architecture():
+    other = Circuit(dataclasses.replace(CONFIG, n_ctx=6), CIRCUIT.alignment, CIRCUIT.carries)
+    with pytest.raises(ValueError, match="circuit: found labels of ModelConfig"):
+        measure(CONFIG, parameters(), other, handmade.evidence(), output="categorical", tolerance=None)
+
+
+def test_logits_that_overflow_are_wrong():
+    weights = parameters()
+    weights["unembed.W_U"][PREV] = 3e38
+    weights["embed.W_E"][:, PREV] = 3e38
+    assert not ReferenceModel(CONFIG, weights).run(handmade.evidence()["base_tokens"]).logits.isfinite().any()
+    certificate = certify(weights)
+    assert certificate.accuracy == 0.0 and not certificate.certified

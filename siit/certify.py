@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 NOT_CERTIFIED, BAD_INPUT = 1, 2
 _SHOWN = 10
+_DESCRIPTION = """\
+Measures again whether a model's labels are true, from its weights, its labels and the
+held-out evidence in its folder, and compares the result with the certificate stored there.
+"""
 _EPILOG = """\
 exit status:
   0  every bar holds, and the stored certificate says the same
@@ -49,8 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m siit.certify",
-        description="Measures again whether a model's labels are true, from its weights, its labels and the held-out "
-        "evidence in its folder, and compares the result with the certificate that is stored there.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

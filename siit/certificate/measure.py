@@ -99,7 +99,7 @@ def measure(
     }
     failed = failures(values, effect, effect_details, record)
     if screened:
-        failed.append(f"screen: {reached:.4f} is below {screen}, so the rest was not measured")
+        failed.append(f"screen: {reached:.5f} is below {screen}, so the rest was not measured")
     return Certificate(
         certified=not failed,
         **{field: min(values[field].values(), default=1.0) if field in values else None for field in SHARES},

@@ -28,7 +28,7 @@ def table(certificate: Certificate, title: str) -> Table:
         else:
             worst = certificate.worst(field)
             result.add_row(
-                field, f"{value:.4f}", f"≥ {bar:g}", _verdict(value >= bar), printable(worst[0]) if worst else ""
+                field, f"{value:.5f}", f"≥ {bar:g}", _verdict(value >= bar), printable(worst[0]) if worst else ""
             )
     if certificate.effect is not None:
         for part in ("units", "edges", "nodes"):
@@ -45,7 +45,7 @@ def _add_effect(result: Table, certificate: Certificate, part: str) -> None:
         if chosen:
             name = min(chosen, key=chosen.__getitem__)
             label = f"effect: {part}" + (" (logits)" if measure == "logits" else "")
-            result.add_row(label, f"{chosen[name]:.4f}", f"> {bar:g}", _verdict(chosen[name] > bar), printable(name))
+            result.add_row(label, f"{chosen[name]:.5f}", f"> {bar:g}", _verdict(chosen[name] > bar), printable(name))
 
 
 def _verdict(holds: bool) -> str:

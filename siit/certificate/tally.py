@@ -44,9 +44,9 @@ def source_means(model: ReferenceModel, evidence: Evidence, batch_size: int) -> 
     sums: dict[str, Tensor] = {}
     for batch in evidence.batches(batch_size, _device(model)):
         for name, output in model.run(batch.source).outputs.items():
-            sums[name] = sums.get(name, 0) + output.sum(0, dtype=torch.float64)
-    dtype = model.parameters["embed.W_E"].dtype
-    return {name: (total / evidence.pairs).to(dtype) for name, total in sums.items()}
+            # Added up on the CPU: not every device has double precision.
+            sums[name] = sums.get(name, 0) + output.sum(0).cpu().double()
+    return {name: (total / evidence.pairs).to(model.parameters["embed.W_E"]) for name, total in sums.items()}
 
 
 @torch.no_grad()
@@ -88,13 +88,13 @@ class _Batch:
         evidence, answers = self.evidence, self.evidence.answers
         if score.by == "right":
             scored = evidence.scored(score.exchange)
-            hits = answers.same(answers.of(logits), evidence.target(score.exchange)).double()
+            hits = answers.same(answers.of(logits), evidence.target(score.exchange))
         else:
             scored = evidence.scored(None) if score.exchange is None else evidence.changed(score.exchange)
             if score.by == "moves":
-                hits = (~answers.same(answers.of(logits), self.answer)).double()
+                hits = ~answers.same(answers.of(logits), self.answer)
             else:
-                hits = answers.logit_change(logits, self.clean.logits).double().nan_to_num(0.0, 0.0, 0.0)
+                hits = answers.logit_change(logits, self.clean.logits).nan_to_num(0.0, 0.0, 0.0)
         return Count(float(hits[scored].sum()), int(scored.sum()))
 
     def _values(self, patch: Patch) -> Mapping[str, Tensor]:

@@ -36,10 +36,10 @@ def _short(field: str, shares: Mapping[str, float], bar: float) -> str | None:
     below = sorted((value, name) for name, value in shares.items() if not value >= bar)
     if not below:
         return None
-    line = f"{field}: {below[0][0]:.4f} is {bar - below[0][0]:.4f} below {bar}"
+    line = f"{field}: {below[0][0]:.5f} is {bar - below[0][0]:.5f} below {bar}"
     if list(shares) == ["all"]:
         return line
-    named = ", ".join(f"{name} {value:.4f}" for value, name in below[:_NAMED])
+    named = ", ".join(f"{name} {value:.5f}" for value, name in below[:_NAMED])
     more = f", and {len(below) - _NAMED} more" if len(below) > _NAMED else ""
     return f"{line}: {len(below)} of {len(shares)} fall short, the worst first: {named}{more}"
 

@@ -68,7 +68,7 @@ def test_not_certified(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     folder = put(tmp_path, certify(weights, subsets=100).to_json(), weights)
     assert main([str(folder)]) == 1
     out = capsys.readouterr().out
-    for words in ("FAILS", "tok_embed->a1.h0<v>", "NOT certified:", "strict_edge: 0.7500 is 0.2490 below", "agrees"):
+    for words in ("FAILS", "tok_embed->a1.h0<v>", "NOT certified:", "strict_edge: 0.75000 is 0.24900 below", "agrees"):
         assert words in out
 
 

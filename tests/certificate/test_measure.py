@@ -70,7 +70,7 @@ def test_an_edge_that_no_node_shows():
     assert certificate.worst_edge == ("tok_embed->a1.h0<v>", 0.75)
     lines = [line for line in certificate.failed if line.startswith("strict_edge")]
     assert lines == [
-        "strict_edge: 0.7500 is 0.2490 below 0.999: 1 of 10 fall short, the worst first: tok_embed->a1.h0<v> 0.7500"
+        "strict_edge: 0.75000 is 0.24900 below 0.999: 1 of 10 fall short, the worst first: tok_embed->a1.h0<v> 0.75000"
     ]
 
 
@@ -96,7 +96,7 @@ def test_redundant_paths_that_only_the_joint_ablation_shows():
     certificate = certify(weights)
     assert certificate.accuracy == certificate.strict_node == certificate.strict_edge == 1.0
     assert certificate.strict_joint == certificate.strict_subsets == certificate.joint_zero == 0.5
-    assert any(line.startswith("strict_joint: 0.5000 is 0.4990 below 0.999") for line in certificate.failed)
+    assert any(line.startswith("strict_joint: 0.50000 is 0.49900 below 0.999") for line in certificate.failed)
 
 
 def test_a_constant_that_only_zero_shows():
@@ -215,7 +215,7 @@ def test_screening_spares_the_rest():
         assert getattr(screened, name) is None
     for name in ("accuracy", "iia", "edge_iia", "strict_joint", "joint_mean", "joint_zero"):
         assert getattr(screened, name) == getattr(full, name) != 1.0
-    assert screened.failed[-1] == f"screen: {screened.edge_iia:.4f} is below 0.9, so the rest was not measured"
+    assert screened.failed[-1] == f"screen: {screened.edge_iia:.5f} is below 0.9, so the rest was not measured"
     assert full.failed[-1] != screened.failed[-1]
     assert certify(screen=0.9) == certify()
 

@@ -58,7 +58,7 @@ class Evidence:
         base, own, changed = self.scored(None), self.scored(exchange), self.changed(exchange)
         return ExchangeCounts(
             scored=int(own.sum()),
-            undefined_share=float((base & ~own).sum() / base.sum().clamp(min=1)),
+            undefined_share=int((base & ~own).sum()) / max(int(base.sum()), 1),
             changed_pairs=int(changed.any(1).sum()),
             changed_positions=int(changed.sum()),
         )

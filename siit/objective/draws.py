@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -13,16 +12,22 @@ RESAMPLE, MEAN, ZERO = 0, 1, 2
 
 
 def _check_probabilities(draw: object) -> None:
-    values = {field.name: getattr(draw, field.name) for field in dataclasses.fields(draw)}  # type: ignore[arg-type]
-    if any(value < 0 for value in values.values()) or abs(sum(values.values()) - 1) > 1e-6:
+    values = vars(draw)
+    # Written so that NaN, which compares false, is refused.
+    if not (all(value >= 0 for value in values.values()) and abs(sum(values.values()) - 1) <= 1e-6):
         raise ValueError(f"{type(draw).__name__}: found {values}, accepted are probabilities that sum to 1")
+
+
+def _choose(chances: Float[Tensor, " choices"], count: int, generator: torch.Generator) -> Int[Tensor, " batch"]:
+    """The index of a choice for each example, in proportion to the chances; one without a chance is never drawn."""
+    bounds = chances.to(generator.device).cumsum(0)
+    place = torch.rand(count, device=generator.device, generator=generator) * bounds[-1]
+    return torch.bucketize(place, bounds, right=True)
 
 
 def _categories(draw: object, count: int, generator: torch.Generator) -> Int[Tensor, " batch"]:
     """The index of the drawn field, for each example."""
-    weights = torch.tensor([getattr(draw, field.name) for field in dataclasses.fields(draw)])  # type: ignore[arg-type]
-    bounds = weights.cumsum(0)[:-1].to(generator.device)
-    return torch.bucketize(torch.rand(count, device=generator.device, generator=generator), bounds, right=True)
+    return _choose(torch.tensor(list(vars(draw).values()), dtype=torch.float32), count, generator)
 
 
 @dataclass(frozen=True)
@@ -37,9 +42,13 @@ class InterchangeDraw:
         _check_probabilities(self)
 
     def probabilities(self, n_units: int, n_edges: int) -> Float[Tensor, " choices"]:
-        """Of all choices as `siit.exchanges` numbers them: 0 none, then units, then edges."""
-        each = [self.none, *[self.unit / max(1, n_units)] * n_units, *[self.edge / max(1, n_edges)] * n_edges]
-        return torch.tensor(each)
+        """Of all choices as `siit.exchanges` numbers them: 0 none, then units, then edges.
+
+        Where a circuit has no unit or no edge, none is exchanged instead.
+        """
+        none = self.none + (0.0 if n_units else self.unit) + (0.0 if n_edges else self.edge)
+        each = [none, *[self.unit / max(1, n_units)] * n_units, *[self.edge / max(1, n_edges)] * n_edges]
+        return torch.tensor(each, dtype=torch.float32)
 
     def draw(
         self,
@@ -52,14 +61,15 @@ class InterchangeDraw:
         """A choice for each example, on the generator's device.
 
         Args:
-            focus: probabilities of the exchanges given that there is one; None leaves them uniform in their kind.
+            focus: positive probabilities of the exchanges given that there is one; a kind that has no probability
+                here stays out, whatever its focus. None leaves exchanges uniform in their kind.
         """
         chances = self.probabilities(n_units, n_edges).to(generator.device)
         if focus is not None:
-            chances = torch.cat([chances[:1], (1 - chances[0]) * focus])
-        bounds = chances.cumsum(0)
-        place = torch.rand(count, device=generator.device, generator=generator) * bounds[-1]
-        return torch.bucketize(place, bounds, right=True).clamp(max=len(chances) - 1)
+            possible = torch.where(chances[1:] > 0, focus, 0.0)
+            scale = focus.sum() / possible.sum().clamp(min=torch.finfo(focus.dtype).tiny)
+            chances = torch.cat([chances[:1], (1 - chances[0]) * (possible * scale)])
+        return _choose(chances, count, generator)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ model's answer under the interchange alone.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,13 +92,13 @@ class Objective:
         source_gradient: whether gradients flow through the source run too.
 
     Raises:
-        ValueError: where the shares do not sum to 1.
+        ValueError: where the shares are not parts of a batch that sum to 1.
     """
 
     def __init__(self, exchanges: Exchanges, terms: Mapping[str, Term], source_gradient: bool) -> None:
-        total = sum(term.share for term in terms.values())
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"objective.terms: shares sum to {total}, accepted is a sum of 1")
+        shares = {name: term.share for name, term in terms.items()}
+        if not (all(share >= 0 for share in shares.values()) and abs(sum(shares.values()) - 1) <= 1e-6):
+            raise ValueError(f"objective.terms: found shares {shares}, accepted are shares from 0 to 1 that sum to 1")
         self.exchanges = exchanges
         self.terms = dict(terms)
         self.source_gradient = source_gradient
@@ -153,13 +154,13 @@ class Objective:
             all_off=circuit_only,
         )
 
-    def counts(self, batch: int) -> Sequence[int]:
+    def counts(self, batch: int) -> list[int]:
         """How many examples of a batch each term gets."""
         bounds, total = [0], 0.0
         for term in self.terms.values():
             total += term.share
             bounds.append(round(batch * total))
-        return [end - start for start, end in zip(bounds, bounds[1:], strict=False)]
+        return [end - start for start, end in itertools.pairwise(bounds)]
 
     def evaluate(self, model: Transformer, pairs: Pairs, drawn: Drawn) -> Step:
         """One source pass and one patched pass."""
@@ -175,9 +176,9 @@ class Objective:
 
     def patch(self, model: Transformer, pairs: Pairs, drawn: Drawn) -> Patch | None:
         """The patch that carries out the drawn interventions; None if these never intervene."""
-        if all(term.interchange.none == 1 and term.off_circuit.none == 1 for term in self.terms.values()):
-            if not drawn.all_off:
-                return None
+        never = all(term.interchange.none == 1 and term.off_circuit.none == 1 for term in self.terms.values())
+        if never and not drawn.all_off:
+            return None
         with torch.set_grad_enabled(self.source_gradient and torch.is_grad_enabled()):
             outputs = model.run(pairs.source, drawn.source_positions).senders
             ablation = self._ablation(model, outputs, drawn)
@@ -211,4 +212,3 @@ class Objective:
                 resampled, mean = model.pos_embed.W_pos[drawn.off_positions], model.pos_embed.W_pos[: output.shape[1]]
             replaced.append(torch.addcmul(resampled * is_resample, is_mean, mean))
         return replaced
-

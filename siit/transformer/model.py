@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from siit.architecture import HEAD_SLOTS, LOGITS, POS_EMBED, TOK_EMBED, ModelConfig, head, mlp
+from siit.architecture import HEAD_SLOTS, LOGITS, POS_EMBED, TOK_EMBED, ModelConfig, Slot, head, mlp
 from siit.transformer.patching import EdgeReader, Patch
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -75,7 +75,7 @@ class _Attention(nn.Module):
         self.W_O = nn.Parameter(torch.empty(config.n_heads, config.d_head, config.d_model))
         self.b_O = nn.Parameter(torch.empty(config.d_model))
 
-    def projections(self, slot: str) -> tuple[Tensor, Tensor]:
+    def projections(self, slot: Slot) -> tuple[Tensor, Tensor]:
         """Weight [head, d_model, d_head] and bias [head, d_head] of slot q, k or v."""
         return getattr(self, f"W_{slot.upper()}"), getattr(self, f"b_{slot.upper()}")
 
@@ -168,6 +168,7 @@ class Transformer(nn.Module):
         stream.add(TOK_EMBED, embedded)
         stream.add(POS_EMBED, place)
         for layer, block in enumerate(self.blocks):
+            assert isinstance(block, _Block)
             self._attend(layer, block, stream)
             if stream.computes(mlp(layer)):
                 stream.add(mlp(layer), block.mlp(block.ln2(stream.read(mlp(layer)))))
@@ -176,7 +177,7 @@ class Transformer(nn.Module):
         final = self.ln_final(stream.read(LOGITS))
         return Outputs(final @ self.unembed.W_U + self.unembed.b_U, stream.senders)
 
-    def _attend(self, layer: int, block: nn.Module, stream: _Stream) -> None:
+    def _attend(self, layer: int, block: _Block, stream: _Stream) -> None:
         names = [head(layer, index) for index in range(self.config.n_heads)]
         own = [index for index, name in enumerate(names) if stream.has_own_input(name)]
         shared = [index for index, name in enumerate(names) if index not in own and stream.computes(name)]
@@ -187,8 +188,8 @@ class Transformer(nn.Module):
             q, k, v = (
                 torch.cat(
                     [
-                        *_project_own(block, slot, own, [block.ln1(stream.read(names[i], slot)) for i in own]),
-                        *_project_shared(block, slot, shared, normed),
+                        *_project_own(block.attn, slot, own, [block.ln1(stream.read(names[i], slot)) for i in own]),
+                        *_project_shared(block.attn, slot, shared, normed),
                     ]
                 )
                 for slot in HEAD_SLOTS
@@ -206,21 +207,21 @@ class Transformer(nn.Module):
         stream.residual = stream.residual + block.attn.b_O
 
 
-def _project_own(block: nn.Module, slot: str, heads: list[int], inputs: list[Tensor]) -> list[Tensor]:
+def _project_own(attention: _Attention, slot: Slot, heads: list[int], inputs: list[Tensor]) -> list[Tensor]:
     """One slot's vectors, [head, batch, pos, d_head], of heads that each read an input of their own."""
     if not heads:
         return []
-    weight, bias = block.attn.projections(slot)
+    weight, bias = attention.projections(slot)
     stacked = torch.stack(inputs)
     product = torch.baddbmm(bias[heads].unsqueeze(1), stacked.flatten(1, 2), weight[heads])
     return [product.unflatten(1, stacked.shape[1:3])]
 
 
-def _project_shared(block: nn.Module, slot: str, heads: list[int], normed: Tensor | None) -> list[Tensor]:
+def _project_shared(attention: _Attention, slot: Slot, heads: list[int], normed: Tensor | None) -> list[Tensor]:
     """One slot's vectors, [head, batch, pos, d_head], of heads that all read the same input: one matrix product."""
     if normed is None:
         return []
-    weight, bias = block.attn.projections(slot)
+    weight, bias = attention.projections(slot)
     flat = weight[heads].transpose(0, 1).flatten(1)
     product = (normed @ flat).unflatten(-1, (len(heads), -1)) + bias[heads]
     return [product.permute(2, 0, 1, 3)]
@@ -232,28 +233,30 @@ class _Stream:
     def __init__(self, patch: Patch | None) -> None:
         self.patch = patch
         self.reader = None if patch is None else EdgeReader(patch)
+        self.members = {} if patch is None else patch.points.member_index
         self.senders: list[Tensor] = []
         self.residual: Tensor = torch.zeros(())
 
     def computes(self, name: str) -> bool:
         """Whether a component's own output matters to this run."""
-        return self.patch is None or not self.patch.off_nodes_always or name in self.patch.points.member_index
+        return self.patch is None or not self.patch.off_nodes_always or name in self.members
 
     def has_own_input(self, name: str) -> bool:
-        return self.patch is not None and name in self.patch.points.member_index
+        """Whether edges into a component can be patched, so that what it reads may differ from the residual stream."""
+        return name in self.members or (self.patch is not None and name == LOGITS)
 
     def add(self, name: str, output: Tensor | None) -> None:
-        """Adds a component's output, after node patches."""
+        """Adds a component's output, None where it was not computed, after node patches."""
         if self.patch is not None:
             output = self.patch.node_output(len(self.senders), output)
-            if self.reader is not None and name in self.patch.points.member_index:
-                self.reader.sent(name, output)
         assert output is not None
+        if self.reader is not None and name in self.members:
+            self.reader.sent(name, output)
         self.senders.append(output)
         self.residual = self.residual + output
 
-    def read(self, name: str, slot: str | None = None) -> Tensor:
+    def read(self, name: str, slot: Slot | None = None) -> Tensor:
         """What a slot reads, before LayerNorm."""
-        if self.reader is None or (name != LOGITS and not self.has_own_input(name)):
+        if self.reader is None or not self.has_own_input(name):
             return self.residual
-        return self.reader.read(name, slot, self.residual)  # type: ignore[arg-type]
+        return self.reader.read(name, slot, self.residual)

@@ -25,23 +25,24 @@ class PatchPoints:
     """What can be patched in one circuit, and in which order masks list it.
 
     Attributes:
-        senders: embeddings, heads and MLPs, in the order of computation.
-        edges: all edges between circuit members, circuit edges first.
-        n_circuit_edges: how many of `edges` are on the circuit.
+        circuit: tells what is on it and what is off it.
     """
 
     circuit: Circuit
 
     @cached_property
     def senders(self) -> list[str]:
+        """Embeddings, heads and MLPs, in the order of computation."""
         return [*EMBEDDINGS, *components(self.circuit.config)]
 
     @cached_property
     def edges(self) -> list[Edge]:
+        """All edges between circuit members, circuit edges first."""
         return [*self.circuit.carries, *self.circuit.off_edges]
 
     @property
     def n_circuit_edges(self) -> int:
+        """How many of `edges` are on the circuit."""
         return len(self.circuit.carries)
 
     @cached_property

@@ -1,0 +1,123 @@
+"""What every patch keeps to, whatever the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from siit.architecture import DIRECTIONS, Edge, ModelConfig
+from siit.circuit import Circuit
+from siit.transformer import Patch, PatchPoints
+from tests.transformer import cases
+
+_SETTINGS = settings(max_examples=20, deadline=None)
+
+
+def test_masks_list_senders_and_circuit_edges_first():
+    config = ModelConfig(**cases.SIZES | {"n_layers": 1, "n_heads": 2})
+    late, early = Edge("a0.h1", "m0"), Edge("tok_embed", "a0.h1", "q")
+    points = PatchPoints(Circuit(config, {"x": ("a0.h1",), "y": ("m0",)}, {late: "x->y", early: "tokens->x<q>"}))
+    assert points.senders == ["tok_embed", "pos_embed", "a0.h0", "a0.h1", "m0"]
+    assert points.n_circuit_edges == 2
+    assert points.edges[:2] == [late, early]
+    off = set(map(str, points.edges[2:]))
+    embedded = {f"{name}->a0.h1<{slot}>" for name in ("tok_embed", "pos_embed") for slot in "qkv"} - {str(early)}
+    into_last = {f"{name}->m0" for name in ("tok_embed", "pos_embed")}
+    into_logits = {f"{name}->logits" for name in ("tok_embed", "pos_embed", "a0.h1", "m0")}
+    assert off == embedded | into_last | into_logits
+    assert len(points.edges) == 2 + len(off)
+
+
+@given(cases.configs(), cases.SEEDS)
+@_SETTINGS
+def test_own_values_change_nothing(config: ModelConfig, seed: int):
+    model, tokens = cases.model_and_tokens(config, seed)
+    clean = model.run(tokens)
+    patch = cases.some_patch(cases.some_circuit(config, seed), tokens, seed)
+    patched = model.run(tokens, patch=dataclasses.replace(patch, interchange=clean.senders, ablation=clean.senders))
+    torch.testing.assert_close(patched.logits, clean.logits)
+    torch.testing.assert_close(patched.senders, clean.senders)
+
+
+@given(cases.configs(), cases.SEEDS)
+@_SETTINGS
+def test_no_patch_is_the_model(config: ModelConfig, seed: int):
+    model, tokens = cases.model_and_tokens(config, seed)
+    patch = cases.some_patch(cases.some_circuit(config, seed), tokens, seed)
+    nothing = dataclasses.replace(patch, nodes=torch.zeros_like(patch.nodes), edges=torch.zeros_like(patch.edges))
+    torch.testing.assert_close(model(tokens, patch=nothing), model(tokens))
+
+
+@given(st.data(), cases.configs(), cases.SEEDS)
+@_SETTINGS
+def test_all_edges_out_of_a_node_are_the_node(data: st.DataObject, config: ModelConfig, seed: int):
+    model, tokens = cases.model_and_tokens(config, seed)
+    points = PatchPoints(cases.whole_circuit(config, seed))
+    index = data.draw(st.integers(0, len(points.senders) - 1))
+    source = model.run(tokens.flip(0)).senders
+    rows = torch.rand(len(tokens), generator=torch.Generator().manual_seed(seed)) < 0.5
+    no_nodes = torch.zeros(len(points.senders), len(tokens), dtype=torch.bool)
+    no_edges = torch.zeros(len(points.edges), len(tokens), dtype=torch.bool)
+    node, outgoing = no_nodes.clone(), no_edges.clone()
+    node[index] = rows
+    outgoing[[edge.sender == points.senders[index] for edge in points.edges]] = rows
+    by_node = model.run(tokens, patch=Patch(points, node, no_edges, source, source))
+    by_edges = model.run(tokens, patch=Patch(points, no_nodes, outgoing, source, source))
+    torch.testing.assert_close(by_edges.logits, by_node.logits)
+    clean = model.run(tokens).senders[index]
+    torch.testing.assert_close(by_edges.senders[index], clean)
+    torch.testing.assert_close(by_node.senders[index][rows], source[index][rows])
+    torch.testing.assert_close(by_node.senders[index][~rows], clean[~rows])
+
+
+@given(st.data(), cases.configs(), cases.SEEDS)
+@_SETTINGS
+def test_an_edge_wins_over_its_sender(data: st.DataObject, config: ModelConfig, seed: int):
+    model, tokens = cases.model_and_tokens(config, seed)
+    # No edge is on the circuit: nodes take the source's values, edges bring the model's own back.
+    points = PatchPoints(cases.whole_circuit(config, None))
+    clean, source = model.run(tokens), model.run(tokens.flip(0))
+    index = data.draw(st.integers(0, len(points.senders) - 1))
+    nodes = torch.zeros(len(points.senders), len(tokens), dtype=torch.bool)
+    nodes[index] = True
+    back = torch.tensor([edge.sender == points.senders[index] for edge in points.edges])
+    edges = back.unsqueeze(1).expand(-1, len(tokens))
+    patched = model.run(tokens, patch=Patch(points, nodes, edges, source.senders, clean.senders))
+    torch.testing.assert_close(patched.logits, clean.logits)
+    torch.testing.assert_close(patched.senders[index], source.senders[index])
+
+
+@given(cases.configs(), cases.SEEDS)
+@_SETTINGS
+def test_examples_are_independent(config: ModelConfig, seed: int):
+    model, tokens = cases.model_and_tokens(config, seed)
+    patch = cases.some_patch(cases.some_circuit(config, seed), tokens, seed)
+    whole = model.run(tokens, patch=patch)
+    order = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(seed))
+    for rows in (order, order[:1]):
+        part = dataclasses.replace(
+            patch,
+            nodes=patch.nodes[:, rows],
+            edges=patch.edges[:, rows],
+            interchange=[value[rows] for value in patch.interchange],
+            ablation=[value[rows] for value in patch.ablation],
+        )
+        outputs = model.run(tokens[rows], patch=part)
+        torch.testing.assert_close(outputs.logits, whole.logits[rows])
+        torch.testing.assert_close(outputs.senders, [value[rows] for value in whole.senders])
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_only_bidirectional_positions_see_later_ones(direction: str):
+    config = ModelConfig(**cases.SIZES | {"n_layers": 2, "attention_dir": direction})
+    model, tokens = cases.model_and_tokens(config, seed=0)
+    patch = cases.some_patch(cases.some_circuit(config, seed=0), tokens, seed=0)
+    changed = tokens.clone()
+    changed[:, -1] = (tokens[:, -1] + 1) % config.d_vocab
+    for some in (None, patch):
+        before, after = (model(ids, patch=some)[:, :-1] for ids in (tokens, changed))
+        assert torch.allclose(before, after) == (direction == "causal")

@@ -47,9 +47,16 @@ class Case:
     sampler: str = "uniform"
 
     def expression(self) -> rasp.SOp:
-        """A fresh copy of the program, with labels that do not depend on what was built before."""
+        """The program, with labels that do not depend on what was built before.
+
+        Tracr tells expressions apart by numbers that are given at first use and kept. What several programs share
+        (a selector of a module's own) would keep an old number, which a new expression could be given again.
+        """
         rasp.RASPExpr._ids = itertools.count(1)
-        return self.make()
+        program = self.make()
+        if isinstance(program, rasp.RASPExpr):
+            _forget_numbers(program)
+        return program
 
     def run(self, tokens: Sequence[Token]) -> list[Any]:
         """The RASP program's output, None where it is undefined.
@@ -63,6 +70,16 @@ class Case:
         if not self.min_len <= len(tokens) <= self.max_len:
             raise ValueError(f"{self.name}: found {len(tokens)} tokens, accepted are {self.min_len} to {self.max_len}")
         return list(self.expression()(list(tokens)))
+
+
+def _forget_numbers(program: rasp.RASPExpr) -> None:
+    parts, seen = [program], set()
+    while parts:
+        part = parts.pop()
+        if id(part) not in seen:
+            seen.add(id(part))
+            vars(part).pop("unique_id", None)
+            parts.extend(part.children)
 
 
 _CASES: dict[str, Case] = {}

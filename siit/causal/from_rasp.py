@@ -28,7 +28,8 @@ from siit.causal.mechanisms import (
     SelectionShare,
     Table,
 )
-from siit.causal.model import INDICES, TOKENS, CausalModel, Inputs, Scalar, Variable
+from siit.causal.model import INDICES, OUTPUT, TOKENS, CausalModel, Inputs, Scalar, Variable
+from siit.data.samplers import SAMPLERS
 from tracr_cases import Case
 
 SHARE_SUFFIX = "_share"
@@ -45,14 +46,18 @@ def build_causal_model(program: Case) -> CausalModel:
     Raises:
         ProgramError: for expressions that have no mechanism here, or a program that ignores its inputs.
     """
-    expression = program.expression()
+    _check_inputs(program)
+    try:
+        expression = program.expression()
+    except Exception as error:
+        raise ProgramError(f"{program.name}: building it failed: {type(error).__name__}: {error}") from error
     if not isinstance(expression, rasp.SOp):
         raise ProgramError(f"{program.name}: the program is a {type(expression).__name__}, accepted is a rasp.SOp")
     extracted = rasp_to_graph.extract_rasp_graph(expression)
     try:
         basis_inference.infer_bases(extracted.graph, extracted.sink, set(program.vocab), program.max_len)
-    except (NotImplementedError, ValueError) as error:
-        raise ProgramError(f"{program.name}: Tracr cannot infer value sets: {error}") from error
+    except Exception as error:  # the program's own functions run here, on all values of their inputs
+        raise ProgramError(f"{program.name}: Tracr cannot infer value sets: {type(error).__name__}: {error}") from error
     builder = _Builder(program, extracted.graph, extracted.sink[nodes.ID])
     for label in nx.lexicographical_topological_sort(extracted.graph):
         expr = extracted.graph.nodes[label][nodes.EXPR]
@@ -88,21 +93,29 @@ class _Builder:
     def add(self, expr: rasp.SOp) -> None:
         name = self._name(expr)
         found = self.graph.nodes[expr.label][nodes.VALUE_SET]
-        ordered = _ordered(found)
-        if not ordered:
-            raise ProgramError(f"{self.program.name}: {name} can take no value at all")
-        values = ordered if rasp.is_categorical(expr) else None
+        strange = [value for value in found if not isinstance(value, str | int | float)]
+        if strange or not found:
+            what = f"the value {strange[0]!r}" if strange else "no value at all"
+            raise ProgramError(
+                f"{self.program.name}: {name} can take {what}, accepted are strings, numbers and booleans"
+            )
+        if not rasp.is_categorical(expr):
+            values = None
+        elif isinstance(expr, rasp.Aggregate):
+            values = self.values[self._parent(expr.sop)]
+        else:
+            values = _ordered(found)
         mechanism = self._mechanism(expr, name, values)
         self.names[expr.label] = name
         self.values[name] = values
         if values is None:
-            self.points[name] = tuple(sorted({float(value) for value in found}))  # type: ignore[arg-type]
+            self.points[name] = tuple(sorted({float(value) for value in found}))
         self.variables.append(Variable(name, values, mechanism, self.program.roles.get(name, "")))
 
     def _name(self, expr: rasp.SOp) -> str:
         default = rasp.default_name(expr)
         name = self.program.name if expr.label == self.sink and expr.name == default else expr.name
-        taken = {TOKENS, INDICES, "output", *self.values}
+        taken = {TOKENS, INDICES, OUTPUT, *self.values}
         if name not in taken:
             return str(name)
         if name != default:
@@ -112,8 +125,12 @@ class _Builder:
     def _mechanism(self, expr: rasp.SOp, name: str, values: tuple[Scalar, ...] | None) -> Mechanism:
         if isinstance(expr, rasp.LinearSequenceMap):
             inputs = (self._parent(expr.fst), self._parent(expr.snd))
+            for parent in inputs:
+                self._require(parent, name, categorical=False)
             return Linear(inputs, (float(expr.fst_fac), float(expr.snd_fac)))
         if isinstance(expr, rasp.SequenceMap):
+            for part in (expr.fst, expr.snd):
+                self._require(self._parent(part), name, categorical=True)
             return self._table((expr.fst, expr.snd), expr.f, values)
         if isinstance(expr, rasp.Map):
             if rasp.is_categorical(expr.inner):
@@ -122,14 +139,31 @@ class _Builder:
             points = self.points[parent]
             return Nearest(parent, torch.tensor(points), _tabulated(expr.f, [(p,) for p in points], values))
         if isinstance(expr, rasp.Aggregate):
-            default = None if expr.default is None else float(expr.default)  # type: ignore[arg-type]
-            return Aggregate(self._selection(expr.selector, name), self._parent(expr.sop), default)
+            return self._aggregate(expr, name, categorical=values is not None)
         if isinstance(expr, rasp.SelectorWidth):
             return self._width(expr, name, values)
         raise ProgramError(f"{self.program.name}: {name} is a {type(expr).__name__}, which Tracr cannot compile")
 
     def _parent(self, expr: rasp.SOp) -> str:
         return self.names[expr.label]
+
+    def _require(self, parent: str, name: str, categorical: bool) -> None:
+        if (self.values[parent] is not None) != categorical:
+            found, accepted = ("numerical", "categorical") if categorical else ("categorical", "numerical")
+            raise ProgramError(f"{self.program.name}: {name} reads {parent}, which is {found}; accepted is {accepted}")
+
+    def _aggregate(self, expr: rasp.Aggregate, name: str, categorical: bool) -> Aggregate:
+        parent, default = self._parent(expr.sop), expr.default
+        self._require(parent, name, categorical)
+        if default is not None and (categorical or default != 0):
+            accepted = "None" if categorical else "None or 0"
+            raise ProgramError(f"{self.program.name}: {name} has the default {default!r}, accepted is {accepted}")
+        selection = self._selection(expr.selector, name)
+        # A default that the program never meets is none: where positions that are exchanged empty the selection,
+        # the outcome is undefined. By positions alone, lengths decide what is selected, and all of them are tried.
+        if default is not None and self._by_position(selection) and not self._can_be_empty(selection):
+            default = None
+        return Aggregate(selection, parent, None if default is None else float(default))
 
     def _table(
         self, inputs: tuple[rasp.SOp, ...], f: Callable[..., Any], values: tuple[Scalar, ...] | None
@@ -144,7 +178,10 @@ class _Builder:
 
     def _width(self, expr: rasp.SelectorWidth, name: str, values: tuple[Scalar, ...] | None) -> Mechanism:
         share = name + SHARE_SUFFIX
-        role = self.program.roles.get(share, f"the attention that the selection of {name} leaves on BOS, 1 / (1 + width)")
+        if share in self.values:
+            raise ProgramError(f"{self.program.name}: two variables are named {share!r}, accepted are unique names")
+        role = f"the attention that the selection of {name} leaves on BOS, 1 / (1 + width)"
+        role = self.program.roles.get(share, role)
         self.variables.append(Variable(share, None, SelectionShare(self._selection(expr.selector, name)), role))
         self.values[share] = None
         widths = list(range(self.program.max_len, -1, -1))
@@ -177,27 +214,59 @@ class _Builder:
 
     def _reaches_padding(self, selection: Selection) -> bool:
         """Whether some position of an uninterrupted run selects padding (or cannot tell), were it not excluded."""
-        probe = Variable("probe", None, SelectionShare(selection))
-        model = CausalModel(self.program.vocab, self.program.max_len, [*self.variables, probe])
-        tokens = sample_tokens(self.program, 2048, torch.Generator().manual_seed(0))
-        values = model.run(Inputs(tokens)).values
-
-        def read(parent: str, slot: str | None) -> Any:
-            return values[parent]
-
-        selected, undecided = selection(read)
-        is_token = tokens < len(self.program.vocab)
+        selected, undecided, is_token = self._probed(selection)
         padding = ~is_token
         return bool(((selected & padding.unsqueeze(1)).any(-1) | undecided)[is_token].any())
 
+    def _by_position(self, selection: Selection) -> bool:
+        """Whether query and key depend on positions only."""
+        return {selection.query, selection.key} <= self._model_with(selection).position_only
+
+    def _can_be_empty(self, selection: Selection) -> bool:
+        """Whether some position of an uninterrupted run selects nothing."""
+        selected, _, is_token = self._probed(selection)
+        return bool((~selected.any(-1))[is_token].any())
+
+    def _probed(self, selection: Selection) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """On uninterrupted runs: what is selected, where that is undecided, and which slots are tokens."""
+        tokens = sample_tokens(self.program, 2048, torch.Generator().manual_seed(0))
+        values = self._model_with(selection).run(Inputs(tokens)).values
+
+        def read(parent: str, slot: str | None) -> torch.Tensor:
+            return values[parent]
+
+        return *selection(read), tokens < len(self.program.vocab)
+
+    def _model_with(self, selection: Selection) -> CausalModel:
+        probe = Variable("probe of a selection", None, SelectionShare(selection))
+        return CausalModel(self.program.vocab, self.program.max_len, [*self.variables, probe])
+
 
 def sample_tokens(program: Case, count: int, generator: torch.Generator) -> torch.Tensor:
-    """`count` inputs of uniform lengths and tokens, shape [count, max_len + 1]: BOS, tokens, padding."""
-    size, slots = len(program.vocab), program.max_len + 1
-    lengths = torch.randint(program.min_len, program.max_len + 1, (count, 1), generator=generator)
-    tokens = torch.randint(size, (count, slots), generator=generator)
-    tokens[:, 0] = size
-    return torch.where(torch.arange(slots) > lengths, size + 1, tokens)
+    """`count` inputs of the program's distribution, all lengths in turn: BOS, tokens, padding.
+
+    Returns:
+        Token ids, int64 [count, max_len + 1].
+    """
+    size = len(program.vocab)
+    lengths = program.min_len + torch.arange(count) % (program.max_len - program.min_len + 1)
+    tokens = SAMPLERS[program.sampler](size, lengths, program.max_len, generator)
+    tokens = torch.where(torch.arange(program.max_len) >= lengths.unsqueeze(1), size + 1, tokens)
+    return torch.nn.functional.pad(tokens, (1, 0), value=size)
+
+
+def _check_inputs(program: Case) -> None:
+    repeated = len(set(program.vocab)) != len(program.vocab)
+    if repeated or len(program.vocab) < 2:
+        raise ProgramError(
+            f"{program.name}: vocab: found {list(program.vocab)}, accepted are two or more different tokens"
+        )
+    if not 1 <= program.min_len <= program.max_len:
+        raise ProgramError(
+            f"{program.name}: min_len: found {program.min_len}, accepted are 1 to max_len={program.max_len}"
+        )
+    if program.sampler not in SAMPLERS:
+        raise ProgramError(f"{program.name}: sampler: found {program.sampler!r}, accepted: {', '.join(SAMPLERS)}")
 
 
 def _ordered(values: Iterable[Any]) -> tuple[Scalar, ...]:

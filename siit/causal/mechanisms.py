@@ -275,14 +275,25 @@ def _tensor(data: Any, categorical: bool) -> Tensor:
             return [plain(item) for item in value]
         return torch.nan if value is None else value
 
-    return torch.tensor(plain(data), dtype=torch.int64 if categorical else torch.float32)
+    if not categorical:
+        return torch.tensor(plain(data), dtype=torch.float32)
+    ids = torch.tensor(data)
+    if ids.dtype != torch.int64:
+        raise TypeError(f"table: found {ids.dtype} entries, accepted are integers")
+    return ids
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"causal, valid: found {value!r}, accepted are true and false")
+    return value
 
 
 def mechanism_from_json(data: Mapping[str, Any], categorical: bool) -> Mechanism:
     """Reads a mechanism; `categorical` says what kind of variable it computes.
 
     Raises:
-        ValueError: for an unknown type; KeyError, TypeError or RuntimeError for malformed fields.
+        ValueError: for an unknown type; KeyError, TypeError, RuntimeError or OverflowError for malformed fields.
     """
     kind = data["type"]
     if kind == Table.type:
@@ -292,9 +303,11 @@ def mechanism_from_json(data: Mapping[str, Any], categorical: bool) -> Mechanism
     if kind == Linear.type:
         return Linear(tuple(data["inputs"]), tuple(float(value) for value in data["coefficients"]))
     if kind in (Aggregate.type, SelectionShare.type):
-        predicate = torch.tensor(data["predicate"], dtype=torch.int8)
-        selection = Selection(data["query"], data["key"], predicate, bool(data["causal"]), bool(data["valid"]))
+        # Clamped to just outside what is accepted: a conversion alone would take 256 for 0.
+        predicate = _tensor(data["predicate"], True).clamp(-1, UNDECIDED + 1).to(torch.int8)
+        selection = Selection(data["query"], data["key"], predicate, _flag(data["causal"]), _flag(data["valid"]))
         if kind == Aggregate.type:
-            return Aggregate(selection, data["value"], data["default"])
+            default = data["default"]
+            return Aggregate(selection, data["value"], None if default is None else float(default))
         return SelectionShare(selection)
     raise ValueError(f"mechanism type: found {kind!r}, accepted: table, nearest, linear, aggregate, selection_share")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,8 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from siit.causal.mechanisms import (
+    NOT_SELECTED,
+    UNDECIDED,
     UNDEFINED,
     Aggregate,
     Linear,
@@ -26,6 +28,8 @@ from siit.causal.mechanisms import (
 
 TOKENS, INDICES, OUTPUT = "tokens", "indices", "output"
 CAUSAL_MODEL_FORMAT = "siit-causal-model/1"
+RESERVED = ("+", "->", "<", ">", "/")
+"""What joins variables' names in the names of units and edges, and these in the names of tensors."""
 Scalar = str | int | float | bool
 
 
@@ -129,7 +133,8 @@ class CausalModel:
         variables: the hidden variables in an order of computation; the last one is the output.
 
     Raises:
-        ValueError: where a name is used twice or a parent is not computed before its child.
+        ValueError: where a name is used twice or has a sign that names of units and edges are joined with, or a
+            parent is not computed before its child.
     """
 
     def __init__(self, vocab: Sequence[Scalar], max_len: int, variables: Sequence[Variable]) -> None:
@@ -140,6 +145,10 @@ class CausalModel:
         for variable in variables:
             if variable.name in known or variable.name == OUTPUT:
                 raise ValueError(f"variable {variable.name!r}: the name is taken; names are unique and not 'output'")
+            if not variable.name or any(sign in variable.name for sign in RESERVED):
+                raise ValueError(
+                    f"variable {variable.name!r}: accepted are names without any of {' '.join(RESERVED)}, and not empty"
+                )
             for parents in variable.mechanism.parents.values():
                 for parent in parents:
                     if parent not in known:
@@ -169,13 +178,24 @@ class CausalModel:
                     yield HighLevelEdge(parent, variable.name, slot)
 
     @cached_property
+    def _edge_set(self) -> frozenset[HighLevelEdge]:
+        return frozenset(self.edges)
+
+    @cached_property
     def position_only(self) -> frozenset[str]:
         """Variables that depend on positions only, `indices` included."""
+        return self.position_only_without(())
+
+    def position_only_without(self, excluded: Collection[str]) -> frozenset[str]:
+        """Variables that depend on positions only, where excluded variables and edges (by name) never change."""
         found = {INDICES}
-        for variable in self.variables.values():
-            parents = {parent for group in variable.mechanism.parents.values() for parent in group}
-            if parents <= found:
-                found.add(variable.name)
+        parents: dict[str, set[str]] = {name: set() for name in self.variables}
+        for edge in self._hidden_edges():
+            if edge.parent not in excluded and str(edge) not in excluded and not self.constant(edge):
+                parents[edge.child].add(edge.parent)
+        for name in self.variables:
+            if parents[name] and parents[name] <= found:
+                found.add(name)
         return frozenset(found)
 
     def constant(self, edge: HighLevelEdge) -> bool:
@@ -196,6 +216,9 @@ class CausalModel:
         """Computes all variables, with interventions where given.
 
         Edge interventions see the parent's value after interventions on the parent itself, and win over it.
+
+        Raises:
+            ValueError: for interventions on what is no hidden variable or edge of this model.
         """
         tokens = inputs.tokens
         is_token = tokens < len(self.vocab)
@@ -208,6 +231,10 @@ class CausalModel:
             INDICES: positions - 1,
         }
         done = interventions or _NONE
+        unknown = [*(done.variables.keys() - self.variables.keys()), *map(str, done.edges.keys() - self._edge_set)]
+        if unknown:
+            accepted = ", ".join([*self.variables, *map(str, self.edges)])
+            raise ValueError(f"interventions: found {', '.join(sorted(unknown))}, accepted: {accepted}")
 
         def reader(child: str) -> Any:
             def read(parent: str, slot: str | None) -> Values:
@@ -250,49 +277,75 @@ class CausalModel:
             ValueError: names the variable, what was found and what is accepted.
         """
         if data.get("format") != CAUSAL_MODEL_FORMAT:
-            raise ValueError(
-                f"causal model: format: found {data.get('format')!r}, accepted is {CAUSAL_MODEL_FORMAT!r}"
-            )
+            raise ValueError(f"causal model: format: found {data.get('format')!r}, accepted is {CAUSAL_MODEL_FORMAT!r}")
         variables = []
         try:
+            vocab, max_len = _values(data["vocab"]), data["max_len"]
+            if not vocab or not isinstance(max_len, int) or isinstance(max_len, bool) or max_len < 1:
+                raise ValueError(
+                    f"causal model: vocab {list(vocab)}, max_len {max_len!r}, accepted are tokens and at least 1"
+                )
             for item in data["variables"]:
-                values = None if item["values"] is None else tuple(item["values"])
+                values = None if item["values"] is None else _values(item["values"])
                 mechanism = mechanism_from_json(item["mechanism"], values is not None)
                 variables.append(Variable(str(item["name"]), values, mechanism, str(item["description"])))
-            model = cls(tuple(data["vocab"]), int(data["max_len"]), variables)
-        except (KeyError, TypeError, RuntimeError) as error:
+            model = cls(vocab, max_len, variables)
+        except (KeyError, TypeError, RuntimeError, OverflowError) as error:
             raise ValueError(f"causal model: malformed: {type(error).__name__}: {error}") from error
-        model._check_tables()
+        model._check_mechanisms()
         return model
 
-    def _check_tables(self) -> None:
-        sizes: dict[str, int | None] = {TOKENS: len(self.vocab), INDICES: self.max_len}
+    def _check_mechanisms(self) -> None:
+        """That kinds, shapes and entries fit the parents' value sets, so that no run can fail or read a wrong entry."""
+        known: dict[str, tuple[Scalar, ...] | None] = {TOKENS: self.vocab, INDICES: tuple(range(self.max_len))}
         for variable in self.variables.values():
-            mechanism = variable.mechanism
-            size = None if variable.values is None else len(variable.values)
+            mechanism, values = variable.mechanism, variable.values
 
             def expect(what: str, found: object, accepted: object, name: str = variable.name) -> None:
                 if found != accepted:
                     raise ValueError(f"causal model: variable {name!r}: {what}: found {found}, accepted is {accepted}")
 
+            def sizes(parents: Sequence[str], expect: Any = expect) -> tuple[int, ...]:
+                for parent in parents:
+                    expect(f"kind of {parent}", _kind(known[parent]), "categorical")
+                return tuple(len(known[parent] or ()) + 1 for parent in parents)
+
             if isinstance(mechanism, Table):
-                shape = tuple((sizes[parent] or 0) + 1 for parent in mechanism.inputs)
-                expect("table shape", tuple(mechanism.table.shape), shape)
+                expect("table shape", tuple(mechanism.table.shape), sizes(mechanism.inputs))
             elif isinstance(mechanism, Nearest):
-                expect("parent kind", sizes[mechanism.input], None)
+                expect(f"kind of {mechanism.input}", _kind(known[mechanism.input]), "numerical")
+                expect("points", len(mechanism.points) > 0 and bool((mechanism.points.diff() >= 0).all()), True)
                 expect("table shape", tuple(mechanism.table.shape), tuple(mechanism.points.shape))
             elif isinstance(mechanism, Linear):
+                expect("kind", variable.kind, "numerical")
                 expect("coefficients", len(mechanism.coefficients), len(mechanism.inputs))
+                for parent in mechanism.inputs:
+                    expect(f"kind of {parent}", _kind(known[parent]), "numerical")
             elif isinstance(mechanism, Aggregate | SelectionShare):
                 selection = mechanism.selection
-                shape = ((sizes[selection.query] or 0) + 1, (sizes[selection.key] or 0) + 1)
-                expect("predicate shape", tuple(selection.predicate.shape), shape)
+                shape = tuple(selection.predicate.shape)
+                expect("predicate shape", shape, sizes((selection.query, selection.key)))
+                inside = bool(((selection.predicate >= NOT_SELECTED) & (selection.predicate <= UNDECIDED)).all())
+                expect(f"predicate entries within {NOT_SELECTED} to {UNDECIDED}", inside, True)
                 if isinstance(mechanism, Aggregate):
-                    expect("value set size", size, sizes[mechanism.value])
-            if size is not None and isinstance(mechanism, Table | Nearest):
-                inside = bool(((mechanism.table >= UNDEFINED) & (mechanism.table < size)).all())
-                expect(f"table entries within -1 to {size - 1}", inside, True)
-            sizes[variable.name] = size
+                    expect("values", values, known[mechanism.value])
+                    expect("default", None if values is None else mechanism.default, None)
+                else:
+                    expect("kind", variable.kind, "numerical")
+            if values is not None and isinstance(mechanism, Table | Nearest):
+                inside = bool(((mechanism.table >= UNDEFINED) & (mechanism.table < len(values))).all())
+                expect(f"table entries within -1 to {len(values) - 1}", inside, True)
+            known[variable.name] = values
+
+
+def _kind(values: tuple[Scalar, ...] | None) -> str:
+    return "numerical" if values is None else "categorical"
+
+
+def _values(data: Any) -> tuple[Scalar, ...]:
+    if not isinstance(data, list) or not all(isinstance(value, str | int | float) for value in data):
+        raise TypeError(f"values: found {data!r}, accepted is a list of strings, numbers and booleans")
+    return tuple(data)
 
 
 _NONE = Interventions()

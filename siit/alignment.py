@@ -60,6 +60,9 @@ def draw_alignment(model: CausalModel, config: ModelConfig, settings: AlignmentC
     not_attention = sorted(name for name in settings.heads if not model.variables[name].is_attention)
     if not_attention:
         raise ValueError(f"alignment.heads: {not_attention} are computed by MLPs, accepted are attention variables")
+    few = {name: count for name, count in settings.heads.items() if count < 1}
+    if few:
+        raise ValueError(f"alignment.heads: found {few}, accepted is at least 1")
     if settings.nodes:
         return _fixed_alignment(model, settings.nodes)
     layers = program_layers(model)
@@ -92,7 +95,13 @@ def _fixed_alignment(model: CausalModel, nodes: Mapping[str, Sequence[str]]) -> 
             raise ValueError(f"alignment.nodes: {name} has no node, accepted is at least one")
         wrong = [node for node in nodes[name] if is_head(node) and not variable.is_attention]
         if wrong:
-            raise ValueError(f"alignment.nodes: {name} moves nothing between positions, so heads {wrong} cannot hold it")
+            raise ValueError(
+                f"alignment.nodes: {name} moves nothing between positions, so heads {wrong} cannot hold it"
+            )
+        if variable.is_attention and not any(is_head(node) for node in nodes[name]):
+            raise ValueError(f"alignment.nodes: {name} moves information between positions, it needs a head")
+        if len(set(nodes[name])) != len(nodes[name]):
+            raise ValueError(f"alignment.nodes: {name} names a node twice: {', '.join(nodes[name])}")
     return {name: tuple(sorted(nodes[name], key=lambda node: (depth(node), node))) for name in model.variables}
 
 
@@ -218,7 +227,8 @@ def _merge(carriers: Mapping[HighLevelEdge, frozenset[Edge]]) -> list[tuple[High
     """High-level edges that share a low-level edge can only be exchanged together."""
     groups: list[tuple[tuple[HighLevelEdge, ...], frozenset[Edge]]] = []
     for edge, carried in carriers.items():
-        together, covered = (edge,), carried
+        together: tuple[HighLevelEdge, ...] = (edge,)
+        covered = carried
         apart = []
         for members, edges in groups:
             if edges & covered:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from siit.alignment import Labels
-from siit.causal import CausalModel, Exchange, HighLevelEdge, Inputs, Interventions, Run
+from siit.causal import OUTPUT, CausalModel, Exchange, HighLevelEdge, Inputs, Interventions, Run
 from siit.causal.mechanisms import Values, undefined
 from siit.data.pairs import Pairs, permuted_positions
 
@@ -44,7 +44,7 @@ class Exchanges:
     @cached_property
     def position_only(self) -> tuple[bool, ...]:
         """Per exchange, whether it depends on positions only, so that its source's positions are permuted."""
-        fixed = self.model.position_only
+        fixed = self.model.position_only_without(self.labels.circuit.excluded)
         units = (all(name in fixed for name in unit) for unit in self.labels.units.values())
         edges = (all(edge.parent in fixed for edge in group) for group in self.labels.edges.values())
         return (*units, *edges)
@@ -91,31 +91,48 @@ class Exchanges:
 def vacuous_parts(model: CausalModel, pairs: Pairs, generator: torch.Generator) -> Mapping[str, str]:
     """Variables that never change on the data, and edges that never change what their child holds, with the reason.
 
-    They cannot be verified by any exchange, so they are no part of the circuit. What is the same in every input by
-    its nature (which slot is BOS) stays: it matters, as zero replacement shows.
+    They cannot be verified by any exchange, so they are no part of the circuit; nor is what then no longer reaches
+    the output. What is the same in every input by its nature (which slot is BOS) stays: it matters, as zero
+    replacement shows. A variable that, these parts apart, depends on positions only is exchanged as such.
+
+    Raises:
+        ValueError: where the output itself never changes.
     """
     base = model.run(Inputs(pairs.base))
     plain = model.run(Inputs(pairs.source))
     permuted = model.run(Inputs(pairs.source, permuted_positions(pairs.source, len(model.vocab), generator)))
     is_token = pairs.base < len(model.vocab)
+    variables: dict[str, str] = {}
+    edges: dict[str, str] = {}
 
     def source(name: str) -> Values:
-        return (permuted if name in model.position_only else plain).values[name]
+        by_position = model.position_only_without({**variables, **edges})
+        return (permuted if name in by_position else plain).values[name]
 
     def changes(values: Values, own: Values) -> bool:
         return bool((differs(values, own) & is_token).any())
 
-    excluded: dict[str, str] = {}
+    for child in (*model.variables, OUTPUT):
+        for edge in model.edges:
+            if edge.child != child or edge.parent in variables or model.constant(edge):
+                continue
+            run = model.run(Inputs(pairs.base), Interventions(edges={edge: Exchange(source(edge.parent))}))
+            if not changes(run.values[child], base.values[child]):
+                edges[str(edge)] = f"exchanging it changed {child} in none of {len(pairs)} pairs"
+        if child != OUTPUT and not changes(source(child), base.values[child]):
+            variables[child] = f"its value is the same in all of {len(pairs)} pairs"
+    if model.answer.name in variables:
+        raise ValueError(f"the output, {model.answer.name}, is the same in all of {len(pairs)} pairs")
+    reaching = {OUTPUT}
+    for edge in reversed(model.edges):
+        if edge.child in reaching and edge.child not in variables and str(edge) not in edges:
+            reaching.add(edge.parent)
     for name in model.variables:
-        if not changes(source(name), base.values[name]):
-            excluded[name] = f"its value is the same in all of {len(pairs)} pairs"
-    for edge in model.edges:
-        if edge.child in excluded or edge.parent in excluded or model.constant(edge):
-            continue
-        run = model.run(Inputs(pairs.base), Interventions(edges={edge: Exchange(source(edge.parent))}))
-        if not changes(run.values[edge.child], base.values[edge.child]):
-            excluded[str(edge)] = f"exchanging it changed {edge.child} in none of {len(pairs)} pairs"
-    return excluded
+        if name not in reaching:
+            variables.setdefault(name, "nothing that it changes reaches the output")
+    ends = {str(edge): (edge.parent, edge.child) for edge in model.edges}
+    kept = {name: reason for name, reason in edges.items() if not variables.keys() & set(ends[name])}
+    return {**variables, **kept}
 
 
 def differs(values: Values, others: Values) -> Bool[Tensor, "batch pos"]:

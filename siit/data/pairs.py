@@ -41,7 +41,8 @@ class Pairs:
 class PairSampler:
     """Draws pairs of one split, vectorised, on one device.
 
-    Lengths are uniform; half of the sources have the base's length, the others any.
+    Lengths are uniform; half of the sources have the base's length, the others any. In an enumerated space a length
+    with fewer inputs than parts occurs among the bases only: its pairs with itself could not all be kept apart.
 
     Args:
         task: whose inputs are drawn.
@@ -66,11 +67,12 @@ class PairSampler:
         order = lengths.argsort(stable=True)
         sizes = torch.bincount(lengths, minlength=task.n_ctx)
         starts = sizes.cumsum(0) - sizes
-        smallest = PARTS if self.enumerated else 1  # so that every residue occurs
+        self.smallest = PARTS if self.enumerated else 1  # so that every residue occurs
         self.tokens = tokens[order].to(device)
         self.starts, self.sizes = starts.to(device), sizes.to(device)
-        self.lengths = torch.nonzero(sizes >= smallest).flatten().to(device)
-        if not len(self.lengths):
+        self.lengths = torch.nonzero(sizes).flatten().to(device)
+        self.source_lengths = torch.nonzero(sizes >= self.smallest).flatten().to(device)
+        if not len(self.source_lengths):
             raise ValueError(f"{task.name}: {task.input_count} inputs are too few to hold a {split} split out")
 
     def draw(self, count: int, generator: torch.Generator) -> Pairs:
@@ -80,11 +82,12 @@ class PairSampler:
         def uniform() -> Tensor:
             return torch.rand(count, device=device, generator=generator)
 
-        def some_length() -> Tensor:
-            return self.lengths[(uniform() * len(self.lengths)).long()]
+        def one_of(lengths: Tensor) -> Tensor:
+            return lengths[(uniform() * len(lengths)).long()]
 
-        base_length = some_length()
-        source_length = torch.where(uniform() < SAME_LENGTH, base_length, some_length())
+        base_length = one_of(self.lengths)
+        same = (uniform() < SAME_LENGTH) & (self.sizes[base_length] >= self.smallest)
+        source_length = torch.where(same, base_length, one_of(self.source_lengths))
         base = self.starts[base_length] + (uniform() * self.sizes[base_length]).long()
         start, size = self.starts[source_length], self.sizes[source_length]
         if self.enumerated:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -46,5 +45,3 @@ def often_sorted(
     place = (torch.rand(len(lengths), 1, generator=generator) * lengths.unsqueeze(1)).long()
     disturbed = ascending.scatter(1, place, tokens.gather(1, place))
     return torch.where(kind == 0, tokens, torch.where(kind == 1, ascending, disturbed))
-
-

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from siit.causal import Inputs, Run
 from siit.data import Pairs, PairSampler, permuted_positions
-from siit.exchanges import Exchanges, differs
+from siit.exchanges import ROUNDING, Exchanges, differs
 
 MIN_SCORED = 4096
 MIN_CHANGED = 200
@@ -19,6 +19,7 @@ def build_evidence(
     sampler: PairSampler,
     seed: int,
     *,
+    tolerance: float | None,
     pairs: int = 1024,
     min_scored: int = MIN_SCORED,
     min_changed: int = MIN_CHANGED,
@@ -29,6 +30,7 @@ def build_evidence(
         exchanges: the interchanges of the circuit.
         sampler: of the split; evidence lives on its device.
         seed: of the draws.
+        tolerance: by how much a numerical answer must differ to count as changed; None for classes.
         pairs: how many to begin with; doubled while it is not enough, up to 32,768.
         min_scored: scored positions under every exchange.
         min_changed: pairs whose answer changes under every exchange that changes any.
@@ -38,7 +40,7 @@ def build_evidence(
     """
     while True:
         generator = torch.Generator(sampler.tokens.device).manual_seed((seed << 32) + (1 << 31))
-        evidence, scored, changed = _tabulate(exchanges, sampler.draw(pairs, generator), generator)
+        evidence, scored, changed = _tabulate(exchanges, sampler.draw(pairs, generator), generator, tolerance)
         enough = scored >= min_scored and all(count == 0 or count >= min_changed for count in changed)
         if enough or pairs >= MAX_PAIRS:
             return evidence
@@ -46,7 +48,7 @@ def build_evidence(
 
 
 def _tabulate(
-    exchanges: Exchanges, pairs: Pairs, generator: torch.Generator
+    exchanges: Exchanges, pairs: Pairs, generator: torch.Generator, tolerance: float | None
 ) -> tuple[dict[str, Tensor], int, list[int]]:
     """The tensors, the smallest number of scored positions, and each exchange's number of changed pairs."""
     base, source = exchanges.model.run(Inputs(pairs.base)), exchanges.model.run(Inputs(pairs.source))
@@ -66,7 +68,8 @@ def _tabulate(
         if exchanges.position_only[index]:
             evidence[f"do/{name}/source_positions"] = positions
         scored = min(scored, int(run.scored.sum()))
-        changed.append(int((run.scored & base.scored & differs(run.output, base.output)).any(1).sum()))
+        moved = differs(run.output, base.output, ROUNDING if tolerance is None else tolerance)
+        changed.append(int((run.scored & base.scored & moved).any(1).sum()))
     return evidence, scored, changed
 
 

@@ -135,9 +135,9 @@ def vacuous_parts(model: CausalModel, pairs: Pairs, generator: torch.Generator) 
     return {**variables, **kept}
 
 
-def differs(values: Values, others: Values) -> Bool[Tensor, "batch pos"]:
-    """Where both are defined and differ, rounding of numerical values apart."""
+def differs(values: Values, others: Values, tolerance: float = ROUNDING) -> Bool[Tensor, "batch pos"]:
+    """Where both are defined and differ, numerical values by more than `tolerance`."""
     defined = ~undefined(values) & ~undefined(others)
     if values.is_floating_point():
-        return defined & ((values - others).abs() > ROUNDING)
+        return defined & ((values - others).abs() > tolerance)
     return defined & (values != others)

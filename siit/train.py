@@ -1,8 +1,8 @@
 """`python -m siit.train`: from a program to a certified model in a bundle.
 
-    python -m siit.train case=frac_prevs
-    python -m siit.train case=reverse model=interpbench seed=2
-    python -m siit.train -m case=reverse,histogram seed=0,1,2
+python -m siit.train case=frac_prevs
+python -m siit.train case=reverse model=interpbench seed=2
+python -m siit.train -m case=reverse,histogram seed=0,1,2
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ from siit.bundle import Bundle, BundleError, Vocab, read_bundle, write_bundle
 from siit.causal.from_rasp import ProgramError
 from siit.certificate import Certificate, measure
 from siit.certificate.report import evidence_line, table
-
 from siit.data import PairSampler
 from siit.evidence import build_evidence
 from siit.training.checkpoints import RunFolder, differing
-from siit.training.command_line import check_overrides, register_cases
+from siit.training.command_line import check_overrides, open_maps, register_cases
 from siit.training.fit import TrainingError, fit
 from siit.training.module import SIITModule
 from siit.training.plan import Plan, make_plan
@@ -79,7 +78,9 @@ def train(config: DictConfig) -> Path:
 def certify(plan: Plan, settings: Settings, module: SIITModule, config: dict[str, Any]) -> tuple[Bundle, Certificate]:
     """Measures the trained model on held-out test pairs, and puts all of it into a bundle."""
     task, labels = plan.task, plan.exchanges.labels
-    evidence = build_evidence(plan.exchanges, PairSampler(task, "test", seed=settings.seed), settings.seed)
+    evidence = build_evidence(
+        plan.exchanges, PairSampler(task, "test", seed=settings.seed), settings.seed, tolerance=task.tolerance
+    )
     parameters = {
         name: tensor.detach().float().cpu().contiguous() for name, tensor in module.averaged.state_dict().items()
     }
@@ -131,7 +132,7 @@ def finished(root: Path, settings: Settings, config: dict[str, Any]) -> Path | N
 def plain_config(config: DictConfig) -> dict[str, Any]:
     """The resolved configuration as a plain dictionary."""
     container: Any = OmegaConf.to_container(config, resolve=True)
-    return container  # type: ignore[no-any-return]
+    return container
 
 
 def _task(config: DictConfig) -> str | None:
@@ -156,6 +157,7 @@ def main() -> None:
     if error:
         print(f"siit.train: {error}", file=sys.stderr)
         sys.exit(BAD_USAGE)
+    sys.argv[1:] = open_maps(sys.argv[1:])
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_task)()
 
 

@@ -58,7 +58,7 @@ class RunFolder:
         noted = self.path / CONFIG
         if self.checkpoint.exists() and noted.exists():
             other = OmegaConf.to_container(OmegaConf.load(noted))
-            differences = differing(config, other)  # type: ignore[arg-type]
+            differences = differing(config, other)
             if differences:
                 raise ConfigError(
                     f"{self.path}: an interrupted run has another configuration ({'; '.join(differences)}); "

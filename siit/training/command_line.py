@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -14,14 +15,35 @@ from omegaconf import DictConfig, OmegaConf
 
 import tracr_cases
 from siit._conf import conf_dir
-from siit.training.settings import unknown_key
+from siit.training.settings import Settings, read_settings, unknown_key
+
+_MAPS = ("case.alignment.heads", "case.alignment.nodes")
+"""Maps whose keys are the program's variables."""
 
 
 def register_cases() -> None:
     """Makes every case of the catalogue an option of the group `case`; a file conf/case/<name>.yaml goes first."""
-    store = ConfigStore.instance()
+    store, folder = ConfigStore.instance(), conf_dir() / "case"
     for name in tracr_cases.names():
-        store.store(group="case", name=name, node={"defaults": ["_catalogue"], "name": name})
+        if not (folder / f"{name}.yaml").exists():
+            store.store(group="case", name=name, node={"defaults": ["_catalogue"], "name": name})
+
+
+def case_settings(name: str) -> Settings:
+    """The settings of a case as the command line composes them, without any override."""
+    register_cases()
+    with _composer():
+        return read_settings(compose("config", [f"case={name}"]))
+
+
+@contextmanager
+def _composer() -> Iterator[None]:
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().clear()
 
 
 def check_overrides(arguments: Sequence[str]) -> str | None:
@@ -31,36 +53,43 @@ def check_overrides(arguments: Sequence[str]) -> str | None:
         overrides = OverridesParser.create().parse_overrides(texts)
     except HydraException as error:
         return str(error).splitlines()[0]
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            loader = GlobalHydra.instance().config_loader()
-            groups = set(loader.list_groups(""))
-            chosen = []
-            for override in overrides:
-                if override.key_or_group in groups:
-                    options = loader.get_group_options(override.key_or_group)
-                    values = override.value()
-                    names = [str(value) for value in getattr(values, "list", [values])]
-                    for name in names:
-                        if name not in options:
-                            return _unknown_option(override.key_or_group, name, options)
-                    chosen.append(f"{override.key_or_group}={names[-1]}")
-            config = compose("config", chosen)
-            for override in overrides:
-                key = override.key_or_group
-                if key not in groups and not key.startswith("hydra") and not _exists(config, key):
-                    return unknown_key(config, key)
-    finally:
-        GlobalHydra.instance().clear()
+    with _composer():
+        loader = GlobalHydra.instance().config_loader()
+        groups = set(loader.list_groups(""))
+        chosen = []
+        for override in overrides:
+            group = override.key_or_group
+            if group in groups:
+                value = override.value()
+                names = [str(item) for item in getattr(value, "list", [value])]
+                options = loader.get_group_options(group)
+                for name in names:
+                    if name not in options:
+                        return _unknown_option(group, name, options)
+                chosen.append(f"{group}={names[-1]}")
+        config = compose("config", chosen)
+        for override in overrides:
+            key = override.key_or_group
+            if key not in groups and not key.startswith("hydra") and not _exists(config, key):
+                return unknown_key(config, key)
+        try:
+            if not any(override.is_sweep_override() for override in overrides):
+                compose("config", open_maps(texts))
+        except HydraException as error:
+            return str(error).splitlines()[0]
     return None
+
+
+def open_maps(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with overrides inside free-form maps marked as additions, which Hydra asks for."""
+    return [f"++{text}" if text.startswith(_MAPS) else text for text in arguments]
 
 
 def _exists(config: DictConfig, key: str) -> bool:
     parent, _, last = key.rpartition(".")
     node = OmegaConf.select(config, parent) if parent else config
-    # Free-form maps, such as case.alignment.heads, take new keys.
-    return isinstance(node, DictConfig) and (last in node or (not len(node) and bool(parent)))
+    # `in` would deny what is there but has no value yet.
+    return key.startswith(_MAPS) or (isinstance(node, DictConfig) and last in list(node.keys()))
 
 
 def _unknown_option(group: str, name: str, options: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import hydra
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from siit.data import PairSampler
 from siit.evidence import build_evidence
@@ -22,13 +24,31 @@ from siit.training.plan import Plan
 from siit.training.settings import ConfigError, Settings, terms_of
 from siit.transformer import Transformer
 
+_KNOWN_WARNINGS = (
+    ".*does not have many workers.*",  # one process draws whole batches
+    ".*Checkpoint directory .* exists and is not empty.*",  # that is what resuming means
+    ".*`IterableDataset` has `__len__` defined.*",  # it has one worker
+    ".*LeafSpec.*",  # Lightning's own use of torch
+)
+
 
 class TrainingError(RuntimeError):
     """Training that cannot go on; the message says why and what to do."""
 
 
-def fit(plan: Plan, settings: Settings, folder: RunFolder, resume_from: Path | None) -> SIITModule:
+def fit(
+    plan: Plan,
+    settings: Settings,
+    folder: RunFolder,
+    resume_from: Path | None,
+    callbacks: Sequence[Callback] = (),
+) -> SIITModule:
     """Trains until the validation certificate holds or the steps are used up; returns the module at its end.
+
+    Args:
+        folder: where checkpoints and metrics go.
+        resume_from: a checkpoint to go on from.
+        callbacks: further Lightning callbacks.
 
     Raises:
         ConfigError: an unknown logger or accelerator; TrainingError: a checkpoint that cannot be read.
@@ -39,8 +59,9 @@ def fit(plan: Plan, settings: Settings, folder: RunFolder, resume_from: Path | N
     data = PairDataModule(plan.task, trainer_settings.batch_size, trainer_settings.check_every, settings.seed)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")  # one process draws whole batches
-        trainer = make_trainer(settings, folder.path)
+        for known in _KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", known)
+        trainer = make_trainer(settings, folder.path, callbacks)
         try:
             trainer.fit(module, data, ckpt_path=None if resume_from is None else str(resume_from))
         except (EOFError, KeyError, RuntimeError, OSError) as error:
@@ -60,7 +81,13 @@ def make_module(plan: Plan, settings: Settings) -> SIITModule:
     exchanges, trainer = plan.exchanges, settings.trainer
     sampler = PairSampler(plan.task, "val", seed=settings.seed)
     evidence = build_evidence(
-        exchanges, sampler, settings.seed, pairs=trainer.validation_pairs, min_scored=0, min_changed=1
+        exchanges,
+        sampler,
+        settings.seed,
+        tolerance=plan.task.tolerance,
+        pairs=trainer.validation_pairs,
+        min_scored=0,
+        min_changed=1,
     )
     objective = Objective(exchanges, terms_of(settings.objective), settings.objective.source_gradient)
     return SIITModule(
@@ -75,7 +102,7 @@ def make_module(plan: Plan, settings: Settings) -> SIITModule:
     )
 
 
-def make_trainer(settings: Settings, folder: Path) -> pl.Trainer:
+def make_trainer(settings: Settings, folder: Path, further: Sequence[Callback]) -> pl.Trainer:
     """Lightning's Trainer: one epoch is the steps between two checks; each ends with a checkpoint."""
     trainer = settings.trainer
     callbacks: list[Callback] = [
@@ -87,7 +114,8 @@ def make_trainer(settings: Settings, folder: Path) -> pl.Trainer:
             every_n_epochs=1,
             save_on_train_epoch_end=True,
             enable_version_counter=False,
-        )
+        ),
+        *further,
     ]
     if trainer.progress_bar:
         callbacks.append(RichProgressBar(refresh_rate=10))
@@ -106,7 +134,7 @@ def make_trainer(settings: Settings, folder: Path) -> pl.Trainer:
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-    except (ValueError, RuntimeError) as error:  # Lightning's MisconfigurationException is a RuntimeError or an Exception
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise ConfigError(f"trainer.accelerator: found {trainer.accelerator!r}: {error}") from error
 
 

@@ -85,7 +85,7 @@ class SIITModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _learning_rate_factor(self, step: int) -> float:
-        """Linear warm-up; then a slow cosine over all steps, times a fast one from where off-circuit parts are let in."""
+        """Warm-up; then a slow cosine over all steps, times a fast one from where off-circuit parts are let in."""
         settings = self.settings
         factor = min(1.0, (step + 1) / (settings.warmup_steps + 1)) * _cosine(step / settings.max_steps)
         if self.relaxed_at is not None:
@@ -123,7 +123,8 @@ class SIITModule(pl.LightningModule):
     def on_train_batch_end(self, *args: Any) -> None:
         step = self.global_step
         keep = min(self.settings.weight_averaging, step / (step + 10))
-        own, averaged = list(self.model.parameters()), list(self.averaged.parameters())
+        own: list[Tensor] = list(self.model.parameters())
+        averaged: list[Tensor] = list(self.averaged.parameters())
         torch._foreach_lerp_(averaged, own, 1 - keep)
 
     def validation_step(self, batch: int, batch_idx: int) -> None:

@@ -13,14 +13,15 @@ import torch
 
 from siit.alignment import AlignmentConfig, derive_labels, draw_alignment, heads_needed, program_layers
 from siit.architecture import ModelConfig
+from siit.causal import CausalModel
 from siit.causal.agreement import check_agreement
 from siit.causal.from_rasp import build_causal_model
-from siit.data import PairSampler, Task, task_from_case
+from siit.data import Pairs, Task, task_from_case
 from siit.exchanges import Exchanges, vacuous_parts
 from siit.training.settings import CaseSettings, ConfigError, ModelSettings, Settings
 from tracr_cases import Case, get
 
-VACUITY_PAIRS = 8192
+VACUITY_PAIRS = 4096
 """Pairs on which variables and edges that never change are found."""
 
 
@@ -48,28 +49,28 @@ def make_plan(settings: Settings) -> Plan:
     case = find_case(settings.case)
     model = build_causal_model(case)
     check_agreement(case, model)
-    try:
-        task = task_from_case(case, model)
-        pairs = PairSampler(task, "train", seed=settings.seed).draw(VACUITY_PAIRS, torch.Generator().manual_seed(0))
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    return plan_for(task, settings, vacuous_parts(model, pairs, torch.Generator().manual_seed(0)))
+    return plan_for(case, model, settings)
 
 
-def plan_for(task: Task, settings: Settings, excluded: Any) -> Plan:
+def plan_for(case: Case, model: CausalModel, settings: Settings) -> Plan:
     """Chooses the architecture, draws the alignment from the seed, and derives the labels.
 
     Raises:
-        ConfigError: for a model or an alignment that cannot hold the program.
+        ConfigError: for inputs, a model or an alignment that cannot be.
     """
     alignment_settings = AlignmentConfig(settings.case.alignment.heads, settings.case.alignment.nodes)
     try:
+        task = task_from_case(case, model)
+        # Not from the training split, nor from the seed: what is on the circuit is a property of the task.
+        generator = torch.Generator().manual_seed(0)
+        pairs = Pairs(task.sample(VACUITY_PAIRS, generator), task.sample(VACUITY_PAIRS, generator))
+        excluded = vacuous_parts(model, pairs, generator)
         config = architecture(task, settings.model, alignment_settings)
-        alignment = draw_alignment(task.model, config, alignment_settings, settings.seed)
-        labels = derive_labels(task.model, config, alignment, excluded)
+        alignment = draw_alignment(model, config, alignment_settings, settings.seed)
+        labels = derive_labels(model, config, alignment, excluded)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    return Plan(task, config, Exchanges(task.model, labels))
+    return Plan(task, config, Exchanges(model, labels))
 
 
 def architecture(task: Task, settings: ModelSettings, alignment: AlignmentConfig) -> ModelConfig:
@@ -110,7 +111,7 @@ def find_case(settings: CaseSettings) -> Case:
     Raises:
         ConfigError: an unknown name, or a program that cannot be imported.
     """
-    if settings.program is not None:
+    if settings.program is not None or settings.name == "custom":
         return _own_case(settings)
     try:
         case = get(settings.name)
@@ -125,7 +126,7 @@ def find_case(settings: CaseSettings) -> Case:
 
 
 def _own_case(settings: CaseSettings) -> Case:
-    for name in ("vocab", "max_len"):
+    for name in ("program", "vocab", "max_len"):
         if getattr(settings, name) is None:
             raise ConfigError(f"case.{name}: missing; case=custom needs case.program, case.vocab and case.max_len")
     vocab, max_len, min_len = tuple(settings.vocab or ()), settings.max_len or 0, settings.min_len or 3
@@ -161,4 +162,4 @@ def _imported(path: str) -> Callable[[], Any]:
     if not callable(make):
         functions = sorted(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
         raise ConfigError(f"case.program: {module_name} has no function {name!r}, it has: {', '.join(functions)}")
-    return make  # type: ignore[no-any-return]
+    return make

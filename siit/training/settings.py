@@ -140,13 +140,13 @@ def read_settings(config: DictConfig) -> Settings:
 
 def unknown_key(config: DictConfig, key: str) -> str:
     """What to say of a key that does not exist: what does, at the deepest level that the key reaches."""
-    known: Any = OmegaConf.merge(OmegaConf.structured(Settings), {})
+    known: Any = config
     path: list[str] = []
     for part in re.split(r"[.\[\]]+", key):
-        if isinstance(known, DictConfig) and part in known and isinstance(known[part], DictConfig):
+        accepted = [str(name) for name in list(known) if str(name) != part]
+        if part in known and isinstance(known[part], DictConfig):
             known, path = known[part], [*path, part]
             continue
-        accepted = [str(name) for name in known] if isinstance(known, DictConfig) else []
         near = difflib.get_close_matches(part, accepted, n=1)
         where = ".".join(path) or "the top level"
         hint = f"; did you mean {'.'.join([*path, near[0]])}?" if near else ""
@@ -162,7 +162,11 @@ _SHARES = ("beta1", "beta2", "weight_averaging")
 
 
 def _check_ranges(settings: Settings) -> None:
-    trainer, objective = settings.trainer, settings.objective
+    trainer, objective, model = settings.trainer, settings.objective, settings.model
+    for name in ("n_layers", "n_heads", "d_model", "d_head", "d_mlp", "embedding_std"):
+        value = getattr(model, name)
+        _require(f"model.{name}", value, value is None or value > 0, "a number above 0")
+    _require("model.extra_layers", model.extra_layers, model.extra_layers >= 0, "0 or more")
     for name in _POSITIVE:
         _require(f"trainer.{name}", getattr(trainer, name), getattr(trainer, name) > 0, "a number above 0")
     for name in _SHARES:
@@ -172,8 +176,12 @@ def _check_ranges(settings: Settings) -> None:
         _require(f"trainer.{name}", getattr(trainer, name), getattr(trainer, name) >= 0, "0 or more")
     _require("trainer.screen", trainer.screen, 0 <= trainer.screen <= 1, "a number from 0 to 1")
     multiple = trainer.max_steps % trainer.check_every == 0
-    _require("trainer.max_steps", trainer.max_steps, multiple, f"a multiple of trainer.check_every={trainer.check_every}")
-    _require("trainer.accelerator", trainer.accelerator, trainer.accelerator in ("auto", "cpu", "gpu"), "auto, cpu, gpu")
+    _require(
+        "trainer.max_steps", trainer.max_steps, multiple, f"a multiple of trainer.check_every={trainer.check_every}"
+    )
+    _require(
+        "trainer.accelerator", trainer.accelerator, trainer.accelerator in ("auto", "cpu", "gpu"), "auto, cpu, gpu"
+    )
     _require("seed", settings.seed, 0 <= settings.seed < 1 << 31, "an integer from 0 to 2147483647")
     _require("objective.focus", objective.focus, 0 <= objective.focus < 1, "a number from 0 to below 1")
     first = objective.circuit_first

@@ -1,0 +1,144 @@
+"""Measures training: `python scripts/benchmark.py [case ...] [--overrides model=interpbench ...]`.
+
+For each case, in a process of its own: steps per second, the causal model's share of a step, and (unless --no-training)
+steps and seconds of training to the first validation certificate that holds, checks included; peak memory, threads.
+Prints a table and writes a JSON file beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+WARM_UP, TIMED = 20, 100
+
+
+def measure_case(case: str, overrides: list[str], training: bool) -> dict[str, Any]:
+    """All figures of one case."""
+    import pytorch_lightning as pl
+    import torch
+    from hydra import compose, initialize_config_dir
+
+    from siit._conf import conf_dir
+    from siit.training.checkpoints import RunFolder
+    from siit.training.command_line import open_maps, register_cases
+    from siit.training.data_module import PairDataModule, step_generator
+    from siit.training.fit import fit, make_module
+    from siit.training.plan import make_plan
+    from siit.training.settings import read_settings
+
+    register_cases()
+    arguments = [f"case={case}", "logger=none", "trainer.progress_bar=false", *overrides]
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        settings = read_settings(compose("config", open_maps(arguments)))
+    torch.set_num_threads(settings.trainer.threads)
+    started = time.perf_counter()
+    plan = make_plan(settings)
+    figures: dict[str, Any] = {"case": case, "threads": settings.trainer.threads, "plan_s": since(started)}
+
+    module = make_module(plan, settings)
+    data = PairDataModule(plan.task, settings.trainer.batch_size, settings.trainer.check_every, settings.seed)
+    optimizer = torch.optim.Adam(module.model.parameters(), lr=1e-4)
+    device = torch.device("cpu")
+    seconds = {"step": 0.0, "causal model": 0.0}
+    for step in range(WARM_UP + TIMED):
+        started = time.perf_counter()
+        pairs = data.draw(step, device)
+        # Half of the steps as in the circuit-first phase, half as after it.
+        drawn = module.objective.draw(pairs, step_generator(0, step, device), circuit_only=step % 2 == 0)
+        optimizer.zero_grad()
+        module.objective.evaluate(module.model, pairs, drawn).loss.backward()
+        optimizer.step()
+        taken = since(started)
+        started = time.perf_counter()
+        module.objective.exchanges.answers(pairs, drawn.choice, drawn.source_positions)
+        if step >= WARM_UP:
+            seconds["step"] += taken
+            seconds["causal model"] += since(started)
+    figures["steps_per_s"] = TIMED / seconds["step"]
+    figures["causal_model_share"] = seconds["causal model"] / seconds["step"]
+    figures["parameters"] = sum(parameter.numel() for parameter in module.model.parameters())
+
+    if training:
+
+        class Stopwatch(pl.Callback):
+            """Notes when the validation certificate first holds."""
+
+            def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+                self.started = time.perf_counter()
+
+            def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+                if pl_module.passes and "first_certified_s" not in figures:
+                    figures["first_certified_s"] = since(self.started)
+                    figures["first_certified_steps"] = trainer.global_step
+
+        with tempfile.TemporaryDirectory() as root:
+            folder = RunFolder(Path(root), case, settings.seed)
+            folder.open({}, resume=False)
+            started = time.perf_counter()
+            done = fit(plan, settings, folder, None, [Stopwatch()])
+            figures["training_s"], figures["steps"] = since(started), done.steps_done
+    figures["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return figures
+
+
+def since(started: float) -> float:
+    """Seconds from then to now."""
+    return time.perf_counter() - started
+
+
+def run_case(arguments: tuple[str, list[str], bool]) -> dict[str, Any]:
+    """`measure_case`, as a pool calls it."""
+    return measure_case(*arguments)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", help="cases to measure; all by default")
+    parser.add_argument("--overrides", nargs="*", default=[], help="what `python -m siit.train` would be given")
+    parser.add_argument("--no-training", action="store_true", help="measure the speed of a step only")
+    parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="where the figures go")
+    options = parser.parse_args()
+
+    import tracr_cases
+
+    cases = options.cases or tracr_cases.names()
+    for case in cases:
+        try:
+            tracr_cases.get(case)
+        except KeyError as error:
+            sys.exit(f"benchmark: {error.args[0]}")
+    results = []
+    header = (
+        f"{'case':28} {'steps/s':>8} {'HL share':>8} {'certified at':>12} {'seconds':>8} {'peak MB':>8} {'threads':>7}"
+    )
+    print(header)
+    for case in cases:
+        # A process for each case: its peak memory is its own.
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            figures = pool.map(run_case, [(case, options.overrides, not options.no_training)])[0]
+        results.append(figures)
+        certified = figures.get("first_certified_steps", "-")
+        seconds = f"{figures['first_certified_s']:.0f}" if "first_certified_s" in figures else "-"
+        print(
+            f"{case:28} {figures['steps_per_s']:8.1f} {figures['causal_model_share']:8.1%} {certified!s:>12} "
+            f"{seconds:>8} {figures['peak_memory_mb']:8.0f} {figures['threads']:7}",
+            flush=True,
+        )
+        machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+        document = {"machine": machine, "overrides": options.overrides, "cases": results}
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""`python -m siit.cases`: lists all cases, with the size of their circuits in the default model."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import rich
+from rich.table import Table
+
+import tracr_cases
+from siit.alignment import program_layers
+from siit.architecture import EMBEDDINGS, LOGITS
+from siit.causal import CausalModel
+from siit.causal.from_rasp import build_causal_model
+from siit.training.command_line import case_settings
+from siit.training.plan import plan_for
+
+
+@dataclass(frozen=True)
+class CaseInfo:
+    """One row of the listing.
+
+    Attributes:
+        tier: pointwise (no attention), single (one attention step), composed (several), or deep (4 or more layers).
+        output: categorical or numerical.
+        circuit_nodes: heads and MLPs of the circuit.
+        circuit_edges: edges of the circuit, those from the embeddings included.
+        layers: what the program needs; the default model has one more, at least 2.
+    """
+
+    name: str
+    family: str
+    tier: str
+    interpbench_id: str | None
+    vocab: list[Any]
+    max_len: int
+    output: str
+    circuit_nodes: int
+    circuit_edges: int
+    layers: int
+    description: str
+
+
+def describe(name: str) -> CaseInfo:
+    """What the listing says of a case.
+
+    Raises:
+        KeyError: with the nearest names.
+    """
+    case = tracr_cases.get(name)
+    model = build_causal_model(case)
+    circuit = plan_for(case, model, case_settings(name)).exchanges.labels.circuit
+    return CaseInfo(
+        name=case.name,
+        family=case.family,
+        tier=tier(model),
+        interpbench_id=case.interpbench_id,
+        vocab=list(case.vocab),
+        max_len=case.max_len,
+        output=model.answer.kind,
+        circuit_nodes=sum(node not in (*EMBEDDINGS, LOGITS) for node in circuit.members),
+        circuit_edges=len(circuit.carries),
+        layers=max(program_layers(model).values()) + 1,
+        description=case.description,
+    )
+
+
+def tier(model: CausalModel) -> str:
+    """How much of a circuit a causal model makes."""
+    if max(program_layers(model).values()) + 1 >= 4:
+        return "deep"
+    steps = sum(variable.is_attention for variable in model.variables.values())
+    return ("pointwise", "single", "composed")[min(steps, 2)]
+
+
+def table(cases: list[CaseInfo]) -> Table:
+    """The listing for people."""
+    result = Table(title=f"{len(cases)} cases", title_justify="left")
+    for column in ("case", "family", "tier", "layers", "nodes", "edges", "output", "length", "InterpBench"):
+        result.add_column(column, justify="right" if column in ("layers", "nodes", "edges", "length") else "left")
+    for case in cases:
+        row = (
+            case.layers,
+            case.circuit_nodes,
+            case.circuit_edges,
+            case.output,
+            case.max_len,
+            case.interpbench_id or "",
+        )
+        result.add_row(case.name, case.family, case.tier, *map(str, row))
+    return result
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m siit.cases", description="Lists all cases of the catalogue.")
+    parser.add_argument("--json", action="store_true", help="a JSON list of objects instead of a table")
+    arguments = parser.parse_args()
+    cases = [describe(name) for name in tracr_cases.names()]
+    if arguments.json:
+        print(json.dumps([dataclasses.asdict(case) for case in cases], indent=1))
+    else:
+        rich.print(table(cases))
+
+
+if __name__ == "__main__":
+    main()

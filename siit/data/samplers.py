@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 
+@runtime_checkable
 class Sampler(Protocol):
     """Draws tokens for sequences of given lengths; what lies beyond a length is not looked at."""
 

@@ -1,0 +1,118 @@
+"""Causal models, tasks and labels of the catalogue's programs and of a test's own, each built once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from tracr.rasp import rasp
+
+from siit.alignment import AlignmentConfig, Labels, derive_labels, draw_alignment, program_layers
+from siit.architecture import ModelConfig
+from siit.causal import CausalModel, Inputs, Run
+from siit.causal.agreement import outputs
+from siit.causal.from_rasp import build_causal_model
+from siit.data import Pairs, Task, task_from_case
+from siit.exchanges import Exchanges, vacuous_parts
+from tracr_cases import Case, get
+
+NAMES = (
+    "detect_abc",
+    "first_token_everywhere",
+    "frac_prevs",
+    "histogram",
+    "open_minus_close_fraction",
+    "reverse",
+    "reverse_if_sorted",
+    "sort_digits",
+)
+
+
+@cache
+def causal_model(name: str) -> CausalModel:
+    return build_causal_model(get(name))
+
+
+@cache
+def task(name: str) -> Task:
+    return task_from_case(get(name), causal_model(name))
+
+
+def own(make: Callable[[], Any], vocab: Sequence[Any] = "abc", max_len: int = 4, **changes: Any) -> Case:
+    """A program of a test's own."""
+    return Case(
+        name=changes.pop("name", "own"),
+        make=make,
+        vocab=tuple(vocab),
+        max_len=max_len,
+        family="tests",
+        description="",
+        **changes,
+    )
+
+
+def encode(model: CausalModel, *words: Sequence[Any]) -> Tensor:
+    """Token ids: BOS, the words, padding."""
+    size = len(model.vocab)
+    rows = [[size, *map(model.vocab.index, word)] for word in words]
+    return torch.tensor([row + [size + 1] * (model.max_len + 1 - len(row)) for row in rows])
+
+
+def run(model: CausalModel, *words: Sequence[Any]) -> Run:
+    return model.run(Inputs(encode(model, *words)))
+
+
+def answer(model: CausalModel, found: Run, length: int) -> list[Any]:
+    """The output at the first example's tokens, None where it is undefined, rounded."""
+    values = [
+        None if not scored else round(value, 4) if model.classes is None else model.classes[value]
+        for value, scored in zip(found.output[0].tolist(), found.scored[0].tolist(), strict=True)
+    ]
+    assert values[0] is None, "BOS is never scored"
+    assert values[length + 1 :] == [None] * (model.max_len - length), "nor is padding"
+    return values[1 : length + 1]
+
+
+def decoded(model: CausalModel, *words: Sequence[Any]) -> list[list[Any]]:
+    """The outputs of an uninterrupted run."""
+    return outputs(model, encode(model, *words))
+
+
+def config_for(subject: Task, **changes: Any) -> ModelConfig:
+    """An architecture with one layer more than the program needs."""
+    sizes = {
+        "n_layers": max(program_layers(subject.model).values()) + 2,
+        "n_heads": 4,
+        "d_model": 8,
+        "d_head": 2,
+        "d_mlp": 8,
+        "n_ctx": subject.n_ctx,
+        "d_vocab": subject.d_vocab,
+        "d_vocab_out": subject.d_vocab_out,
+    }
+    return ModelConfig(**{**sizes, **changes})
+
+
+def exclusions(subject: Task, count: int = 2048) -> Mapping[str, str]:
+    generator = torch.Generator().manual_seed(1)
+    pairs = Pairs(subject.sample(count, generator), subject.sample(count, generator))
+    return vacuous_parts(subject.model, pairs, generator)
+
+
+def labels(subject: Task, nodes: Mapping[str, Sequence[str]] | None = None, seed: int = 0) -> Labels:
+    """The labels of an alignment that is fixed or drawn."""
+    config = config_for(subject)
+    alignment = draw_alignment(subject.model, config, AlignmentConfig(nodes=nodes or {}), seed)
+    return derive_labels(subject.model, config, alignment, exclusions(subject))
+
+
+@cache
+def exchanges(name: str) -> Exchanges:
+    return Exchanges(causal_model(name), labels(task(name)))
+
+
+def everything() -> rasp.Select:
+    return rasp.Select(rasp.tokens, rasp.tokens, rasp.Comparison.TRUE)

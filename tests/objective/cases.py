@@ -1,0 +1,92 @@
+"""Small tasks with labelled transformers, and the configured objectives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+
+from siit._conf import conf_dir
+from siit.alignment import AlignmentConfig, derive_labels, draw_alignment, program_layers
+from siit.architecture import ModelConfig
+from siit.causal import Aggregate, CausalModel, Selection, Table, Variable
+from siit.causal.from_rasp import build_causal_model
+from siit.data import Pairs, Task, task_from_case
+from siit.exchanges import Exchanges
+from siit.objective import Objective, Term
+from siit.training.settings import ObjectiveSettings, terms_of
+from siit.transformer import Transformer
+from tests.certificate import handmade
+from tracr_cases import get
+
+
+def configured_terms(name: str) -> dict[str, Term]:
+    """The terms of one of the objectives in the configuration folder."""
+    settings = OmegaConf.merge(
+        OmegaConf.structured(ObjectiveSettings), OmegaConf.load(conf_dir() / "objective" / f"{name}.yaml")
+    )
+    plain: Any = OmegaConf.to_object(settings)
+    return terms_of(plain)
+
+
+def previous_is_x() -> CausalModel:
+    """Was the previous token an x? The causal model of the transformer that tests of the certificate write by hand."""
+    is_x = Variable("is_x", (False, True), Table(("tokens",), torch.tensor([0, 1, -1])))
+    # The last row and column are those of the undefined index, which BOS has.
+    one_less = torch.diag(torch.ones(4, dtype=torch.int8), -1)
+    one_less[4] = 0
+    selection = Selection("indices", "indices", one_less, causal=True, valid=False)
+    prev = Variable("prev", (False, True), Aggregate(selection, "is_x", None))
+    return CausalModel(("a", "x"), 4, [is_x, prev])
+
+
+def handmade_exchanges() -> Exchanges:
+    """The interchanges of the hand-written transformer's circuit."""
+    model = previous_is_x()
+    return Exchanges(model, derive_labels(model, handmade.CONFIG, {"is_x": ("m0",), "prev": ("a1.h0",)}))
+
+
+def handmade_pairs(count: int, seed: int) -> Pairs:
+    """Inputs of the hand-written transformer: BOS and four tokens."""
+    tokens = torch.randint(2, (2, count, 5), generator=torch.Generator().manual_seed(seed))
+    tokens[:, :, 0] = handmade.BOS
+    return Pairs(tokens[0], tokens[1])
+
+
+def task_of(case: str) -> Task:
+    """A task of the catalogue."""
+    return task_from_case(get(case), build_causal_model(get(case)))
+
+
+def exchanges_of(task: Task, **changes: Any) -> Exchanges:
+    """The interchanges of a circuit in a small transformer, with off-circuit nodes."""
+    config = ModelConfig(
+        n_layers=max(program_layers(task.model).values()) + 1,
+        n_heads=2,
+        d_model=8,
+        d_head=3,
+        d_mlp=6,
+        n_ctx=task.n_ctx,
+        d_vocab=task.d_vocab,
+        d_vocab_out=task.d_vocab_out,
+        attention_dir="causal" if task.causal else "bidirectional",
+        **changes,
+    )
+    alignment = draw_alignment(task.model, config, AlignmentConfig(), seed=0)
+    return Exchanges(task.model, derive_labels(task.model, config, alignment))
+
+
+def pairs_of(task: Task, count: int, seed: int) -> Pairs:
+    """Pairs of unrelated inputs."""
+    generator = torch.Generator().manual_seed(seed)
+    return Pairs(task.sample(count, generator), task.sample(count, generator))
+
+
+def objective_of(
+    case: str, terms: dict[str, Term], source_gradient: bool = True
+) -> tuple[Objective, Transformer, Task]:
+    """An objective on a task of the catalogue, with an untrained transformer in double precision."""
+    task = task_of(case)
+    objective = Objective(exchanges_of(task), terms, source_gradient)
+    return objective, Transformer(objective.exchanges.labels.circuit.config, seed=0).double(), task

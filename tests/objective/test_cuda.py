@@ -1,0 +1,57 @@
+"""The same numbers on a CUDA device as on the CPU."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from siit.data import Pairs
+from siit.objective import Objective
+from siit.transformer import Transformer
+from tests.objective import cases
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.mark.parametrize("circuit_only", [False, True])
+@pytest.mark.parametrize("case", ["frac_prevs", "histogram"])
+def test_one_step(case: str, circuit_only: bool):
+    task = cases.task_of(case)
+    exchanges = cases.exchanges_of(task)
+    pairs = cases.pairs_of(task, 32, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    drawn = Objective(exchanges, cases.configured_terms("siit"), source_gradient=True).draw(
+        pairs, generator, circuit_only
+    )
+    losses, logits, gradients = [], [], []
+    for device in ("cpu", "cuda"):
+        there = dataclasses.replace(exchanges, model=exchanges.model.to(device))
+        objective = Objective(there, cases.configured_terms("siit"), source_gradient=True)
+        model = Transformer(exchanges.labels.circuit.config, seed=0).to(device)
+        moved = {name: getattr(drawn, name).to(device) for name in vars(drawn) if name != "all_off"}
+        step = objective.evaluate(
+            model, Pairs(pairs.base.to(device), pairs.source.to(device)), dataclasses.replace(drawn, **moved)
+        )
+        step.loss.backward()
+        losses.append(step.loss.detach().cpu())
+        logits.append(step.logits.detach().cpu())
+        gradients.append({name: value.grad.cpu() for name, value in model.named_parameters() if value.grad is not None})
+    for on_cpu, on_cuda in (losses, logits, gradients):
+        torch.testing.assert_close(on_cuda, on_cpu, atol=1e-4, rtol=1e-4)
+
+
+def test_draws_on_the_device():
+    task = cases.task_of("frac_prevs")
+    exchanges = cases.exchanges_of(task)
+    there = dataclasses.replace(exchanges, model=exchanges.model.to("cuda"))
+    objective = Objective(there, cases.configured_terms("siit"), source_gradient=True)
+    pairs = cases.pairs_of(task, 32, seed=0)
+    pairs = Pairs(pairs.base.cuda(), pairs.source.cuda())
+    focus = torch.ones(len(exchanges.names), device="cuda") / len(exchanges.names)
+    for weights in (None, focus):
+        drawn = objective.draw(pairs, torch.Generator("cuda").manual_seed(0), False, weights)
+        assert {value.device.type for value in vars(drawn).values() if isinstance(value, torch.Tensor)} == {"cuda"}
+        step = objective.evaluate(Transformer(exchanges.labels.circuit.config, seed=0).cuda(), pairs, drawn)
+        assert bool(step.loss.isfinite())

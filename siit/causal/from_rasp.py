@@ -99,12 +99,11 @@ class _Builder:
             raise ProgramError(
                 f"{self.program.name}: {name} can take {what}, accepted are strings, numbers and booleans"
             )
-        if not rasp.is_categorical(expr):
-            values = None
-        elif isinstance(expr, rasp.Aggregate):
-            values = self.values[self._parent(expr.sop)]
-        else:
-            values = _ordered(found)
+        values = _ordered(found) if rasp.is_categorical(expr) else None
+        if isinstance(expr, rasp.Aggregate):
+            parent = self._parent(expr.sop)
+            self._require(parent, name, categorical=values is not None)
+            values = self.values[parent]  # it moves ids as they are
         mechanism = self._mechanism(expr, name, values)
         self.names[expr.label] = name
         self.values[name] = values
@@ -154,7 +153,6 @@ class _Builder:
 
     def _aggregate(self, expr: rasp.Aggregate, name: str, categorical: bool) -> Aggregate:
         parent, default = self._parent(expr.sop), expr.default
-        self._require(parent, name, categorical)
         if default is not None and (categorical or default != 0):
             accepted = "None" if categorical else "None or 0"
             raise ProgramError(f"{self.program.name}: {name} has the default {default!r}, accepted is {accepted}")

@@ -293,7 +293,7 @@ def mechanism_from_json(data: Mapping[str, Any], categorical: bool) -> Mechanism
     """Reads a mechanism; `categorical` says what kind of variable it computes.
 
     Raises:
-        ValueError: for an unknown type; KeyError, TypeError, RuntimeError or OverflowError for malformed fields.
+        KeyError, TypeError, ValueError, RuntimeError, OverflowError: for an unknown type or malformed fields.
     """
     kind = data["type"]
     if kind == Table.type:

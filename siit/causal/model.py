@@ -278,20 +278,19 @@ class CausalModel:
         """
         if data.get("format") != CAUSAL_MODEL_FORMAT:
             raise ValueError(f"causal model: format: found {data.get('format')!r}, accepted is {CAUSAL_MODEL_FORMAT!r}")
-        variables = []
+        variables, where = [], "vocab, max_len"
         try:
             vocab, max_len = _values(data["vocab"]), data["max_len"]
             if not vocab or not isinstance(max_len, int) or isinstance(max_len, bool) or max_len < 1:
-                raise ValueError(
-                    f"causal model: vocab {list(vocab)}, max_len {max_len!r}, accepted are tokens and at least 1"
-                )
+                raise ValueError(f"found {list(vocab)} and {max_len!r}, accepted are tokens and at least 1")
             for item in data["variables"]:
+                where = f"variable {item['name']!r}"
                 values = None if item["values"] is None else _values(item["values"])
                 mechanism = mechanism_from_json(item["mechanism"], values is not None)
                 variables.append(Variable(str(item["name"]), values, mechanism, str(item["description"])))
-            model = cls(vocab, max_len, variables)
-        except (KeyError, TypeError, RuntimeError, OverflowError) as error:
-            raise ValueError(f"causal model: malformed: {type(error).__name__}: {error}") from error
+        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise ValueError(f"causal model: {where}: malformed: {type(error).__name__}: {error}") from error
+        model = cls(vocab, max_len, variables)
         model._check_mechanisms()
         return model
 

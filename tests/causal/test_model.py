@@ -1,0 +1,130 @@
+"""Causal models as data: what is read, and what is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from siit.causal import CausalModel, Inputs, Linear, Table, Variable
+from tests.cases.programs import NAMES, causal_model, task
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+def data(name: str) -> dict[str, Any]:
+    return json.loads(json.dumps(causal_model(name).to_json()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_round_trip(name: str):
+    model = causal_model(name)
+    text = json.dumps(model.to_json(), allow_nan=False)
+    again = CausalModel.from_json(json.loads(text))
+    assert json.dumps(again.to_json()) == text
+    assert (again.edges, again.classes, again.position_only) == (model.edges, model.classes, model.position_only)
+    tokens = task(name).sample(32, torch.Generator().manual_seed(0))
+    for variable, values in model.run(Inputs(tokens)).values.items():
+        assert torch.equal(values.nan_to_num(-7.0), again.run(Inputs(tokens)).values[variable].nan_to_num(-7.0))
+
+
+def variable(index: int, **changes: Any) -> Change:
+    return lambda data: data["variables"][index].update(changes)
+
+
+def mechanism(index: int, **changes: Any) -> Change:
+    return lambda data: data["variables"][index]["mechanism"].update(changes)
+
+
+def top(**changes: Any) -> Change:
+    return lambda data: data.update(changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("reverse", top(format="siit-causal-model/2"), "format: found 'siit-causal-model/2', accepted is"),
+        ("reverse", lambda data: data.pop("vocab"), "malformed: KeyError: 'vocab'"),
+        ("reverse", top(vocab="abc"), "values: found 'abc', accepted is a list of strings, numbers and booleans"),
+        ("reverse", top(vocab=[["a"]]), "malformed: TypeError: values"),
+        ("reverse", top(vocab=[]), r"found \[\] and 9, accepted are tokens and at least 1"),
+        ("reverse", top(max_len="9"), "and '9', accepted are"),
+        ("reverse", top(max_len=0), "and 0, accepted are"),
+        ("reverse", top(max_len=4), "table shape: found"),
+        ("reverse", top(variables=[]), "at least one hidden variable, found none"),
+        (
+            "reverse",
+            lambda data: data["variables"][1].pop("mechanism"),
+            "variable 'length': malformed: KeyError: 'mechanism'",
+        ),
+        ("reverse", top(variables=[3]), "malformed: TypeError"),
+        ("reverse", lambda data: data["variables"].reverse(), "parent 'mirrored' is not computed before it; known"),
+        ("reverse", variable(1, name="length_share"), "variable 'length_share': the name is taken"),
+        ("reverse", variable(0, name="output"), "the name is taken; names are unique and not 'output'"),
+        ("reverse", variable(0, name="tokens"), "'tokens': the name is taken"),
+        ("reverse", variable(0, name="do/it"), r"variable 'do/it': accepted are names without any of \+ -> < > /"),
+        ("reverse", variable(0, name=""), "and not empty"),
+        ("reverse", variable(3, values=["a"]), r"variable 'reverse': values: found \('a',\), accepted is \('a', 'b'"),
+        ("reverse", variable(0, values=["a"]), "variable 'length_share': kind: found categorical, accepted is num"),
+        ("reverse", mechanism(1, type="pickle"), "mechanism type: found 'pickle', accepted: table, nearest, linear"),
+        ("reverse", mechanism(1, table=[0] * 9), "table shape|malformed"),
+        ("reverse", mechanism(1, table=[0] * 9 + [10]), "table entries within -1 to 9: found False"),
+        ("reverse", mechanism(1, table=[0] * 9 + [-2]), "table entries within -1 to 9"),
+        ("reverse", mechanism(1, table=[0] * 9 + [0.5]), "malformed: TypeError: table: found torch.float32 entries"),
+        ("reverse", mechanism(1, table=[True] * 10), "found torch.bool entries, accepted are integers"),
+        ("reverse", mechanism(1, table=[0] * 9 + ["0"]), "malformed"),
+        ("reverse", mechanism(1, table=[0] * 9 + [None]), "variable 'length': malformed"),
+        ("reverse", mechanism(1, table=[0] * 9 + [1 << 70]), "variable 'length': malformed: .*[Oo]verflow"),
+        ("reverse", mechanism(1, input="tokens"), "kind of tokens: found categorical, accepted is numerical"),
+        ("reverse", mechanism(1, points=[float(n) for n in range(10, 0, -1)]), "points: found False"),
+        ("reverse", mechanism(1, points=[], table=[]), "points|malformed"),
+        ("reverse", mechanism(2, inputs=["length_share", "indices"]), "kind of length_share: found numerical"),
+        ("reverse", mechanism(2, inputs=["length"]), "table shape"),
+        ("reverse", mechanism(2, inputs=["length", "nothing"]), "parent 'nothing' is not computed before it"),
+        ("reverse", mechanism(2, table=[[0], [0, 1]]), "expected sequence of length 1"),
+        ("reverse", mechanism(3, predicate=[[0, 1], [1, 0]]), "predicate shape: found"),
+        ("reverse", mechanism(3, query="length_share"), "kind of length_share: found numerical, accepted is categ"),
+        ("reverse", mechanism(3, value="length_share"), "values: found"),
+        ("reverse", mechanism(3, default=0), "variable 'reverse': default: found 0.0, accepted is None"),
+        ("reverse", mechanism(3, default="a"), "could not convert"),
+        ("reverse", mechanism(3, causal=1), "causal, valid: found 1, accepted are true and false"),
+        ("frac_prevs", mechanism(0, table=[0, 0, 0, 0, "x"]), "variable 'is_x': malformed"),
+        ("open_minus_close_fraction", mechanism(4, coefficients=[1]), "coefficients: found 1, accepted is 2"),
+        ("open_minus_close_fraction", mechanism(4, inputs=["tokens", "is_open"]), "kind of tokens: found categor"),
+        ("open_minus_close_fraction", variable(4, values=["a"]), "kind: found categorical, accepted is numerical"),
+    ],
+)
+def test_malformed(name: str, change: Change, message: str):
+    malformed = data(name)
+    change(malformed)
+    with pytest.raises(ValueError, match=message):
+        CausalModel.from_json(malformed)
+
+
+@pytest.mark.parametrize("entry", [3, -1, 256, 257])
+def test_predicate_entries(entry: int):
+    malformed = copy.deepcopy(data("reverse"))
+    malformed["variables"][3]["mechanism"]["predicate"][0][0] = entry
+    with pytest.raises(ValueError, match="variable 'reverse': predicate entries within 0 to 2: found False"):
+        CausalModel.from_json(malformed)
+
+
+def test_a_model_is_checked_when_it_is_made():
+    identity = Table(("tokens",), torch.tensor([0, 1, -1]))
+    first = Variable("first", ("a", "b"), identity)
+    with pytest.raises(ValueError, match="variable 'first': the name is taken"):
+        CausalModel("ab", 3, [first, first])
+    with pytest.raises(ValueError, match=r"parent 'later' is not computed before it; known there: first, indices, tok"):
+        CausalModel("ab", 3, [first, Variable("sum", None, Linear(("later",), (1.0,)))])
+    assert CausalModel("ab", 3, [first]).answer is first
+
+
+def test_a_parent_that_is_read_twice_in_a_slot_is_one_edge():
+    pair = Table(("tokens", "tokens"), torch.tensor([[0, 1, -1], [1, 0, -1], [-1, -1, -1]]))
+    model = CausalModel("ab", 3, [Variable("pair", (0, 1), pair)])
+    assert [str(edge) for edge in model.edges] == ["tokens->pair", "pair->output"]
+    assert model.run(Inputs(torch.tensor([[2, 0, 1, 3]]))).output.tolist() == [[-1, 0, 0, -1]]

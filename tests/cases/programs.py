@@ -96,7 +96,8 @@ def config_for(subject: Task, **changes: Any) -> ModelConfig:
     return ModelConfig(**{**sizes, **changes})
 
 
-def exclusions(subject: Task, count: int = 2048) -> Mapping[str, str]:
+@cache
+def exclusions(subject: Task, count: int = 1024) -> Mapping[str, str]:
     generator = torch.Generator().manual_seed(1)
     pairs = Pairs(subject.sample(count, generator), subject.sample(count, generator))
     return vacuous_parts(subject.model, pairs, generator)

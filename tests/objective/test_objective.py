@@ -23,7 +23,7 @@ from siit.objective.objective import Drawn
 from siit.transformer import Patch, Transformer
 from tests.objective import cases
 
-BATCH = 48
+BATCH = 24
 
 
 def reference_of(model: Transformer) -> ReferenceModel:

@@ -80,6 +80,7 @@ class OffCircuitDraw:
         none: nothing.
         all: every off-circuit node and every off-circuit edge between members.
         subset: each of them with a probability that is itself uniform for each example.
+        one: a single node or edge.
         all_nodes: every off-circuit node, no edge.
         one_node: a single off-circuit node (the InterpBench paper's strict term).
     """
@@ -87,6 +88,7 @@ class OffCircuitDraw:
     none: float = 1.0
     all: float = 0.0
     subset: float = 0.0
+    one: float = 0.0
     all_nodes: float = 0.0
     one_node: float = 0.0
 
@@ -98,13 +100,15 @@ class OffCircuitDraw:
     ) -> tuple[Bool[Tensor, "node batch"], Bool[Tensor, "edge batch"]]:
         """Which off-circuit nodes and edges are replaced in which examples."""
         device, category = generator.device, _categories(self, count, generator)
-        everything, subset, nodes_only, single = (category == index for index in range(1, 5))
+        everything, subset, one, nodes_only, one_node = (category == index for index in range(1, 6))
         rate = torch.rand(count, device=device, generator=generator)
         in_subset = torch.rand(n_nodes + n_edges, count, device=device, generator=generator) < rate
-        chosen = everything | (subset & in_subset)
-        one = (torch.rand(count, device=device, generator=generator) * n_nodes).long()
-        is_one = torch.arange(n_nodes, device=device).unsqueeze(1) == one
-        return chosen[:n_nodes] | nodes_only | (single & is_one), chosen[n_nodes:]
+        # A single part among all of them, or among the nodes, which come first.
+        last = torch.where(one_node, n_nodes, n_nodes + n_edges)
+        place = (torch.rand(count, device=device, generator=generator) * last).long()
+        is_single = (torch.arange(n_nodes + n_edges, device=device).unsqueeze(1) == place) & (place < last)
+        chosen = everything | (subset & in_subset) | ((one | one_node) & is_single)
+        return chosen[:n_nodes] | nodes_only, chosen[n_nodes:]
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,17 @@ def test_one_node_off_the_circuit():
     assert nodes.float().mean(1).tolist() == pytest.approx([1 / NODES] * NODES, abs=WITHIN)
 
 
+def test_one_node_where_all_are_on_the_circuit():
+    nodes, edges = only("one_node", nodes=0)
+    assert not nodes.any() and not edges.any()
+
+
+def test_one_part_off_the_circuit():
+    parts = torch.cat(only("one"))
+    assert torch.equal(parts.sum(0), torch.ones(COUNT, dtype=torch.int64))
+    assert parts.float().mean(1).tolist() == pytest.approx([1 / (NODES + EDGES)] * (NODES + EDGES), abs=WITHIN)
+
+
 def test_subsets_off_the_circuit():
     nodes, edges = only("subset")
     parts = torch.cat([nodes, edges])
@@ -134,7 +145,7 @@ def test_mixed_modes():
     assert found == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=WITHIN)
 
 
-@pytest.mark.parametrize("mode", ["none", "all", "subset", "all_nodes", "one_node"])
+@pytest.mark.parametrize("mode", ["none", "all", "subset", "one", "all_nodes", "one_node"])
 def test_circuits_without_anything_off_them(mode: str):
     nodes, edges = only(mode, count=4, nodes=0, edges=0)
     assert nodes.shape == edges.shape == (0, 4)

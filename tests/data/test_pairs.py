@@ -1,0 +1,151 @@
+"""Pairs: splits that share nothing held out, all lengths, draws that a seed repeats."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from tracr.rasp import rasp
+
+from siit.causal.from_rasp import build_causal_model
+from siit.data import PairSampler, Task, permuted_positions, task_from_case
+from siit.data.pairs import Split
+from tests.cases.programs import NAMES, own, task
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+DRAWS = 20_000
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("reverse", "sort_digits", "first_token_everywhere")]
+LENGTHS = [*(name for name in NAMES if name not in ("reverse", "sort_digits", "first_token_everywhere")), *SLOW]
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def lengths(subject: Task, tokens: Tensor) -> Tensor:
+    return (tokens < subject.bos_id).sum(1)
+
+
+def keys(subject: Task, tokens: Tensor) -> list[int]:
+    """A number for each row, the same for the same tokens."""
+    places = torch.tensor([subject.d_vocab**place for place in range(tokens.shape[1])])
+    return (tokens * places).sum(1).tolist()
+
+
+@cache
+def sampler(name: str, split: Split) -> PairSampler:
+    return PairSampler(task(name), split)
+
+
+def tiny(vocab: str, min_len: int, max_len: int) -> Task:
+    case = own(lambda: rasp.Map(lambda x: x, rasp.tokens), vocab=vocab, min_len=min_len, max_len=max_len)
+    return task_from_case(case, build_causal_model(case))
+
+
+@pytest.mark.parametrize("name", ["frac_prevs", "histogram"])
+def test_splits_of_an_enumerated_space_share_no_pair(name: str):
+    subject = task(name)
+    seen: dict[str, set[tuple[int, int]]] = {}
+    inputs: dict[str, set[int]] = {}
+    for split in SPLITS:
+        assert sampler(name, split).enumerated
+        pairs = sampler(name, split).draw(DRAWS, generator())
+        seen[split] = set(zip(keys(subject, pairs.base), keys(subject, pairs.source), strict=True))
+        inputs[split] = {key for pair in seen[split] for key in pair}
+    assert not seen["train"] & seen["val"] and not seen["train"] & seen["test"] and not seen["val"] & seen["test"]
+    if name == "frac_prevs":
+        assert inputs["train"] == inputs["val"] == inputs["test"] and len(inputs["test"]) == subject.input_count == 320
+
+
+@pytest.mark.parametrize("name", ["detect_abc", "reverse_if_sorted"])
+def test_splits_of_a_large_space_share_no_input(name: str):
+    inputs: dict[str, set[tuple[int, ...]]] = {}
+    for split in SPLITS:
+        assert not sampler(name, split).enumerated
+        inputs[split] = set(map(tuple, sampler(name, split).tokens.tolist()))
+    assert not inputs["train"] & (inputs["val"] | inputs["test"]) and not inputs["val"] & inputs["test"]
+    assert len(inputs["train"]) > 6 * len(inputs["test"])
+
+
+def test_another_seeds_training_inputs_are_not_held_out_here():
+    """An input's split is its own, whatever the seed of the pool."""
+    train, test = PairSampler(task("detect_abc"), "train", seed=1), sampler("detect_abc", "test")
+    assert not set(map(tuple, train.tokens.tolist())) & set(map(tuple, test.tokens.tolist()))
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+@pytest.mark.parametrize("split", SPLITS)
+def test_all_lengths_occur_alike(name: str, split: Split):
+    subject = task(name)
+    pairs = sampler(name, split).draw(DRAWS, generator())
+    possible = range(subject.min_len, subject.model.max_len + 1)
+    for tokens in (pairs.base, pairs.source):
+        counts = torch.bincount(lengths(subject, tokens), minlength=subject.n_ctx).tolist()
+        assert sum(counts[subject.min_len :]) == DRAWS
+        assert min(counts[n] for n in possible) > 0.8 * DRAWS / len(possible)
+    same = (lengths(subject, pairs.base) == lengths(subject, pairs.source)).double().mean()
+    assert same == pytest.approx(0.5 + 0.5 / len(possible), abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["histogram", "reverse_if_sorted"])
+def test_inputs_are_bos_tokens_padding(name: str):
+    subject = task(name)
+    pairs = sampler(name, "val").draw(500, generator())
+    for tokens in (pairs.base, pairs.source):
+        slots, size = torch.arange(subject.n_ctx), lengths(subject, tokens).unsqueeze(1)
+        assert (tokens[:, 0] == subject.bos_id).all()
+        assert ((tokens == subject.pad_id) == (slots > size)).all()
+    assert len(pairs) == 500
+
+
+@pytest.mark.parametrize("name", ["frac_prevs", "detect_abc"])
+def test_a_seed_is_a_draw(name: str):
+    def draw(drawn_by: PairSampler, seed: int = 3) -> Tensor:
+        pairs = drawn_by.draw(64, generator(seed))
+        return torch.stack([pairs.base, pairs.source])
+
+    found = draw(sampler(name, "train"))
+    assert torch.equal(found, draw(PairSampler(task(name), "train")))
+    assert not torch.equal(found, draw(sampler(name, "train"), seed=4))
+    assert not torch.equal(found, draw(PairSampler(task(name), "train", seed=1)))
+
+
+def test_pairs_of_a_length_with_few_inputs():
+    """Of length 3 there are 8 inputs, too few to keep their pairs with one another apart: they are bases."""
+    subject = tiny("ab", 3, 5)
+    seen = []
+    for split in SPLITS:
+        pairs = PairSampler(subject, split).draw(DRAWS, generator())
+        assert set(lengths(subject, pairs.base).tolist()) == {3, 4, 5}
+        assert set(lengths(subject, pairs.source).tolist()) == {4, 5}
+        seen.append(set(zip(keys(subject, pairs.base), keys(subject, pairs.source), strict=True)))
+    assert not seen[0] & seen[1] and not seen[0] & seen[2] and not seen[1] & seen[2]
+
+
+def test_a_space_that_is_too_small():
+    with pytest.raises(ValueError, match="own: 8 inputs are too few to hold a test split out"):
+        PairSampler(tiny("ab", 3, 3), "test")
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1 << 16), st.sampled_from(["frac_prevs", "reverse", "detect_abc"]))
+def test_permuted_positions(seed: int, name: str):
+    subject = task(name)
+    tokens = subject.sample(16, generator(seed))
+    positions = permuted_positions(tokens, len(subject.model.vocab), generator(seed))
+    own_positions = torch.arange(subject.n_ctx)
+    assert torch.equal(positions.sort(1).values, own_positions.expand_as(positions)), "a permutation"
+    fixed = tokens >= len(subject.model.vocab)
+    assert torch.equal(positions[fixed], own_positions.expand_as(positions)[fixed]), "BOS and padding stay"
+    assert (positions != own_positions).any(), "tokens move"
+
+
+def test_all_permutations_occur():
+    subject = task("frac_prevs")
+    tokens = subject.frame(torch.zeros(600, 4, dtype=torch.int64), torch.full((600,), 3))
+    positions = permuted_positions(tokens, 4, generator())
+    assert len(positions.unique(dim=0)) == 6

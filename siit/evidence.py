@@ -39,7 +39,8 @@ def build_evidence(
         The tensors; where the doubling ended without enough, what there is (the certificate then says so).
     """
     while True:
-        generator = torch.Generator(sampler.tokens.device).manual_seed((seed << 32) + (1 << 31))
+        # Of a CPU generator's seed only the lower 32 bits count; training's steps are below 2^31.
+        generator = torch.Generator(sampler.tokens.device).manual_seed((1 << 31) + seed)
         evidence, scored, changed = _tabulate(exchanges, sampler.draw(pairs, generator), generator, tolerance)
         enough = scored >= min_scored and all(count == 0 or count >= min_changed for count in changed)
         if enough or pairs >= MAX_PAIRS:

@@ -56,9 +56,8 @@ def test_rasp_and_the_causal_model_agree(name: str):
     check_agreement(tracr_cases.get(name), causal_model(name), samples=300, seed=5, compiled=False)
 
 
-@pytest.mark.parametrize("name", ["frac_prevs", "reverse"])
-def test_tracrs_compiled_model_agrees(name: str):
-    check_agreement(tracr_cases.get(name), causal_model(name), samples=48, seed=6)
+def test_tracrs_compiled_model_agrees():
+    check_agreement(tracr_cases.get("frac_prevs"), causal_model("frac_prevs"), samples=48, seed=6)
 
 
 @pytest.mark.slow

@@ -1,0 +1,226 @@
+"""Exchanges: which there are, what is vacuous, and answers under a choice per example."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from tracr.rasp import rasp
+
+from siit.alignment import AlignmentConfig, derive_labels, draw_alignment
+from siit.causal import Exchange, Inputs, Interventions
+from siit.causal.from_rasp import build_causal_model
+from siit.data import Pairs, Task, permuted_positions, task_from_case
+from siit.exchanges import NONE, Exchanges, differs
+from tests.cases.programs import (
+    NAMES,
+    answer,
+    causal_model,
+    config_for,
+    encode,
+    exchanges,
+    exclusions,
+    labels,
+    own,
+    task,
+)
+
+MOST = [
+    *(name for name in NAMES if name != "reverse_if_sorted"),
+    pytest.param("reverse_if_sorted", marks=pytest.mark.slow),
+]
+
+
+def draw(subject: Task, count: int = 24, seed: int = 0) -> tuple[Pairs, torch.Generator]:
+    generator = torch.Generator().manual_seed(seed)
+    return Pairs(subject.sample(count, generator), subject.sample(count, generator)), generator
+
+
+@pytest.mark.parametrize("name", MOST)
+def test_a_choice_per_example_is_one_at_a_time(name: str):
+    """Each example gets the answer of its own exchange, made on it alone with its variables and edges."""
+    found = exchanges(name)
+    model = found.model
+    pairs, generator = draw(task(name))
+    choice = torch.randint(len(found.names) + 1, (len(pairs),), generator=generator)
+    positions = found.source_positions(pairs.source, choice, generator)
+    run = found.answers(pairs, choice, positions)
+    for row in range(len(pairs)):
+        source = model.run(Inputs(pairs.source[row : row + 1], positions[row : row + 1])).values
+        chosen = Interventions()
+        if choice[row] != NONE:
+            label = found.names[int(choice[row]) - 1]
+            if label in found.labels.units:
+                chosen = Interventions({v: Exchange(source[v]) for v in found.labels.units[label]})
+            else:
+                chosen = Interventions(edges={e: Exchange(source[e.parent]) for e in found.labels.edges[label]})
+        single = model.run(Inputs(pairs.base[row : row + 1]), chosen)
+        assert torch.equal(single.scored[0], run.scored[row])
+        assert torch.allclose(
+            single.output[0].double().nan_to_num(-7), run.output[row].double().nan_to_num(-7), atol=1e-6
+        )
+
+
+def test_choices():
+    found = exchanges("frac_prevs")
+    assert found.names[:2] == ("is_x", "frac_prevs") and found.n_units == 2
+    assert set(found.names[2:]) == {
+        "tokens->is_x",
+        "indices->frac_prevs<q>",
+        "indices->frac_prevs<k>",
+        "is_x->frac_prevs<v>",
+        "frac_prevs->output",
+    }
+    assert not any(found.constant)
+    by_position = [name for name, moved in zip(found.names, found.position_only, strict=True) if moved]
+    assert set(by_position) == {"indices->frac_prevs<q>", "indices->frac_prevs<k>"}
+
+
+def test_no_interchange():
+    found = exchanges("reverse")
+    pairs, _ = draw(task("reverse"))
+    run = found.answers(pairs, torch.full((len(pairs),), NONE))
+    assert torch.equal(run.output, found.model.run(Inputs(pairs.base)).output)
+
+
+def test_source_positions_move_only_where_an_exchange_is_of_positions():
+    found = exchanges("reverse")
+    pairs, generator = draw(task("reverse"))
+    here = torch.arange(pairs.base.shape[1])
+    for index, moved in enumerate((False, *found.position_only)):
+        choice = torch.full((len(pairs),), index)
+        positions = found.source_positions(pairs.source, choice, generator)
+        assert bool((positions != here).any()) == moved
+        fixed = pairs.source >= len(found.model.vocab)
+        assert torch.equal(positions[fixed], here.expand_as(positions)[fixed])
+    moved_names = [name for name, moved in zip(found.names, found.position_only, strict=True) if moved]
+    assert set(moved_names) == {"indices->mirrored", "indices->reverse<k>"}
+
+
+def test_what_is_constant():
+    found = exchanges("histogram")
+    constant = [name for name, same in zip(found.names, found.constant, strict=True) if same]
+    assert constant == ["tokens->histogram_share<v>"]
+
+
+def test_a_unit_is_exchanged_as_a_whole():
+    found = exchanges("open_minus_close_fraction")
+    (unit,) = [name for name in found.names[: found.n_units] if "+" in name]
+    choice = torch.tensor([found.names.index(unit) + 1])
+    pairs = Pairs(encode(found.model, "(ab"), encode(found.model, ")(b"))
+    # Both flags of the source: -1, then 0 of 2, then 0 of 3; with the base's own is_open it would be 0 at first.
+    assert answer(found.model, found.answers(pairs, choice), 3) == [-1, 0, 0]
+    merged = next(name for name in found.names if name.startswith("tokens->"))
+    assert merged == f"tokens->{unit}"
+    choice = torch.tensor([found.names.index(merged) + 1])
+    assert answer(found.model, found.answers(pairs, choice), 3) == [-1, 0, 0]
+
+
+EXPECTED = {
+    "detect_abc": set(),
+    "first_token_everywhere": {"indices->first_token_everywhere<q>"},
+    "frac_prevs": set(),
+    "histogram": set(),
+    "open_minus_close_fraction": set(),
+    "reverse": {"tokens->length_share<q>"},
+    "reverse_if_sorted": {"drop->drops_share<q>", "tokens->length_share<q>"},
+    # It could only take padding away or add it, and both leave what is defined as it is.
+    "sort_digits": {"tokens->sort_digits<k>"},
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_vacuous_parts_of_the_catalogue(name: str):
+    found = exclusions(task(name))
+    assert set(found) == EXPECTED[name]
+    for edge, reason in found.items():
+        child = edge.partition("->")[2].partition("<")[0]
+        assert reason == f"exchanging it changed {child} in none of 1024 pairs"
+
+
+def test_vacuous_parts_at_one_length():
+    """Then the length is known: its variables are out, and the mirrored index depends on positions only."""
+    subject = dataclasses.replace(task("reverse"), min_len=9)
+    found = exclusions(subject)
+    same = "its value is the same in all of 1024 pairs"
+    assert found == {"length_share": same, "length": same}
+    config = config_for(subject)
+    alignment = draw_alignment(subject.model, config, AlignmentConfig(), 0)
+    circuit_exchanges = Exchanges(subject.model, derive_labels(subject.model, config, alignment, found))
+    assert circuit_exchanges.names[:2] == ("mirrored", "reverse")
+    moved = {n for n, moved in zip(circuit_exchanges.names, circuit_exchanges.position_only, strict=True) if moved}
+    assert moved == {"mirrored", "indices->mirrored", "mirrored->reverse<q>", "indices->reverse<k>"}
+    pairs, generator = draw(subject)
+    base = subject.model.run(Inputs(pairs.base))
+    for index, name in enumerate(circuit_exchanges.names):
+        choice = torch.full((len(pairs),), index + 1)
+        positions = circuit_exchanges.source_positions(pairs.source, choice, generator)
+        run = circuit_exchanges.answers(pairs, choice, positions)
+        assert (run.scored & differs(run.output, base.output)).any(), name
+
+
+def test_a_variable_that_depends_on_positions_is_exchanged_as_such():
+    def make() -> rasp.SOp:
+        place = rasp.SelectorWidth(rasp.Select(rasp.indices, rasp.indices, rasp.Comparison.LEQ)).named("place")
+        return rasp.SequenceMap(lambda token, n: token if n > 1 else "b", rasp.tokens, place).named("late")
+
+    case = own(make, causal=True)
+    subject = task_from_case(case, build_causal_model(case))
+    assert exclusions(subject) == {}
+    found = Exchanges(subject.model, labels(subject))
+    moved = {name for name, moved in zip(found.names, found.position_only, strict=True) if moved}
+    assert {"place_share", "place", "place->late", "indices->place_share<q>"} <= moved
+
+
+def test_what_no_longer_reaches_the_output():
+    """`unused` changes, but nothing that reads it does; what it alone reads goes too."""
+
+    def make() -> rasp.SOp:
+        inner = rasp.Map(lambda x: x == "a", rasp.tokens).named("inner")
+        unused = rasp.SequenceMap(lambda x, y: (x, y) == (True, 1), inner, rasp.indices).named("unused")
+        return rasp.SequenceMap(lambda x, y: x, rasp.tokens, unused).named("same")
+
+    case = own(make)
+    subject = task_from_case(case, build_causal_model(case))
+    reason = "nothing that it changes reaches the output"
+    assert exclusions(subject) == {"inner": reason, "unused": reason}
+    assert set(labels(subject).edges) == {"tokens->same", "same->output"}
+
+
+def test_an_output_that_never_changes():
+    case = own(lambda: rasp.Map(lambda x: "a", rasp.tokens))
+    with pytest.raises(ValueError, match="the output, own, is the same in all of 1024 pairs"):
+        exclusions(task_from_case(case, build_causal_model(case)))
+
+
+def test_differs():
+    nan = torch.nan
+    left, right = torch.tensor([[1.0, 1.0, nan, 0.5]]), torch.tensor([[1.0 + 1e-6, 2.0, 1.0, nan]])
+    assert differs(left, right).tolist() == [[False, True, False, False]]
+    assert differs(torch.tensor([[1, 2, -1]]), torch.tensor([[1, 3, 2]])).tolist() == [[False, True, False]]
+
+
+NEUTRAL = {"indices->sort_key"}
+"""Ties broken by other positions: another rank for equal digits, the same sorted sequence."""
+
+
+@pytest.mark.parametrize("name", MOST)
+def test_every_exchange_but_the_constant_ones_can_change_the_answer(name: str):
+    found = exchanges(name)
+    pairs, generator = draw(task(name), 512)
+    base = found.model.run(Inputs(pairs.base))
+    for index, label in enumerate(found.names):
+        choice = torch.full((len(pairs),), index + 1)
+        run = found.answers(pairs, choice, found.source_positions(pairs.source, choice, generator))
+        changed = (run.scored & base.scored & differs(run.output, base.output)).any()
+        assert bool(changed) != (found.constant[index] or label in NEUTRAL), label
+
+
+def test_permuted_sources_leave_what_does_not_depend_on_them():
+    """`position_only` variables of a permuted source do not depend on its tokens."""
+    model = causal_model("frac_prevs")
+    pairs, generator = draw(task("frac_prevs"))
+    positions = permuted_positions(pairs.source, len(model.vocab), generator)
+    found = model.run(Inputs(pairs.source, positions)).values["indices"]
+    assert torch.equal(found, positions - 1)

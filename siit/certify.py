@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from siit.certificate import Certificate
     from siit.certificate.report import printable
 
+    # More threads than cores that are free cost these tiny products more than they bring.
+    torch.set_num_threads(options.threads)
     try:
         device = _device(options.device)
         bundle = read_bundle(options.folder)
@@ -64,10 +66,17 @@ def _parser() -> argparse.ArgumentParser:
         help="a model's folder in a bundle, such as checkpoints/frac_prevs/seed-0",
     )
     parser.add_argument("--json", action="store_true", help="print only the new certificate, as JSON")
+    parser.add_argument("--threads", type=_threads, default=1, help="CPU threads (default: 1)")
     parser.add_argument(
         "--device", default="cpu", help="where to compute, by torch's name: cpu, cuda, cuda:1, ... (default: cpu)"
     )
     return parser
+
+
+def _threads(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, accepted is an integer of 1 or more")
+    return int(text)
 
 
 def _device(name: str) -> torch.device:

@@ -27,7 +27,8 @@ class _Steps(IterableDataset[int]):
 
 def step_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
     """All randomness of one step: so an interrupted run goes on as it would have."""
-    return torch.Generator(device).manual_seed((seed << 32) + step)
+    # A CPU generator looks at 32 bits of its seed only: the two numbers are mixed into these.
+    return torch.Generator(device).manual_seed((seed * 0x9E3779B1 + step) % (1 << 32))
 
 
 class PairDataModule(pl.LightningDataModule):

@@ -127,7 +127,7 @@ def make_trainer(settings: Settings, folder: Path, further: Sequence[Callback]) 
             max_epochs=trainer.max_steps // trainer.check_every,
             gradient_clip_val=trainer.gradient_clip,
             logger=make_logger(settings.logger, folder),
-            log_every_n_steps=50,
+            log_every_n_steps=min(50, trainer.check_every),
             callbacks=callbacks,
             plugins=[AtomicCheckpointIO()],
             enable_progress_bar=trainer.progress_bar,

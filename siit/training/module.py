@@ -81,7 +81,7 @@ class SIITModule(pl.LightningModule):
         optimizer = torch.optim.Adam(
             self.model.parameters(), lr=settings.learning_rate, betas=(settings.beta1, settings.beta2)
         )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate_factor)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self._learning_rate_factor(step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _learning_rate_factor(self, step: int) -> float:

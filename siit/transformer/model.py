@@ -22,6 +22,10 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+ATTENTION_SCALE = 0.25
+"""Of initial queries and keys: patterns start nearly uniform, so that noise off the circuit hardly moves them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Outputs:
     """One run.
@@ -141,7 +145,8 @@ class Transformer(nn.Module):
             else:
                 fan_in = self.config.n_heads * self.config.d_head if kind == "W_O" else parameter.shape[-2]
                 depth = 2 * self.config.n_layers if kind in ("W_O", "W_out") else 1
-                parameter.normal_(0.0, 1 / math.sqrt(fan_in * depth), generator=generator)
+                scale = ATTENTION_SCALE if kind in ("W_Q", "W_K") else 1.0
+                parameter.normal_(0.0, scale / math.sqrt(fan_in * depth), generator=generator)
 
     def forward(
         self,

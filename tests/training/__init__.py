@@ -1,0 +1,1 @@
+"""Tests of training, through the real Hydra configuration."""

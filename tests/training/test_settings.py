@@ -1,0 +1,120 @@
+"""Bad configurations: every wrong key or value gives what was found and what is accepted."""
+
+from __future__ import annotations
+
+import pytest
+
+from siit.causal.from_rasp import build_causal_model
+from siit.training.command_line import check_overrides, register_cases
+from siit.training.plan import find_case, make_plan, plan_for
+from siit.training.settings import ConfigError, read_settings, terms_of
+from tests.training.conftest import Compose
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["case=frac_prevz"], "case: found 'frac_prevz'; did you mean frac_prevs"),
+        (["case=frac_prevs,reverze", "-m"], "did you mean reverse"),
+        (["model=gpt3"], "model: found 'gpt3'; accepted: gpt2_style, interpbench"),
+        (["seeed=1"], "seeed: no such key in the top level, accepted: .*did you mean seed"),
+        (["trainer.max_stepz=3"], "no such key in trainer, accepted: max_steps.*did you mean trainer.max_steps"),
+        (["objective.terms.siit.kindd.zero=1"], "no such key in objective.terms.siit, accepted: weight"),
+        (["+extra=1"], "extra: no such key"),
+    ],
+)
+def test_what_does_not_exist_is_answered_with_what_does(arguments: list[str], message: str) -> None:
+    register_cases()
+    error = check_overrides(arguments)
+    assert error is not None
+    pytest.raises(ValueError, _raise, error).match(message)
+
+
+def test_good_overrides_pass() -> None:
+    register_cases()
+    assert check_overrides(["case=reverse,histogram", "seed=0,1,2", "-m"]) is None
+    assert check_overrides(["case=sort_digits", "case.alignment.heads={rank_share: 3}", "logger=wandb"]) is None
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.max_steps=abc", "trainer.max_steps: Value 'abc'"),
+        ("trainer.max_steps=7", "accepted is a multiple of trainer.check_every=10"),
+        ("trainer.learning_rate=0", "trainer.learning_rate: found 0.0, accepted is a number above 0"),
+        ("trainer.accelerator=tpu", "accepted is auto, cpu, gpu"),
+        ("seed=-1", "seed: found -1"),
+        ("model.n_heads=0", "model.n_heads: found 0"),
+        ("objective.focus=1", "objective.focus: found 1.0"),
+    ],
+)
+def test_bad_values(composed: Compose, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_settings(composed(override))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["objective.terms.siit.kind.zero=3"], "kind: KindDraw: found .*sum to 1"),
+        (["objective.terms.siit.share=0"], "share: found 0.0"),
+        (["+objective.terms.siit.kind.noise=0.1"], "unknown noise, accepted: resample, mean, zero"),
+    ],
+)
+def test_bad_terms(composed: Compose, overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        terms_of(read_settings(composed(*overrides)).objective)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["case=reverse", "model.n_layers=2"], "model.n_layers: found 2, the program needs at least 3"),
+        (["case=open_minus_close_fraction", "model.n_heads=1"], "model.n_heads: found 1, .* at least 2 in one layer"),
+        (["model.d_model=30"], "model.d_model: found 30, accepted is a multiple"),
+        (["model.act_fn=tanh"], "act_fn: found 'tanh', accepted: 'gelu'"),
+        (["case.alignment.heads.nothing=2"], "unknown variables .*accepted: is_x, frac_prevs"),
+    ],
+)
+def test_impossible_plans(composed: Compose, overrides: list[str], message: str) -> None:
+    settings = read_settings(composed(*overrides))
+    case = find_case(settings.case)
+    model = build_causal_model(case)
+    with pytest.raises(ConfigError, match=message):
+        plan_for(case, model, settings)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("case.sampler=odd", "sampler: found 'odd', accepted: uniform"),
+        ("case.min_len=9", "min_len: found 9, accepted are 1 to"),
+    ],
+)
+def test_impossible_inputs(composed: Compose, override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_plan(read_settings(composed(override)))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["case=custom"], "case.program: missing"),
+        (
+            ["case=custom", "case.program=json:nothing", "case.vocab=[a,b]", "case.max_len=4"],
+            "has no function 'nothing'",
+        ),
+        (["case=custom", "case.program=json", "case.vocab=[a,b]", "case.max_len=4"], "<module>:<function>"),
+        (["case=custom", "case.program=no_mod:f", "case.vocab=[a,b]", "case.max_len=4"], "cannot import 'no_mod'"),
+        (["case=custom", "case.program=json:loads", "case.vocab=[a,a]", "case.max_len=4"], "case.vocab"),
+        (["case=custom", "case.program=json:loads", "case.vocab=[a,b]", "case.max_len=1"], "case.max_len: found 1"),
+        (["case=frac_prevs", "case.max_len=3"], "the catalogue fixes it"),
+    ],
+)
+def test_bad_cases(composed: Compose, overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        find_case(read_settings(composed(*overrides)).case)
+
+
+def _raise(message: str) -> None:
+    raise ValueError(message)

@@ -1,4 +1,4 @@
-"""Prints the certificates of bundles as a Markdown table: `python scripts/results.py checkpoints [further roots ...]`."""
+"""Prints the certificates of bundles as a Markdown table: `python scripts/results.py checkpoints [more roots]`."""
 
 from __future__ import annotations
 

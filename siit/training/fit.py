@@ -91,7 +91,7 @@ def make_module(plan: Plan, settings: Settings) -> SIITModule:
     )
     objective = Objective(exchanges, terms_of(settings.objective), settings.objective.source_gradient)
     return SIITModule(
-        model=Transformer(plan.config, settings.seed, settings.model.embedding_std),
+        model=Transformer(plan.config, settings.seed, settings.model.embedding_std, settings.model.position_std),
         objective=objective,
         evidence=evidence,
         tolerance=plan.task.tolerance,

@@ -56,6 +56,7 @@ class ModelSettings:
     normalization_type: str | None = "LN"
     eps: float = 1e-5
     embedding_std: float = 1.0
+    position_std: float = 0.3
 
 
 @dataclass
@@ -163,7 +164,7 @@ _SHARES = ("beta1", "beta2", "weight_averaging")
 
 def _check_ranges(settings: Settings) -> None:
     trainer, objective, model = settings.trainer, settings.objective, settings.model
-    for name in ("n_layers", "n_heads", "d_model", "d_head", "d_mlp", "embedding_std"):
+    for name in ("n_layers", "n_heads", "d_model", "d_head", "d_mlp", "embedding_std", "position_std"):
         value = getattr(model, name)
         _require(f"model.{name}", value, value is None or value > 0, "a number above 0")
     _require("model.extra_layers", model.extra_layers, model.extra_layers >= 0, "0 or more")

@@ -113,10 +113,12 @@ class Transformer(nn.Module):
     Args:
         config: the architecture.
         seed: draws the initial weights; None leaves them unset, for weights that are loaded.
-        embedding_std: standard deviation of the initial embeddings.
+        embedding_std, position_std: standard deviations of the initial token and position embeddings.
     """
 
-    def __init__(self, config: ModelConfig, seed: int | None = None, embedding_std: float = 1.0) -> None:
+    def __init__(
+        self, config: ModelConfig, seed: int | None = None, embedding_std: float = 1.0, position_std: float = 0.3
+    ) -> None:
         super().__init__()
         self.config = config
         self.embed = _Embed(config)
@@ -125,10 +127,10 @@ class Transformer(nn.Module):
         self.ln_final = _LayerNorm(config) if config.normalization_type == "LN" else nn.Identity()
         self.unembed = _Unembed(config)
         if seed is not None:
-            self._initialise(torch.Generator().manual_seed(seed), embedding_std)
+            self._initialise(torch.Generator().manual_seed(seed), {"W_E": embedding_std, "W_pos": position_std})
 
     @torch.no_grad()
-    def _initialise(self, generator: torch.Generator, embedding_std: float) -> None:
+    def _initialise(self, generator: torch.Generator, embeddings: dict[str, float]) -> None:
         """Embeddings of a given deviation, other weights of variance 1 / fan-in, zero biases, unit gains.
 
         Output projections are smaller by sqrt(2 n_layers), as in GPT-2: otherwise the noise that replaced off-circuit
@@ -140,8 +142,8 @@ class Transformer(nn.Module):
                 parameter.fill_(1.0)
             elif kind.startswith("b"):
                 parameter.zero_()
-            elif kind in ("W_E", "W_pos"):
-                parameter.normal_(0.0, embedding_std, generator=generator)
+            elif kind in embeddings:
+                parameter.normal_(0.0, embeddings[kind], generator=generator)
             else:
                 fan_in = self.config.n_heads * self.config.d_head if kind == "W_O" else parameter.shape[-2]
                 depth = 2 * self.config.n_layers if kind in ("W_O", "W_out") else 1

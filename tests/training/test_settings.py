@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from siit.causal.from_rasp import build_causal_model
@@ -27,7 +29,7 @@ def test_what_does_not_exist_is_answered_with_what_does(arguments: list[str], me
     register_cases()
     error = check_overrides(arguments)
     assert error is not None
-    pytest.raises(ValueError, _raise, error).match(message)
+    assert re.search(message, error)
 
 
 def test_good_overrides_pass() -> None:
@@ -114,7 +116,3 @@ def test_impossible_inputs(composed: Compose, override: str, message: str) -> No
 def test_bad_cases(composed: Compose, overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         find_case(read_settings(composed(*overrides)).case)
-
-
-def _raise(message: str) -> None:
-    raise ValueError(message)

@@ -92,7 +92,7 @@ def test_an_interrupted_run_of_another_configuration_is_not_overwritten(composed
     folder.open(config, resume=True)
     folder.checkpoint.write_bytes(b"a checkpoint")
     changed = plain_config(composed("trainer.batch_size=32"))
-    with pytest.raises(ConfigError, match="trainer.batch_size: 16 there, 32 here"):
+    with pytest.raises(ConfigError, match=r"trainer\.batch_size: 16 there, 32 here"):
         folder.open(changed, resume=True)
     assert folder.checkpoint.read_bytes() == b"a checkpoint"
     # What changes no number may differ.

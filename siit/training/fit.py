@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import hydra
@@ -64,12 +65,11 @@ def fit(
         trainer = make_trainer(settings, folder.path, callbacks)
         try:
             trainer.fit(module, data, ckpt_path=None if resume_from is None else str(resume_from))
-        except (EOFError, KeyError, RuntimeError, OSError) as error:
+        except (UnpicklingError, EOFError, KeyError, RuntimeError, OSError) as error:
             if resume_from is None or trainer.global_step:
                 raise
             raise TrainingError(
-                f"{resume_from}: the checkpoint cannot be read ({type(error).__name__}: {error}); "
-                "start anew with resume=false"
+                f"{resume_from}: the checkpoint cannot be read ({type(error).__name__}); start anew with resume=false"
             ) from error
     if trainer.interrupted:
         raise KeyboardInterrupt

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from siit.certificate import Certificate, measure
+from siit.certificate.certificate import SHARES
 from siit.data import Pairs
 from siit.data.pairs import permuted_positions
 from siit.objective import Objective, Step, right
@@ -133,7 +134,7 @@ class SIITModule(pl.LightningModule):
         if self.circuit_first is not None and self.relaxed_at is None and alone >= self.circuit_first:
             self.relaxed_at = self.global_step
         self.certificate = self.measure(self.settings.screen)
-        self.passes = self.passes + 1 if self.certificate.certified else 0
+        self.passes = self.passes + 1 if self._passes(self.certificate) else 0
         worst_node, worst_edge = self.certificate.worst_node, self.certificate.worst_edge
         shown = {
             "worst_node": None if worst_node is None else worst_node[1],
@@ -150,6 +151,11 @@ class SIITModule(pl.LightningModule):
         self._log_check("circuit_only", float(self.relaxed_at is None), False)
         if self.passes >= self.settings.checks_in_a_row:
             self.trainer.should_stop = True
+
+    def _passes(self, certificate: Certificate) -> bool:
+        """Whether every bar holds, with a margin: the test pairs are others."""
+        shares = [getattr(certificate, name) for name in SHARES]
+        return certificate.certified and min(shares) >= self.settings.validation_bar
 
     def _log_check(self, name: str, value: float | None, prog_bar: bool) -> None:
         self.log(f"val/{name}", math.nan if value is None else value, prog_bar=prog_bar, batch_size=1)

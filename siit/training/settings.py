@@ -98,6 +98,7 @@ class TrainerSettings:
     check_every: int = 100
     checks_in_a_row: int = 2
     validation_pairs: int = 512
+    validation_bar: float = 0.999
     screen: float = 0.98
     accelerator: str = "auto"
     threads: int = 1
@@ -175,6 +176,7 @@ def _check_ranges(settings: Settings) -> None:
         _require(f"trainer.{name}", value, 0 <= value < 1, "a number from 0 to below 1")
     for name in ("warmup_steps", "final_learning_rate"):
         _require(f"trainer.{name}", getattr(trainer, name), getattr(trainer, name) >= 0, "0 or more")
+    _require("trainer.validation_bar", trainer.validation_bar, 0 <= trainer.validation_bar <= 1, "a number from 0 to 1")
     _require("trainer.screen", trainer.screen, 0 <= trainer.screen <= 1, "a number from 0 to 1")
     multiple = trainer.max_steps % trainer.check_every == 0
     _require(

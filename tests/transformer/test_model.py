@@ -31,13 +31,13 @@ def test_first_values():
         "d_vocab": 60,
     }
     config = ModelConfig(**sizes, d_vocab_out=40)
-    weights = Transformer(config, seed=0, embedding_std=0.5).state_dict()
+    weights = Transformer(config, seed=0, embedding_std=0.5, position_std=0.2).state_dict()
     for name, expected in {
         "embed.W_E": 0.5,
-        "pos_embed.W_pos": 0.5,
+        "pos_embed.W_pos": 0.2,
         "unembed.W_U": 1 / math.sqrt(64),
-        "blocks.1.attn.W_Q": 1 / math.sqrt(64),
-        "blocks.1.attn.W_K": 1 / math.sqrt(64),
+        "blocks.1.attn.W_Q": 0.25 / math.sqrt(64),
+        "blocks.1.attn.W_K": 0.25 / math.sqrt(64),
         "blocks.1.attn.W_V": 1 / math.sqrt(64),
         "blocks.1.mlp.W_in": 1 / math.sqrt(64),
         "blocks.1.attn.W_O": 1 / math.sqrt(4 * 32 * 6),

@@ -8,7 +8,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from siit.objective.focus import Focus, focused
+
 RESAMPLE, MEAN, ZERO = 0, 1, 2
+N_KINDS = 3
 
 
 def _check_probabilities(draw: object) -> None:
@@ -56,19 +59,12 @@ class InterchangeDraw:
         n_units: int,
         n_edges: int,
         generator: torch.Generator,
-        focus: Float[Tensor, " exchanges"] | None = None,
+        focus: Focus | None = None,
     ) -> Int[Tensor, " batch"]:
-        """A choice for each example, on the generator's device.
-
-        Args:
-            focus: positive probabilities of the exchanges given that there is one; a kind that has no probability
-                here stays out, whatever its focus. None leaves exchanges uniform in their kind.
-        """
+        """A choice for each example, on the generator's device; `focus` weighs the exchanges against each other."""
         chances = self.probabilities(n_units, n_edges).to(generator.device)
         if focus is not None:
-            possible = torch.where(chances[1:] > 0, focus, 0.0)
-            scale = focus.sum() / possible.sum().clamp(min=torch.finfo(focus.dtype).tiny)
-            chances = torch.cat([chances[:1], (1 - chances[0]) * (possible * scale)])
+            chances = torch.cat([chances[:1], focused(chances[1:], focus.exchanges, focus.share)])
         return _choose(chances, count, generator)
 
 
@@ -80,7 +76,7 @@ class OffCircuitDraw:
         none: nothing.
         all: every off-circuit node and every off-circuit edge between members.
         subset: each of them with a probability that is itself uniform for each example.
-        one: a single node or edge.
+        one: a single node or edge; `Focus` weighs these, each with its kind of replacement.
         all_nodes: every off-circuit node, no edge.
         one_node: a single off-circuit node (the InterpBench paper's strict term).
     """
@@ -94,21 +90,6 @@ class OffCircuitDraw:
 
     def __post_init__(self) -> None:
         _check_probabilities(self)
-
-    def draw(
-        self, count: int, n_nodes: int, n_edges: int, generator: torch.Generator
-    ) -> tuple[Bool[Tensor, "node batch"], Bool[Tensor, "edge batch"]]:
-        """Which off-circuit nodes and edges are replaced in which examples."""
-        device, category = generator.device, _categories(self, count, generator)
-        everything, subset, one, nodes_only, one_node = (category == index for index in range(1, 6))
-        rate = torch.rand(count, device=device, generator=generator)
-        in_subset = torch.rand(n_nodes + n_edges, count, device=device, generator=generator) < rate
-        # A single part among all of them, or among the nodes, which come first.
-        last = torch.where(one_node, n_nodes, n_nodes + n_edges)
-        place = (torch.rand(count, device=device, generator=generator) * last).long()
-        is_single = (torch.arange(n_nodes + n_edges, device=device).unsqueeze(1) == place) & (place < last)
-        chosen = everything | (subset & in_subset) | ((one | one_node) & is_single)
-        return chosen[:n_nodes] | nodes_only, chosen[n_nodes:]
 
 
 @dataclass(frozen=True)
@@ -125,3 +106,51 @@ class KindDraw:
     def draw(self, count: int, generator: torch.Generator) -> Int[Tensor, " batch"]:
         """RESAMPLE, MEAN or ZERO for each example."""
         return _categories(self, count, generator)
+
+
+@dataclass(frozen=True, eq=False)
+class Replacement:
+    """What is replaced off the circuit in which examples, and by what.
+
+    Attributes:
+        nodes, edges: whether an off-circuit node or edge is replaced.
+        kind: RESAMPLE, MEAN or ZERO.
+        single: part * 3 + kind where `OffCircuitDraw.one` draws a single part, nodes counted before edges; else -1.
+    """
+
+    nodes: Bool[Tensor, "node batch"]
+    edges: Bool[Tensor, "edge batch"]
+    kind: Int[Tensor, " batch"]
+    single: Int[Tensor, " batch"]
+
+
+def draw_replacement(
+    off_circuit: OffCircuitDraw,
+    kind: KindDraw,
+    count: int,
+    n_nodes: int,
+    n_edges: int,
+    generator: torch.Generator,
+    focus: Focus | None = None,
+) -> Replacement:
+    """Draws for each example what is replaced off the circuit, and by what."""
+    device, n_parts = generator.device, n_nodes + n_edges
+    category = _categories(off_circuit, count, generator)
+    everything, subset, one, nodes_only, one_node = (category == index for index in range(1, 6))
+    kinds = kind.draw(count, generator)
+    rate = torch.rand(count, device=device, generator=generator)
+    in_subset = torch.rand(n_parts, count, device=device, generator=generator) < rate
+    chosen = everything | (subset & in_subset)
+    single = torch.full((count,), -1, device=device)
+    if n_parts:
+        each = torch.tensor(list(vars(kind).values()), device=device).repeat(n_parts, 1) / n_parts
+        if focus is not None:
+            each = focused(each, focus.singles, focus.share)
+        single = torch.where(one, _choose(each.flatten(), count, generator), single)
+        kinds = torch.where(one, single % N_KINDS, kinds)
+        chosen = chosen | (torch.arange(n_parts, device=device).unsqueeze(1) == single // N_KINDS)
+    nodes = chosen[:n_nodes] | nodes_only
+    if n_nodes:
+        place = torch.randint(n_nodes, (count,), device=device, generator=generator)
+        nodes = nodes | (one_node & (torch.arange(n_nodes, device=device).unsqueeze(1) == place))
+    return Replacement(nodes, chosen[n_nodes:], kinds, single)

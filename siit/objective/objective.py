@@ -14,14 +14,23 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from siit.architecture import POS_EMBED
 from siit.causal import Run
 from siit.data.pairs import Pairs, permuted_positions
 from siit.exchanges import Exchanges
-from siit.objective.draws import MEAN, RESAMPLE, InterchangeDraw, KindDraw, OffCircuitDraw
+from siit.objective.draws import (
+    MEAN,
+    RESAMPLE,
+    InterchangeDraw,
+    KindDraw,
+    OffCircuitDraw,
+    Replacement,
+    draw_replacement,
+)
+from siit.objective.focus import Focus
 from siit.objective.losses import task_loss
 from siit.transformer import Patch, PatchPoints, Transformer
 
@@ -51,17 +60,14 @@ class Drawn:
         choice: the interchange of each example, as `siit.exchanges` numbers them.
         source_positions: position ids of the source run.
         off_positions: permuted position ids that replace positions on off-circuit edges.
-        nodes, edges: which off-circuit nodes and edges are replaced.
-        kind: by what.
+        replacement: what is replaced off the circuit, and by what.
         all_off: whether all of them are replaced in every example.
     """
 
     choice: Int[Tensor, " batch"]
     source_positions: Int[Tensor, "batch pos"]
     off_positions: Int[Tensor, "batch pos"]
-    nodes: Bool[Tensor, "node batch"]
-    edges: Bool[Tensor, "edge batch"]
-    kind: Int[Tensor, " batch"]
+    replacement: Replacement
     all_off: bool
 
 
@@ -73,14 +79,14 @@ class Step:
         loss: weighted sum of the terms' losses.
         losses: each term's own loss, before weighting.
         logits, answers: the patched model's output, and the causal model's under the interchange.
-        choice: the interchange of each example.
+        drawn: the interventions.
     """
 
     loss: Float[Tensor, ""]
     losses: Mapping[str, Tensor]
     logits: Float[Tensor, "batch pos classes"]
     answers: Run
-    choice: Int[Tensor, " batch"]
+    drawn: Drawn
 
 
 class Objective:
@@ -124,33 +130,33 @@ class Objective:
         pairs: Pairs,
         generator: torch.Generator,
         circuit_only: bool,
-        focus: Float[Tensor, " exchanges"] | None = None,
+        focus: Focus | None = None,
     ) -> Drawn:
         """Draws the interventions of a batch.
 
         Args:
             circuit_only: whether everything off the circuit is replaced, whatever the terms say.
-            focus: probabilities of the interchanges, see `InterchangeDraw.draw`.
+            focus: what is drawn more often.
         """
         circuit = self.exchanges.labels.circuit
         n_nodes, n_edges = len(circuit.off_nodes), len(circuit.off_edges)
-        choices, nodes, edges, kinds = [], [], [], []
+        units, carried = self.exchanges.n_units, len(self.exchanges.names) - self.exchanges.n_units
+        choices, replacements = [], []
         for term, count in zip(self.terms.values(), self.counts(len(pairs)), strict=True):
             off_circuit = OffCircuitDraw(none=0.0, all=1.0) if circuit_only else term.off_circuit
-            some_nodes, some_edges = off_circuit.draw(count, n_nodes, n_edges, generator)
-            units, carried = self.exchanges.n_units, len(self.exchanges.names) - self.exchanges.n_units
             choices.append(term.interchange.draw(count, units, carried, generator, focus))
-            nodes.append(some_nodes)
-            edges.append(some_edges)
-            kinds.append(term.kind.draw(count, generator))
+            replacements.append(draw_replacement(off_circuit, term.kind, count, n_nodes, n_edges, generator, focus))
         choice = torch.cat(choices)
         return Drawn(
             choice=choice,
             source_positions=self.exchanges.source_positions(pairs.source, choice, generator),
             off_positions=permuted_positions(pairs.source, len(self.exchanges.model.vocab), generator),
-            nodes=torch.cat(nodes, 1),
-            edges=torch.cat(edges, 1),
-            kind=torch.cat(kinds),
+            replacement=Replacement(
+                nodes=torch.cat([part.nodes for part in replacements], 1),
+                edges=torch.cat([part.edges for part in replacements], 1),
+                kind=torch.cat([part.kind for part in replacements]),
+                single=torch.cat([part.single for part in replacements]),
+            ),
             all_off=circuit_only,
         )
 
@@ -172,7 +178,7 @@ class Objective:
             losses[name] = task_loss(logits[part], answers.output[part], answers.scored[part])
             start += count
         total = torch.stack([self.terms[name].weight * loss for name, loss in losses.items()]).sum()
-        return Step(total, losses, logits, answers, drawn.choice)
+        return Step(total, losses, logits, answers, drawn)
 
     def patch(self, model: Transformer, pairs: Pairs, drawn: Drawn) -> Patch | None:
         """The patch that carries out the drawn interventions; None if these never intervene."""
@@ -184,11 +190,11 @@ class Objective:
             ablation = self._ablation(model, outputs, drawn)
         senders, edges = (mask.to(drawn.choice.device)[drawn.choice].T for mask in self._circuit_masks)
         nodes = senders.clone()
-        nodes[self._off_index] = drawn.nodes
+        nodes[self._off_index] = drawn.replacement.nodes
         return Patch(
             points=self.points,
             nodes=nodes,
-            edges=torch.cat([edges, drawn.edges]),
+            edges=torch.cat([edges, drawn.replacement.edges]),
             interchange=outputs,
             ablation=ablation,
             off_nodes_always=drawn.all_off,
@@ -203,8 +209,8 @@ class Objective:
 
         A position's embedding is resampled from permuted positions; its mean at a position is itself.
         """
-        is_resample = (drawn.kind == RESAMPLE)[:, None, None].to(outputs[0].dtype)
-        is_mean = (drawn.kind == MEAN)[:, None, None].to(outputs[0].dtype)
+        is_resample = (drawn.replacement.kind == RESAMPLE)[:, None, None].to(outputs[0].dtype)
+        is_mean = (drawn.replacement.kind == MEAN)[:, None, None].to(outputs[0].dtype)
         replaced = []
         for name, output in zip(self.points.senders, outputs, strict=True):
             resampled, mean = output, output.mean(0)

@@ -16,13 +16,10 @@ from siit.certificate import Certificate, measure
 from siit.certificate.certificate import SHARES
 from siit.data import Pairs
 from siit.data.pairs import permuted_positions
-from siit.objective import Objective, Step, right
+from siit.objective import N_KINDS, Objective, RunningErrors, Step, right
 from siit.training.data_module import step_generator
 from siit.training.settings import TrainerSettings
 from siit.transformer import Transformer
-
-FOCUS_MEMORY = 0.95
-"""How much of an exchange's running error is kept at each step."""
 
 
 def _cosine(progress: float) -> float:
@@ -40,7 +37,7 @@ class SIITModule(pl.LightningModule):
         tolerance: within what a numerical answer is right.
         circuit_first: share of right answers of the circuit alone, in its worst exchange, at which off-circuit parts
             are let in; None starts with them.
-        focus: share of the interchanges that are drawn in proportion to their running error.
+        focus: share of the draws of interchanges and of single off-circuit parts that follow their running errors.
         settings: optimisation.
         seed: of all draws.
     """
@@ -69,8 +66,9 @@ class SIITModule(pl.LightningModule):
             self.relaxed_at = 0
         self.passes = 0
         self.certificate: Certificate | None = None
-        self.error: Tensor
-        self.register_buffer("error", torch.ones(len(objective.exchanges.names) + 1))
+        circuit = objective.exchanges.labels.circuit
+        parts = len(circuit.off_nodes) + len(circuit.off_edges)
+        self.errors = RunningErrors(len(objective.exchanges.names), parts, N_KINDS)
 
     def setup(self, stage: str) -> None:
         exchanges = self.objective.exchanges
@@ -95,7 +93,7 @@ class SIITModule(pl.LightningModule):
 
     def training_step(self, pairs: Pairs, batch_idx: int) -> Tensor:
         generator = step_generator(self.seed, 2 * self.global_step + 1, self.device)
-        focus = self._focus() if self.focus else None
+        focus = self.errors.focus(self.focus) if self.focus else None
         drawn = self.objective.draw(pairs, generator, self.relaxed_at is None, focus)
         step = self.objective.evaluate(self.model, pairs, drawn)
         self._note_errors(step)
@@ -104,21 +102,11 @@ class SIITModule(pl.LightningModule):
             self.log(f"loss/{name}", loss, batch_size=len(pairs))
         return step.loss
 
-    def _focus(self) -> Tensor:
-        """Probabilities of the interchanges: part uniform, part in proportion to what is still wrong."""
-        error = self.error[1:]
-        return (1 - self.focus) / len(error) + self.focus * error / error.sum()
-
     @torch.no_grad()
     def _note_errors(self, step: Step) -> None:
         scored = step.answers.scored
-        wrong = (~right(step.logits, step.answers.output, self.tolerance) & scored).sum(1).to(self.error.dtype)
-        zeros = torch.zeros_like(self.error)
-        wrong = zeros.index_add(0, step.choice, wrong)
-        count = zeros.index_add(0, step.choice, scored.sum(1).to(self.error.dtype))
-        rate = wrong / count.clamp(min=1)
-        blended = FOCUS_MEMORY * self.error + (1 - FOCUS_MEMORY) * rate
-        self.error = torch.where(count > 0, blended, self.error).clamp(min=1e-4)
+        wrong = ~right(step.logits, step.answers.output, self.tolerance) & scored
+        self.errors.note(step.drawn.choice, step.drawn.replacement.single, wrong.sum(1), scored.sum(1))
 
     @torch.no_grad()
     def on_train_batch_end(self, *args: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from siit.data import Pairs
-from siit.objective import Objective
+from siit.objective import N_KINDS, Objective, RunningErrors
 from siit.transformer import Transformer
 from tests.objective import cases
 
@@ -49,9 +49,11 @@ def test_draws_on_the_device():
     objective = Objective(there, cases.configured_terms("siit"), source_gradient=True)
     pairs = cases.pairs_of(task, 32, seed=0)
     pairs = Pairs(pairs.base.cuda(), pairs.source.cuda())
-    focus = torch.ones(len(exchanges.names), device="cuda") / len(exchanges.names)
-    for weights in (None, focus):
-        drawn = objective.draw(pairs, torch.Generator("cuda").manual_seed(0), False, weights)
-        assert {value.device.type for value in vars(drawn).values() if isinstance(value, torch.Tensor)} == {"cuda"}
+    circuit = exchanges.labels.circuit
+    errors = RunningErrors(len(exchanges.names), len(circuit.off_nodes) + len(circuit.off_edges), N_KINDS).cuda()
+    for focus in (None, errors.focus(0.5)):
+        drawn = objective.draw(pairs, torch.Generator("cuda").manual_seed(0), False, focus)
+        tensors = [*vars(drawn).values(), *vars(drawn.replacement).values()]
+        assert {value.device.type for value in tensors if isinstance(value, torch.Tensor)} == {"cuda"}
         step = objective.evaluate(Transformer(exchanges.labels.circuit.config, seed=0).cuda(), pairs, drawn)
         assert bool(step.loss.isfinite())

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from siit.objective import InterchangeDraw, KindDraw, OffCircuitDraw
-from siit.objective.draws import MEAN, RESAMPLE, ZERO
+from siit.objective import Focus, InterchangeDraw, KindDraw, OffCircuitDraw
+from siit.objective.draws import MEAN, RESAMPLE, ZERO, Replacement, draw_replacement
 
 COUNT = 20_000
 WITHIN = 0.015
@@ -70,17 +70,44 @@ def test_kinds_of_interchange_that_a_circuit_lacks_are_none():
     assert InterchangeDraw(0.0, 0.0, 1.0).draw(10, 3, 0, seeded()).tolist() == [0] * 10
 
 
+def focus_on(exchanges: list[float], singles: list[list[float]], share: float = 0.75) -> Focus:
+    return Focus(share, torch.tensor(exchanges), torch.tensor(singles).reshape(-1, 3))
+
+
 def test_focus_weighs_the_exchanges():
-    focus = torch.tensor([0.1, 0.2, 0.3, 0.15, 0.25])
-    drawn = InterchangeDraw(none=0.2, unit=0.3, edge=0.5).draw(COUNT, 2, 3, seeded(), focus)
-    assert shares(drawn, 6) == pytest.approx([0.2, *(0.8 * focus).tolist()], abs=WITHIN)
+    focus = focus_on([0.1, 0.2, 0.3, 0.1, 0.1], [])
+    drawn = InterchangeDraw(none=0.2, unit=0.2, edge=0.6).draw(COUNT, 2, 3, seeded(), focus)
+    expected = [0.2]
+    for chance, error in zip([0.1, 0.1, 0.2, 0.2, 0.2], [0.1, 0.2, 0.3, 0.1, 0.1], strict=True):
+        expected.append(0.25 * chance + 0.75 * 0.8 * error / 0.8)
+    assert shares(drawn, 6) == pytest.approx(expected, abs=WITHIN)
 
 
 def test_focus_leaves_out_what_is_not_drawn_at_all():
-    focus = torch.tensor([0.1, 0.3, 0.3, 0.2, 0.1])
+    focus = focus_on([0.1, 0.3, 0.3, 0.2, 0.1], [], share=1.0)
     units = InterchangeDraw(none=0.2, unit=0.8).draw(COUNT, 2, 3, seeded(), focus)
     assert shares(units, 6) == pytest.approx([0.2, 0.2, 0.6, 0, 0, 0], abs=WITHIN)
     assert shares(InterchangeDraw().draw(COUNT, 2, 3, seeded(), focus), 6)[0] == 1
+
+
+def test_focus_weighs_single_parts_with_their_kind():
+    kind = KindDraw(resample=0.75, mean=0.0, zero=0.25)
+    focus = focus_on([], [[0.1, 0.9, 0.0], [0.0, 0.9, 0.3]], share=0.5)
+    drawn = draw_replacement(OffCircuitDraw(0.0, one=1.0), kind, COUNT, 1, 1, seeded(), focus)
+    # Part 0 by RESAMPLE, MEAN, ZERO; part 1 likewise. Half by probability, half by error: a quarter is 0.1 / 0.4.
+    expected = [0.5 * 0.375 + 0.5 * 0.25, 0, 0.5 * 0.125, 0.5 * 0.375, 0, 0.5 * 0.125 + 0.5 * 0.75]
+    assert shares(drawn.single, 6) == pytest.approx(expected, abs=WITHIN)
+    assert torch.equal(drawn.kind, drawn.single % 3)
+    assert torch.equal(torch.cat([drawn.nodes, drawn.edges]).int().argmax(0), drawn.single // 3)
+
+
+def test_only_what_one_draws_is_single():
+    draw = OffCircuitDraw(none=0.25, all=0.25, one=0.25, one_node=0.25)
+    drawn = draw_replacement(draw, KindDraw(), 1000, NODES, EDGES, seeded())
+    replaced = torch.cat([drawn.nodes, drawn.edges]).sum(0)
+    assert set(replaced[drawn.single >= 0].tolist()) == {1}
+    assert set(replaced[drawn.single < 0].tolist()) == {0, 1, NODES + EDGES}
+    assert (drawn.single >= 0).float().mean().item() == pytest.approx(0.25, abs=0.06)
 
 
 def test_kinds():
@@ -91,8 +118,15 @@ def test_kinds():
         assert shares(KindDraw(*certain).draw(COUNT, seeded()), 3) == certain
 
 
+def replacement(draw: OffCircuitDraw, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    drawn: Replacement = draw_replacement(draw, KindDraw(), count, NODES, EDGES, generator)
+    return drawn.nodes, drawn.edges
+
+
 def only(mode: str, count: int = COUNT, nodes: int = NODES, edges: int = EDGES) -> tuple[Tensor, Tensor]:
-    return OffCircuitDraw(**{"none": 0.0, mode: 1.0}).draw(count, nodes, edges, seeded())
+    draw = OffCircuitDraw(**{"none": 0.0, mode: 1.0})
+    drawn = draw_replacement(draw, KindDraw(), count, nodes, edges, seeded())
+    return drawn.nodes, drawn.edges
 
 
 def test_nothing_or_everything_off_the_circuit():
@@ -133,7 +167,7 @@ def test_subsets_off_the_circuit():
 
 def test_mixed_modes():
     draw = OffCircuitDraw(none=0.1, all=0.2, subset=0.0, all_nodes=0.3, one_node=0.4)
-    nodes, edges = draw.draw(COUNT, NODES, EDGES, seeded())
+    nodes, edges = replacement(draw, COUNT, seeded())
     count, edge_count = nodes.sum(0), edges.sum(0)
     found = [
         ((count == 0) & (edge_count == 0)).float().mean().item(),
@@ -153,6 +187,6 @@ def test_circuits_without_anything_off_them(mode: str):
 
 def test_the_seed_decides():
     draw = OffCircuitDraw(none=0.25, all=0.25, subset=0.5)
-    one, same = (torch.cat(draw.draw(50, NODES, EDGES, seeded(1))) for _ in range(2))
+    one, same = (torch.cat(replacement(draw, 50, seeded(1))) for _ in range(2))
     assert torch.equal(one, same)
-    assert not torch.equal(one, torch.cat(draw.draw(50, NODES, EDGES, seeded(2))))
+    assert not torch.equal(one, torch.cat(replacement(draw, 50, seeded(2))))

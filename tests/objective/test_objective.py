@@ -17,7 +17,7 @@ from siit.architecture import POS_EMBED
 from siit.causal import Exchange, Inputs, Interventions, Run
 from siit.certificate import ReferenceModel
 from siit.data import Pairs
-from siit.objective import InterchangeDraw, Objective, OffCircuitDraw, Term
+from siit.objective import N_KINDS, Focus, InterchangeDraw, Objective, OffCircuitDraw, Term
 from siit.objective.draws import MEAN, RESAMPLE, ZERO
 from siit.objective.objective import Drawn
 from siit.transformer import Patch, Transformer
@@ -42,10 +42,16 @@ def expected_logits(objective: Objective, model: Transformer, pairs: Pairs, draw
         source = {name: output[row] for name, output in every.outputs.items()}
         resampled = {**source, POS_EMBED: place[drawn.off_positions[row]]}
         zero = {name: torch.zeros_like(output) for name, output in source.items()}
-        ablation = {RESAMPLE: resampled, MEAN: mean, ZERO: zero}[int(drawn.kind[row])]
-        nodes = {name: ablation[name] for name, on in zip(circuit.off_nodes, drawn.nodes[:, row], strict=True) if on}
+        ablation = {RESAMPLE: resampled, MEAN: mean, ZERO: zero}[int(drawn.replacement.kind[row])]
+        nodes = {
+            name: ablation[name]
+            for name, on in zip(circuit.off_nodes, drawn.replacement.nodes[:, row], strict=True)
+            if on
+        }
         edges = {
-            edge: ablation[edge.sender] for edge, on in zip(circuit.off_edges, drawn.edges[:, row], strict=True) if on
+            edge: ablation[edge.sender]
+            for edge, on in zip(circuit.off_edges, drawn.replacement.edges[:, row], strict=True)
+            if on
         }
         choice = int(drawn.choice[row])
         if choice:
@@ -81,7 +87,7 @@ def test_examples_are_their_own_patched_runs(case: str, terms: str, circuit_only
     assert drawn.all_off == circuit_only
     step = objective.evaluate(model, pairs, drawn)
     torch.testing.assert_close(step.logits, expected_logits(objective, model, pairs, drawn))
-    assert torch.equal(step.choice, drawn.choice)
+    assert step.drawn is drawn
     losses, start = {}, 0
     for name, count in zip(objective.terms, objective.counts(BATCH), strict=True):
         each = []
@@ -111,9 +117,13 @@ def test_the_papers_three_losses():
     assert not drawn.choice[behaviour].any() and not drawn.choice[strict].any()
     chosen = drawn.choice[iit]
     assert int(chosen.min()) >= 1 and int(chosen.max()) <= objective.exchanges.n_units
-    assert not drawn.nodes[:, behaviour].any() and not drawn.nodes[:, iit].any() and not drawn.edges.any()
-    assert torch.equal(drawn.nodes[:, strict].sum(0), torch.ones(20, dtype=torch.int64))
-    assert bool((drawn.kind == RESAMPLE).all())
+    assert (
+        not drawn.replacement.nodes[:, behaviour].any()
+        and not drawn.replacement.nodes[:, iit].any()
+        and not drawn.replacement.edges.any()
+    )
+    assert torch.equal(drawn.replacement.nodes[:, strict].sum(0), torch.ones(20, dtype=torch.int64))
+    assert bool((drawn.replacement.kind == RESAMPLE).all())
 
     reference, circuit = reference_of(model), objective.exchanges.labels.circuit
     causal = objective.exchanges.model
@@ -138,7 +148,7 @@ def test_the_papers_three_losses():
             do = Interventions({variable: Exchange(values[variable]) for variable in unit.split("+")})
             answers["iit"].append(causal.run(Inputs(base), do))
         else:
-            (node,) = (name for name, on in zip(circuit.off_nodes, drawn.nodes[:, row], strict=True) if on)
+            (node,) = (name for name, on in zip(circuit.off_nodes, drawn.replacement.nodes[:, row], strict=True) if on)
             logits["strict"].append(reference.patched(clean, {node: other.outputs[node]}).logits)
             answers["strict"].append(causal.run(Inputs(base)))
     separate = {name: loss(logits[name], answers[name]) for name in logits}
@@ -208,7 +218,9 @@ def test_focus_reaches_the_terms():
     objective, _, task = cases.objective_of("frac_prevs", cases.configured_terms("siit"))
     pairs = cases.pairs_of(task, BATCH, seed=0)
     count = len(objective.exchanges.names)
-    focus = torch.full((count,), 1e-6).index_fill(0, torch.tensor([2]), 1 - 1e-6 * (count - 1))
+    errors = torch.zeros(count).index_fill(0, torch.tensor([2]), 0.1)
+    circuit = objective.exchanges.labels.circuit
+    focus = Focus(1.0, errors, torch.ones(len(circuit.off_nodes) + len(circuit.off_edges), N_KINDS))
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False, focus)
     assert set(drawn.choice.tolist()) == {0, 3}
 
@@ -217,7 +229,7 @@ def test_circuit_only_overrides_the_terms():
     objective, model, task = cases.objective_of("frac_prevs", cases.configured_terms("behaviour"))
     pairs = cases.pairs_of(task, BATCH, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), True)
-    assert drawn.all_off and bool(drawn.nodes.all()) and bool(drawn.edges.all())
+    assert drawn.all_off and bool(drawn.replacement.nodes.all()) and bool(drawn.replacement.edges.all())
     patch = objective.patch(model, pairs, drawn)
     assert patch is not None and patch.off_nodes_always
 
@@ -242,7 +254,9 @@ def test_terms_take_their_shares_in_turn():
     assert objective.counts(8) == [2, 4, 2]
     drawn = objective.draw(cases.handmade_pairs(8, seed=0), torch.Generator().manual_seed(0), False)
     assert (drawn.choice > 0).tolist() == [False] * 2 + [True] * 4 + [False] * 2
-    assert drawn.nodes.all(0).tolist() == drawn.edges.any(0).tolist() == [False] * 6 + [True] * 2
+    assert (
+        drawn.replacement.nodes.all(0).tolist() == drawn.replacement.edges.any(0).tolist() == [False] * 6 + [True] * 2
+    )
 
 
 @pytest.mark.parametrize("shares", [(), (0.5, 0.4), (1.5, -0.5), (math.nan, 1.0)])

@@ -38,11 +38,18 @@ def uniform(
 def often_sorted(
     size: int, lengths: Int[Tensor, " batch"], max_len: int, generator: torch.Generator
 ) -> Int[Tensor, "batch max_len"]:
-    """In thirds: uniform; in ascending order; in ascending order but for one token drawn anew."""
+    """In quarters: uniform; ascending; ascending but for two neighbours that are swapped, or for one token anew.
+
+    The swapped neighbours are what teaches where exactly a sequence stops to be sorted: they differ by little.
+    """
     tokens = uniform(size, lengths, max_len, generator)
     beyond = torch.arange(max_len) >= lengths.unsqueeze(1)
     ascending = tokens.masked_fill(beyond, size).sort(dim=1).values.masked_fill(beyond, 0)
-    kind = torch.randint(3, (len(lengths), 1), generator=generator)
-    place = (torch.rand(len(lengths), 1, generator=generator) * lengths.unsqueeze(1)).long()
+    kind = torch.randint(4, (len(lengths), 1), generator=generator)
+    chance = torch.rand(len(lengths), 1, generator=generator)
+    first = (chance * (lengths.unsqueeze(1) - 1)).long()
+    pair = torch.cat([first, (first + 1).clamp(max=max_len - 1)], 1)
+    swapped = ascending.scatter(1, pair, ascending.gather(1, pair.flip(1)))
+    place = (chance * lengths.unsqueeze(1)).long()
     disturbed = ascending.scatter(1, place, tokens.gather(1, place))
-    return torch.where(kind == 0, tokens, torch.where(kind == 1, ascending, disturbed))
+    return torch.where(kind == 0, tokens, torch.where(kind == 1, ascending, torch.where(kind == 2, swapped, disturbed)))

@@ -102,12 +102,16 @@ def test_often_sorted():
     assert ((tokens >= 0) == ~beyond).all() and int(tokens.max()) == 29
     long = lengths >= 7
     in_order = ascending(tokens, lengths)[long]
-    # A third of the long ones is sorted; of the uniform ones next to none is, of the disturbed ones about 2 in 9.
-    assert 0.36 < in_order.double().mean() < 0.46
+    # A quarter of the long ones is sorted, and of the swapped ones where the two were equal; of the uniform ones next
+    # to none is, of those with one token anew about 2 in 9.
+    assert 0.27 < in_order.double().mean() < 0.38
     drops = (tokens.diff(dim=1) < 0) & (torch.arange(1, 9) < lengths.unsqueeze(1))
     one = (drops.sum(1) == 1)[long].double().mean()
-    assert 0.2 < one < 0.32, "a third is one token away from sorted"
-    assert (drops.sum(1) > 1)[long].double().mean() > 0.28, "and a third is uniform"
+    assert 0.36 < one < 0.5, "two quarters are one change away from sorted"
+    assert (drops.sum(1) > 1)[long].double().mean() > 0.2, "and a quarter is uniform"
+    size = torch.where(drops, -tokens.diff(dim=1), 0).amax(1)
+    close = (size[long & (drops.sum(1) == 1)] <= 4).double().mean()
+    assert close > 0.4, "swapped neighbours differ by little"
 
 
 def test_all_samplers_give_tokens_of_the_vocabulary():

@@ -32,6 +32,7 @@ class Case:
         interpbench_id: the task's id in InterpBench, where there is one.
         roles: variable -> what it holds, in the words of a researcher.
         sampler: how inputs are drawn, see `siit.data.samplers`.
+        balanced: whether rare answers are drawn as often as others, see `siit.data.balance`.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Case:
     min_len: int = 3
     roles: Mapping[str, str] = field(default_factory=dict)
     sampler: str = "uniform"
+    balanced: bool = False
 
     def expression(self) -> rasp.SOp:
         """The program, with labels that do not depend on what was built before.
@@ -94,6 +96,7 @@ def register(
     interpbench_id: str | None = None,
     roles: Mapping[str, str] | None = None,
     sampler: str = "uniform",
+    balanced: bool = False,
 ) -> Callable[[Callable[[], rasp.SOp]], Callable[[], rasp.SOp]]:
     """Adds a program to the catalogue under its function's name, in its module's family."""
 
@@ -112,6 +115,7 @@ def register(
             interpbench_id=interpbench_id,
             roles=dict(roles or {}),
             sampler=sampler,
+            balanced=balanced,
         )
         return make
 

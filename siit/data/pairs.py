@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from siit.data.balance import answer_weights
 from siit.data.task import Task
 
 Split = Literal["train", "val", "test"]
@@ -41,8 +42,9 @@ class Pairs:
 class PairSampler:
     """Draws pairs of one split, vectorised, on one device.
 
-    Lengths are uniform; half of the sources have the base's length, the others any. In an enumerated space a length
-    with fewer inputs than parts occurs among the bases only: its pairs with itself could not all be kept apart.
+    Lengths are uniform; half of the sources have the base's length, the others any; inputs of one length are uniform,
+    or weighted by their answers where the task is balanced. In an enumerated space a length with fewer inputs than
+    parts occurs among the bases only: its pairs with itself could not all be kept apart.
 
     Args:
         task: whose inputs are drawn.
@@ -54,24 +56,38 @@ class PairSampler:
     def __init__(self, task: Task, split: Split, device: torch.device | str = "cpu", seed: int = 0) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.enumerated = task.sampler == "uniform" and task.input_count <= ENUMERATED
-        self.split: Split = split
-        self.first, self.last = _PARTS_OF[split]
+        first, last = _PARTS_OF[split]
         if self.enumerated:
             tokens = task.enumerate()
             tokens = tokens[torch.randperm(len(tokens), generator=generator)]
         else:
             tokens = task.sample(POOL, generator).unique(dim=0)
-            part = _mixed(tokens) % PARTS
-            tokens = tokens[(part >= self.first) & (part < self.last)]
+            split_part = _mixed(tokens) % PARTS
+            tokens = tokens[(split_part >= first) & (split_part < last)]
+        weights = answer_weights(task, tokens) if task.balanced else torch.ones(len(tokens), dtype=torch.float64)
         lengths = (tokens < task.bos_id).sum(1)
-        order = lengths.argsort(stable=True)
         sizes = torch.bincount(lengths, minlength=task.n_ctx)
-        starts = sizes.cumsum(0) - sizes
-        self.smallest = PARTS if self.enumerated else 1  # so that every residue occurs
+        # A group is the inputs of one length and one part. Only enumerated inputs have parts, and of their pairs those
+        # belong to this split whose parts sum to one of its own, modulo PARTS.
+        group = lengths * PARTS
+        allowed = torch.ones(PARTS, PARTS)
+        if self.enumerated:
+            order = lengths.argsort(stable=True)
+            place = torch.arange(len(tokens)) - (sizes.cumsum(0) - sizes)[lengths[order]]
+            group[order] += place % PARTS
+            part = (torch.arange(PARTS).unsqueeze(1) + torch.arange(PARTS)) % PARTS
+            allowed = ((part >= first) & (part < last)).float()
+        order = group.argsort(stable=True)
+        groups = task.n_ctx * PARTS
+        ends = torch.nn.functional.pad(torch.bincount(group, minlength=groups).cumsum(0), (1, 0))
+        running = torch.nn.functional.pad(weights[order].cumsum(0), (1, 0))
         self.tokens = tokens[order].to(device)
-        self.starts, self.sizes = starts.to(device), sizes.to(device)
+        self.ends, self.running, self.allowed = ends.to(device), running.to(device), allowed.to(device)
+        self.mass = running[ends].diff().reshape(-1, PARTS).float().to(device)
         self.lengths = torch.nonzero(sizes).flatten().to(device)
-        self.source_lengths = torch.nonzero(sizes >= self.smallest).flatten().to(device)
+        # In an enumerated space every part of a length must have an input.
+        self.may_pair = (sizes >= (PARTS if self.enumerated else 1)).to(device)
+        self.source_lengths = torch.nonzero(self.may_pair).flatten().to(device)
         if not len(self.source_lengths):
             raise ValueError(f"{task.name}: {task.input_count} inputs are too few to hold a {split} split out")
 
@@ -86,19 +102,23 @@ class PairSampler:
             return lengths[(uniform() * len(lengths)).long()]
 
         base_length = one_of(self.lengths)
-        same = (uniform() < SAME_LENGTH) & (self.sizes[base_length] >= self.smallest)
+        same = (uniform() < SAME_LENGTH) & self.may_pair[base_length]
         source_length = torch.where(same, base_length, one_of(self.source_lengths))
-        base = self.starts[base_length] + (uniform() * self.sizes[base_length]).long()
-        start, size = self.starts[source_length], self.sizes[source_length]
-        if self.enumerated:
-            # A pair's split is the sum of its inputs' places modulo PARTS: draw that first, then a source that fits.
-            part = self.first + (uniform() * (self.last - self.first)).long()
-            residue = (part - base - start) % PARTS
-            fitting = (size - residue + PARTS - 1) // PARTS
-            source = start + residue + PARTS * (uniform() * fitting).long()
-        else:
-            source = start + (uniform() * size).long()
+        mass = self.mass[base_length].unsqueeze(2) * self.mass[source_length].unsqueeze(1) * self.allowed
+        upto = mass.flatten(1).cumsum(1)
+        # Rounding must not lead beyond the last pair of parts that has any mass.
+        place = uniform().clamp(max=1 - 1e-6) * upto[:, -1]
+        chosen = torch.searchsorted(upto, place.unsqueeze(1), right=True).squeeze(1)
+        base = self._pick(base_length * PARTS + chosen // PARTS, uniform())
+        source = self._pick(source_length * PARTS + chosen % PARTS, uniform())
         return Pairs(self.tokens[base], self.tokens[source])
+
+    def _pick(self, group: Int[Tensor, " batch"], chance: Float[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+        """An input of each group, by weight; `chance` is uniform from 0 to 1."""
+        start, end = self.ends[group], self.ends[group + 1]
+        low, high = self.running[start], self.running[end]
+        place = torch.searchsorted(self.running, low + chance * (high - low), right=True) - 1
+        return torch.minimum(torch.maximum(place, start), end - 1)
 
 
 def permuted_positions(

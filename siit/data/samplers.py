@@ -53,3 +53,24 @@ def often_sorted(
     place = (chance * lengths.unsqueeze(1)).long()
     disturbed = ascending.scatter(1, place, tokens.gather(1, place))
     return torch.where(kind == 0, tokens, torch.where(kind == 1, ascending, torch.where(kind == 2, swapped, disturbed)))
+
+
+@_named
+def often_descending(
+    size: int, lengths: Int[Tensor, " batch"], max_len: int, generator: torch.Generator
+) -> Int[Tensor, "batch max_len"]:
+    """`often_sorted`, from the largest to the smallest."""
+    return size - 1 - often_sorted(size, lengths, max_len, generator)
+
+
+@_named
+def often_equal(
+    size: int, lengths: Int[Tensor, " batch"], max_len: int, generator: torch.Generator
+) -> Int[Tensor, "batch max_len"]:
+    """In thirds: uniform; one token throughout; one token throughout but for one place drawn anew."""
+    tokens = uniform(size, lengths, max_len, generator)
+    kind = torch.randint(3, (len(lengths), 1), generator=generator)
+    place = (torch.rand(len(lengths), 1, generator=generator) * lengths.unsqueeze(1)).long()
+    equal = tokens[:, :1].expand_as(tokens)
+    disturbed = equal.scatter(1, place, tokens[:, -1:])
+    return torch.where(kind == 0, tokens, torch.where(kind == 1, equal, disturbed))

@@ -28,6 +28,7 @@ class Task:
         min_len: the smallest number of tokens, BOS not counted.
         causal: whether transformers attend causally.
         sampler: the name of the distribution of tokens, see `siit.data.samplers`.
+        balanced: whether pairs are drawn such that rare answers are as frequent as others, see `siit.data.balance`.
     """
 
     name: str
@@ -35,12 +36,15 @@ class Task:
     min_len: int
     causal: bool
     sampler: str = "uniform"
+    balanced: bool = False
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
             raise ValueError(f"{self.name}: sampler: found {self.sampler!r}, accepted: {', '.join(SAMPLERS)}")
         if not 1 <= self.min_len <= self.model.max_len:
             raise ValueError(f"{self.name}: min_len: found {self.min_len}, accepted are 1 to {self.model.max_len}")
+        if self.balanced and self.model.classes is None:
+            raise ValueError(f"{self.name}: balanced: found true, accepted for numerical answers is false")
 
     @property
     def bos_id(self) -> int:
@@ -111,4 +115,4 @@ class Task:
 
 def task_from_case(case: Case, model: CausalModel) -> Task:
     """The task of a catalogue entry and its causal model."""
-    return Task(case.name, model, case.min_len, case.causal, case.sampler)
+    return Task(case.name, model, case.min_len, case.causal, case.sampler, case.balanced)

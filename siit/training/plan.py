@@ -121,7 +121,7 @@ def find_case(settings: CaseSettings) -> Case:
     for name, value in fixed.items():
         if value is not None:
             raise ConfigError(f"case.{name}: found {value!r}; the catalogue fixes it, use case=custom for your own")
-    changes = {name: getattr(settings, name) for name in ("min_len", "sampler")}
+    changes = {name: getattr(settings, name) for name in ("min_len", "sampler", "balanced")}
     return replace(case, **{name: value for name, value in changes.items() if value is not None})
 
 
@@ -145,6 +145,7 @@ def _own_case(settings: CaseSettings) -> Case:
         description=f"the program {settings.program}",
         causal=bool(settings.causal),
         sampler=settings.sampler or "uniform",
+        balanced=bool(settings.balanced),
     )
 
 

@@ -39,6 +39,7 @@ class CaseSettings:
     min_len: int | None = None
     causal: bool | None = None
     sampler: str | None = None
+    balanced: bool | None = None
     alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
 
 

@@ -192,7 +192,7 @@ def flag_as(name: str, token: str) -> rasp.SOp:
         ({"min_len": 0}, "own: min_len: found 0"),
         ({"vocab": "aba"}, "own: vocab: found .*, accepted are two or more different tokens"),
         ({"vocab": "a"}, "own: vocab: found"),
-        ({"sampler": "sorted"}, "own: sampler: found 'sorted', accepted: uniform, often_sorted"),
+        ({"sampler": "sorted"}, "own: sampler: found 'sorted', accepted: uniform, often_sorted, often_desc"),
     ],
 )
 def test_cases_that_cannot_be_built(changes: dict[str, Any], message: str):

@@ -34,9 +34,10 @@ def test_enumerate():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sampler": "sorted"}, "frac_prevs: sampler: found 'sorted', accepted: uniform, often_sorted"),
+        ({"sampler": "sorted"}, "frac_prevs: sampler: found 'sorted', accepted: uniform, often_sorted, often_desc"),
         ({"min_len": 0}, "frac_prevs: min_len: found 0, accepted are 1 to 4"),
         ({"min_len": 5}, "frac_prevs: min_len: found 5"),
+        ({"balanced": True}, "frac_prevs: balanced: found true, accepted for numerical answers is false"),
     ],
 )
 def test_tasks_that_cannot_be(changes: dict[str, object], message: str):
@@ -112,6 +113,21 @@ def test_often_sorted():
     size = torch.where(drops, -tokens.diff(dim=1), 0).amax(1)
     close = (size[long & (drops.sum(1) == 1)] <= 4).double().mean()
     assert close > 0.4, "swapped neighbours differ by little"
+
+
+def test_often_descending():
+    lengths = torch.full((4000,), 9)
+    assert torch.equal(sample("often_descending", lengths), 29 - sample("often_sorted", lengths))
+
+
+def test_often_equal():
+    lengths = torch.randint(3, 10, (30_000,), generator=torch.Generator().manual_seed(1))
+    tokens = sample("often_equal", lengths)
+    within = torch.arange(9) < lengths.unsqueeze(1)
+    counts = torch.stack([((tokens == token) & within).sum(1) for token in range(30)]).amax(0)
+    # A third, and of those with one place anew 1 in 30, or 1 in 3 where the place is the first: then all others follow.
+    assert (counts == lengths).double().mean().item() == pytest.approx(1 / 3 + 1 / 90, abs=0.02)
+    assert (counts == lengths - 1)[lengths > 4].double().mean().item() == pytest.approx(1 / 3 * 29 / 30, abs=0.02)
 
 
 def test_all_samplers_give_tokens_of_the_vocabulary():

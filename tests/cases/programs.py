@@ -31,6 +31,16 @@ NAMES = (
 )
 
 
+@cache
+def causal_model(name: str) -> CausalModel:
+    return build_causal_model(get(name))
+
+
+@cache
+def task(name: str) -> Task:
+    return task_from_case(get(name), causal_model(name))
+
+
 def own(make: Callable[[], Any], vocab: Sequence[Any] = "abc", max_len: int = 4, **changes: Any) -> Case:
     """A program of a test's own."""
     return Case(
@@ -42,27 +52,6 @@ def own(make: Callable[[], Any], vocab: Sequence[Any] = "abc", max_len: int = 4,
         description="",
         **changes,
     )
-
-
-def sort_by_rank() -> rasp.SOp:
-    """Digits in ascending order, by how many are smaller; an attention variable that reads what an MLP computed."""
-    sort_key = rasp.SequenceMap(lambda token, index: token * 9 + index, rasp.tokens, rasp.indices).named("sort_key")
-    rank = rasp.SelectorWidth(rasp.Select(sort_key, sort_key, rasp.Comparison.LT)).named("rank")
-    return rasp.Aggregate(rasp.Select(rank, rasp.indices, rasp.Comparison.EQ), rasp.tokens).named("sort_by_rank")
-
-
-OWN = {"sort_by_rank": own(sort_by_rank, vocab=range(10), max_len=9, name="sort_by_rank")}
-"""Programs that several tests share and that are not in the catalogue."""
-
-
-@cache
-def causal_model(name: str) -> CausalModel:
-    return build_causal_model(OWN.get(name) or get(name))
-
-
-@cache
-def task(name: str) -> Task:
-    return task_from_case(OWN.get(name) or get(name), causal_model(name))
 
 
 def encode(model: CausalModel, *words: Sequence[Any]) -> Tensor:

@@ -35,7 +35,7 @@ def test_what_does_not_exist_is_answered_with_what_does(arguments: list[str], me
 def test_good_overrides_pass() -> None:
     register_cases()
     assert check_overrides(["case=reverse,histogram", "seed=0,1,2", "-m"]) is None
-    assert check_overrides(["case=sort_digits", "case.alignment.heads={equal_share: 3}", "logger=wandb"]) is None
+    assert check_overrides(["case=sort_digits", "case.alignment.heads={rank_share: 3}", "logger=wandb"]) is None
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,19 @@ ROUNDING = 1e-5
 """Numerical values closer than this are the same."""
 
 
+@dataclass(frozen=True)
+class Shares:
+    """How often an exchange can teach something.
+
+    Attributes:
+        differs: share of pairs in which what is exchanged differs at some position; None for high-level edges.
+        changes: share of pairs in which exchanging it changes the causal model's answer at some scored position.
+    """
+
+    differs: float | None
+    changes: float
+
+
 @dataclass(frozen=True, eq=False)
 class Exchanges:
     """All interchanges of one circuit: its units, then its carried high-level edges.
@@ -73,6 +86,23 @@ class Exchanges:
         """The causal model on the bases, each under its own chosen exchange with its source."""
         source = self.model.run(Inputs(pairs.source, source_positions))
         return self.model.run(Inputs(pairs.base), self._interventions(source, choice))
+
+    def shares(self, pairs: Pairs, tolerance: float | None, generator: torch.Generator) -> dict[str, Shares]:
+        """How often each exchange can teach something, on these pairs.
+
+        Args:
+            tolerance: by how much a numerical answer must differ to count as changed; None for classes.
+        """
+        base, found = self.model.run(Inputs(pairs.base)), {}
+        for index, name in enumerate(self.names):
+            choice = torch.full((len(pairs),), index + 1, device=pairs.base.device)
+            run = self.answers(pairs, choice, self.source_positions(pairs.source, choice, generator))
+            moved = differs(run.output, base.output, ROUNDING if tolerance is None else tolerance)
+            changes = (moved & run.scored & base.scored).any(1).double().mean().item()
+            members = [differs(run.values[member], base.values[member]) for member in self.labels.units.get(name, ())]
+            unequal = torch.stack(members).any(0).any(1).double().mean().item() if members else None
+            found[name] = Shares(unequal, changes)
+        return found
 
     def _interventions(self, source: Run, choice: Int[Tensor, " batch"]) -> Interventions:
         chosen = choice.unsqueeze(0) == torch.arange(1, len(self.names) + 1, device=choice.device).unsqueeze(1)

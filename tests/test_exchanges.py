@@ -8,11 +8,13 @@ import pytest
 import torch
 from tracr.rasp import rasp
 
+import tracr_cases
 from siit.alignment import AlignmentConfig, derive_labels, draw_alignment
+from siit.cases import exchange_shares
 from siit.causal import Exchange, Inputs, Interventions
 from siit.causal.from_rasp import build_causal_model
 from siit.data import Pairs, Task, permuted_positions, task_from_case
-from siit.exchanges import NONE, Exchanges, differs
+from siit.exchanges import NONE, Exchanges, Shares, differs
 from tests.cases.programs import (
     NAMES,
     answer,
@@ -224,3 +226,22 @@ def test_permuted_sources_leave_what_does_not_depend_on_them():
     positions = permuted_positions(pairs.source, len(model.vocab), generator)
     found = model.run(Inputs(pairs.source, positions)).values["indices"]
     assert torch.equal(found, positions - 1)
+
+
+def test_shares_by_hand():
+    """Of frac_prevs, at length 3 or 4: the flag differs unless 'x' stands at the same places."""
+    found = exchanges("frac_prevs")
+    base, source = encode(found.model, "xab", "axb", "abc"), encode(found.model, "xba", "abx", "xxx")
+    shares = found.shares(Pairs(base, source), 0.05, torch.Generator().manual_seed(0))
+    assert tuple(shares) == found.names
+    assert shares["is_x"] == shares["frac_prevs"] == Shares(differs=2 / 3, changes=2 / 3)
+    assert shares["tokens->is_x"] == Shares(differs=None, changes=2 / 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", tracr_cases.names())
+def test_every_unit_differs_in_a_third_of_the_pairs(name: str):
+    shares = exchange_shares(name)
+    units = {unit: found.differs for unit, found in shares.items() if found.differs is not None}
+    assert units
+    assert not {unit: differs for unit, differs in units.items() if differs < 1 / 3}

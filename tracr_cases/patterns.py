@@ -13,6 +13,7 @@ from tracr_cases.selectors import earlier
     max_len=14,
     causal=True,
     interpbench_id="12",
+    balanced=True,
     description="True where this token and the two before it are 'a', 'b', 'c'; undefined at the first two positions.",
     roles={
         "previous": "the token one position before",

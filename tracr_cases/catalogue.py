@@ -29,6 +29,8 @@ class Case:
         family: the module that it lives in.
         description: what the program computes, one sentence.
         causal: whether no position depends on later ones, so that it is trained with causal attention.
+        none_is_answer: whether None, where the program's last map gives it for defined values, is an answer (a class
+            of its own, learnt and scored) rather than an undefined output.
         interpbench_id: the task's id in InterpBench, where there is one.
         roles: variable -> what it holds, in the words of a researcher.
         sampler: how inputs are drawn, see `siit.data.samplers`.
@@ -42,6 +44,7 @@ class Case:
     family: str
     description: str
     causal: bool = False
+    none_is_answer: bool = False
     interpbench_id: str | None = None
     min_len: int = 3
     roles: Mapping[str, str] = field(default_factory=dict)
@@ -61,7 +64,7 @@ class Case:
         return program
 
     def run(self, tokens: Sequence[Token]) -> list[Any]:
-        """The RASP program's output, None where it is undefined.
+        """The RASP program's output, None where it is undefined or where None is the answer.
 
         Raises:
             ValueError: for tokens outside the vocabulary, or too many of them.
@@ -87,12 +90,24 @@ def _forget_numbers(program: rasp.RASPExpr) -> None:
 _CASES: dict[str, Case] = {}
 
 
+def add(case: Case) -> None:
+    """Adds a case to the catalogue.
+
+    Raises:
+        ValueError: for a name that is taken.
+    """
+    if case.name in _CASES:
+        raise ValueError(f"case {case.name!r} is registered twice")
+    _CASES[case.name] = case
+
+
 def register(
     *,
     vocab: Sequence[Token],
     max_len: int,
     description: str,
     causal: bool = False,
+    none_is_answer: bool = False,
     interpbench_id: str | None = None,
     roles: Mapping[str, str] | None = None,
     sampler: str = "uniform",
@@ -100,26 +115,25 @@ def register(
 ) -> Callable[[Callable[[], rasp.SOp]], Callable[[], rasp.SOp]]:
     """Adds a program to the catalogue under its function's name, in its module's family."""
 
-    def add(make: Callable[[], rasp.SOp]) -> Callable[[], rasp.SOp]:
-        name = make.__name__
-        if name in _CASES:
-            raise ValueError(f"case {name!r} is registered twice")
-        _CASES[name] = Case(
-            name=name,
+    def add_program(make: Callable[[], rasp.SOp]) -> Callable[[], rasp.SOp]:
+        case = Case(
+            name=make.__name__,
             make=make,
             vocab=tuple(vocab),
             max_len=max_len,
             family=make.__module__.rpartition(".")[2],
             description=description,
             causal=causal,
+            none_is_answer=none_is_answer,
             interpbench_id=interpbench_id,
             roles=dict(roles or {}),
             sampler=sampler,
             balanced=balanced,
         )
+        add(case)
         return make
 
-    return add
+    return add_program
 
 
 @cache

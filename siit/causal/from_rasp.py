@@ -28,7 +28,7 @@ from siit.causal.mechanisms import (
     SelectionShare,
     Table,
 )
-from siit.causal.model import INDICES, OUTPUT, TOKENS, CausalModel, Inputs, Scalar, Variable
+from siit.causal.model import INDICES, OUTPUT, TOKENS, CausalModel, Class, Inputs, Scalar, Variable
 from siit.data.samplers import SAMPLERS
 from tracr_cases import Case
 
@@ -84,7 +84,7 @@ class _Builder:
         self.sink = sink
         self.variables: list[Variable] = []
         self.names: dict[str, str] = {rasp.tokens.label: TOKENS, rasp.indices.label: INDICES}
-        self.values: dict[str, tuple[Scalar, ...] | None] = {
+        self.values: dict[str, tuple[Class, ...] | None] = {
             TOKENS: program.vocab,
             INDICES: tuple(range(program.max_len)),
         }
@@ -99,17 +99,36 @@ class _Builder:
             raise ProgramError(
                 f"{self.program.name}: {name} can take {what}, accepted are strings, numbers and booleans"
             )
-        values = _ordered(found) if rasp.is_categorical(expr) else None
+        values: tuple[Class, ...] | None = _ordered(found) if rasp.is_categorical(expr) else None
         if isinstance(expr, rasp.Aggregate):
             parent = self._parent(expr.sop)
             self._require(parent, name, categorical=values is not None)
             values = self.values[parent]  # it moves ids as they are
-        mechanism = self._mechanism(expr, name, values)
+        if self.program.none_is_answer and expr.label == self.sink:
+            mechanism, values = self._answer_with_none(expr, name, values)
+        else:
+            mechanism = self._mechanism(expr, name, values)
         self.names[expr.label] = name
         self.values[name] = values
         if values is None:
             self.points[name] = tuple(sorted({float(value) for value in found}))
         self.variables.append(Variable(name, values, mechanism, self.program.roles.get(name, "")))
+
+    def _answer_with_none(
+        self, expr: rasp.SOp, name: str, values: tuple[Class, ...] | None
+    ) -> tuple[Mechanism, tuple[Class, ...]]:
+        """The mechanism of an answer for which None is a class of its own, and its classes."""
+        if values is None or not isinstance(expr, rasp.Map | rasp.SequenceMap):
+            found = f"a {'numerical' if values is None else 'categorical'} {type(expr).__name__}"
+            raise ProgramError(
+                f"{self.program.name}: none_is_answer: {name} is {found}, accepted is a categorical Map or SequenceMap"
+            )
+        classes = (*values, None)
+        mechanism = self._mechanism(expr, name, classes)
+        assert isinstance(mechanism, Table | Nearest)
+        if not (mechanism.table == classes.index(None)).any():
+            raise ProgramError(f"{self.program.name}: none_is_answer: {name} gives None for no values of its parents")
+        return mechanism, classes
 
     def _name(self, expr: rasp.SOp) -> str:
         default = rasp.default_name(expr)
@@ -121,7 +140,7 @@ class _Builder:
             raise ProgramError(f"{self.program.name}: two variables are named {name!r}, accepted are unique names")
         return next(f"{name}_{n}" for n in itertools.count(2) if f"{name}_{n}" not in taken)
 
-    def _mechanism(self, expr: rasp.SOp, name: str, values: tuple[Scalar, ...] | None) -> Mechanism:
+    def _mechanism(self, expr: rasp.SOp, name: str, values: tuple[Class, ...] | None) -> Mechanism:
         if isinstance(expr, rasp.LinearSequenceMap):
             inputs = (self._parent(expr.fst), self._parent(expr.snd))
             for parent in inputs:
@@ -164,7 +183,7 @@ class _Builder:
         return Aggregate(selection, parent, None if default is None else float(default))
 
     def _table(
-        self, inputs: tuple[rasp.SOp, ...], f: Callable[..., Any], values: tuple[Scalar, ...] | None
+        self, inputs: tuple[rasp.SOp, ...], f: Callable[..., Any], values: tuple[Class, ...] | None
     ) -> Mechanism:
         parents = tuple(self._parent(expr) for expr in inputs)
         domains = [self.values[parent] for parent in parents]
@@ -174,7 +193,7 @@ class _Builder:
             return Table(parents[:1], table.diagonal().clone())
         return Table(parents, table)
 
-    def _width(self, expr: rasp.SelectorWidth, name: str, values: tuple[Scalar, ...] | None) -> Mechanism:
+    def _width(self, expr: rasp.SelectorWidth, name: str, values: tuple[Class, ...] | None) -> Mechanism:
         share = name + SHARE_SUFFIX
         if share in self.values:
             raise ProgramError(f"{self.program.name}: two variables are named {share!r}, accepted are unique names")
@@ -280,22 +299,27 @@ def _decide(predicate: Callable[[Any, Any], Any], key: Any, query: Any) -> int:
 
 
 def _tabulated(
-    f: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], values: tuple[Scalar, ...] | None
+    f: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], values: tuple[Class, ...] | None
 ) -> torch.Tensor:
-    """f at all arguments: ids into `values`, or numbers; undefined where an argument is None or f is undefined."""
-    ids = None if values is None else {value: index for index, value in enumerate(values)}
-    entries: list[float | int] = []
-    for argument in arguments:
-        result = None if any(value is None for value in argument) else _apply(f, argument)
-        if ids is None:
-            entries.append(torch.nan if result is None else float(result))
-        else:
-            entries.append(UNDEFINED if result is None else ids[result])
-    return torch.tensor(entries, dtype=torch.float32 if ids is None else torch.int64)
+    """f at all arguments: ids into `values`, or numbers.
 
+    Undefined where an argument is None, where f raises, and where it gives None, unless None is one of `values`.
+    """
+    ids: dict[Class, int] | None = None
+    if values is not None:
+        ids = {None: UNDEFINED, **{value: index for index, value in enumerate(values)}}
 
-def _apply(f: Callable[..., Any], argument: tuple[Any, ...]) -> Any:
-    try:
-        return f(*argument)
-    except ArithmeticError:  # what Tracr ignores, and nothing else
-        return None
+    def entry(argument: tuple[Any, ...]) -> float | int:
+        undefined = torch.nan if ids is None else UNDEFINED
+        if any(value is None for value in argument):
+            return undefined
+        try:
+            result = f(*argument)
+        except ArithmeticError:  # what Tracr ignores, and nothing else
+            return undefined
+        if ids is not None:
+            return ids[result]
+        return undefined if result is None else float(result)
+
+    dtype = torch.float32 if ids is None else torch.int64
+    return torch.tensor([entry(argument) for argument in arguments], dtype=dtype)

@@ -31,6 +31,8 @@ CAUSAL_MODEL_FORMAT = "siit-causal-model/1"
 RESERVED = ("+", "->", "<", ">", "/")
 """What joins variables' names in the names of units and edges, and these in the names of tensors."""
 Scalar = str | int | float | bool
+Class = Scalar | None
+"""What a class of the answer stands for; None is an answer like any other where the program says so."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,13 @@ class Variable:
 
     Attributes:
         name: unique in the model.
-        values: what its ids stand for, None where it is numerical.
+        values: what its ids stand for, None where it is numerical. Only the answer's may hold None.
         mechanism: computes it from its parents.
         description: its role, in the words of a researcher.
     """
 
     name: str
-    values: tuple[Scalar, ...] | None
+    values: tuple[Class, ...] | None
     mechanism: Mechanism
     description: str = ""
 
@@ -134,7 +136,7 @@ class CausalModel:
 
     Raises:
         ValueError: where a name is used twice or has a sign that names of units and edges are joined with, or a
-            parent is not computed before its child.
+            parent is not computed before its child, or another variable than the output has None among its values.
     """
 
     def __init__(self, vocab: Sequence[Scalar], max_len: int, variables: Sequence[Variable]) -> None:
@@ -160,10 +162,15 @@ class CausalModel:
         if not variables:
             raise ValueError("a causal model needs at least one hidden variable, found none")
         self.answer = variables[-1]
+        for variable in variables[:-1]:
+            if None in (variable.values or ()):
+                raise ValueError(
+                    f"variable {variable.name!r}: values: found None, accepted only in the answer, {self.answer.name!r}"
+                )
 
     @property
-    def classes(self) -> tuple[Scalar, ...] | None:
-        """The output's classes by id, None where it is numerical."""
+    def classes(self) -> tuple[Class, ...] | None:
+        """The output's classes by id (None may be one of them), None where it is numerical."""
         return self.answer.values
 
     @cached_property
@@ -285,7 +292,7 @@ class CausalModel:
                 raise ValueError(f"found {list(vocab)} and {max_len!r}, accepted are tokens and at least 1")
             for item in data["variables"]:
                 where = f"variable {item['name']!r}"
-                values = None if item["values"] is None else _values(item["values"])
+                values = None if item["values"] is None else _values(item["values"], Class)
                 mechanism = mechanism_from_json(item["mechanism"], values is not None)
                 variables.append(Variable(str(item["name"]), values, mechanism, str(item["description"])))
         except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
@@ -296,7 +303,7 @@ class CausalModel:
 
     def _check_mechanisms(self) -> None:
         """That kinds, shapes and entries fit the parents' value sets, so that no run can fail or read a wrong entry."""
-        known: dict[str, tuple[Scalar, ...] | None] = {TOKENS: self.vocab, INDICES: tuple(range(self.max_len))}
+        known: dict[str, tuple[Class, ...] | None] = {TOKENS: self.vocab, INDICES: tuple(range(self.max_len))}
         for variable in self.variables.values():
             mechanism, values = variable.mechanism, variable.values
 
@@ -337,13 +344,14 @@ class CausalModel:
             known[variable.name] = values
 
 
-def _kind(values: tuple[Scalar, ...] | None) -> str:
+def _kind(values: tuple[Class, ...] | None) -> str:
     return "numerical" if values is None else "categorical"
 
 
-def _values(data: Any) -> tuple[Scalar, ...]:
-    if not isinstance(data, list) or not all(isinstance(value, str | int | float) for value in data):
-        raise TypeError(f"values: found {data!r}, accepted is a list of strings, numbers and booleans")
+def _values(data: Any, accepted: Any = Scalar) -> tuple[Any, ...]:
+    if not isinstance(data, list) or not all(isinstance(value, accepted) for value in data):
+        also = " (or null)" if accepted is Class else ""
+        raise TypeError(f"values: found {data!r}, accepted is a list of strings, numbers and booleans{also}")
     return tuple(data)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from tracr.rasp import rasp
 
 Token = str | int | float | bool
-FAMILIES = ("counting", "reordering", "sorting", "patterns", "brackets")
+FAMILIES = ("pointwise", "counting", "reordering", "sorting", "text", "patterns", "brackets")
 """Families of programs; each is a module of this package."""
 
 

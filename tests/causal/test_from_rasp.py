@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tracr.rasp import rasp
 
-from siit.causal import Aggregate, SelectionShare
-from siit.causal.agreement import check_agreement
+from siit.causal import Aggregate, CausalModel, SelectionShare, Table
+from siit.causal.agreement import check_agreement, run_compiled
 from siit.causal.from_rasp import ProgramError, build_causal_model
-from tests.cases.programs import causal_model, decoded, everything, own
+from tests.cases.programs import causal_model, decoded, everything, own, run
+from tracr_cases import get
 
 FIRST = rasp.Select(rasp.indices, rasp.indices, lambda key, query: key == 0)
 EQUAL = rasp.Select(rasp.tokens, rasp.tokens, rasp.Comparison.EQ)
@@ -135,6 +137,72 @@ def test_names():
     assert list(build_causal_model(own(make, name="first")).variables) == ["map", "map_2", "first"]
 
 
+def drops_repeats() -> rasp.SOp:
+    before = rasp.Select(rasp.indices, rasp.indices, lambda key, query: key == query - 1)
+    previous = rasp.Aggregate(before, rasp.tokens).named("previous")
+    return rasp.SequenceMap(lambda token, last: token if token != last else None, rasp.tokens, previous)
+
+
+DROPS_REPEATS = own(drops_repeats, causal=True, none_is_answer=True)
+
+
+def test_none_as_an_answer():
+    """None is the last class where the last map gives it; at the first position, what it reads is undefined."""
+    model = build_causal_model(DROPS_REPEATS)
+    assert model.classes == ("a", "b", "c", None)
+    found = run(model, "aab", "bcca")
+    assert found.output.tolist() == [[-1, -1, 3, 1, -1], [-1, -1, 2, 3, 0]]
+    assert found.scored.tolist() == [[False, False, True, True, False], [False, False, True, True, True]]
+    assert model.variables["previous"].values == ("a", "b", "c")
+    check_agreement(DROPS_REPEATS, model, compiled=False)
+
+    plain = build_causal_model(own(drops_repeats, causal=True))
+    assert plain.classes == ("a", "b", "c")
+    assert run(plain, "aab").output.tolist() == [[-1, -1, -1, 1, -1]]
+
+
+def test_none_as_an_answer_of_a_number():
+    """And what raises is undefined, as ever."""
+
+    def make() -> rasp.SOp:
+        half = rasp.Map(lambda token: 0.5 * token, rasp.tokens).named("half")
+        return rasp.Map(lambda x: 1 / x if x < 1 else None, rasp.numerical(half), simplify=False)
+
+    model = build_causal_model(own(make, vocab=range(4), none_is_answer=True))
+    assert model.classes == (2.0, None)
+    assert run(model, [3, 0, 1, 2]).output.tolist() == [[-1, 1, -1, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("built", "checked", "message"),
+    [
+        (False, True, "on .* at position [123], RASP gives None and the causal model gives undefined"),
+        (True, False, "on .* at position [123], RASP gives undefined and the causal model gives None"),
+    ],
+)
+def test_none_as_an_answer_is_no_undefined_output(built: bool, checked: bool, message: str):
+    model = build_causal_model(replace(DROPS_REPEATS, none_is_answer=built))
+    with pytest.raises(ProgramError, match=message):
+        check_agreement(replace(DROPS_REPEATS, none_is_answer=checked), model, compiled=False)
+
+
+def test_tracr_answers_none_by_writing_nothing():
+    """The first position reads an undefined token: Tracr writes nothing there either."""
+    words = ["aab", "bcca", "ccc"]
+    expected = [[None, None, "b"], [None, "c", None, "a"], [None, None, None]]
+    assert run_compiled(DROPS_REPEATS, words) == expected
+
+
+def test_classes_that_are_almost_equal_are_told_apart():
+    model = causal_model("tanh")
+    tanh = model.variables["tanh"]
+    assert isinstance(tanh.mechanism, Table)
+    swapped = Table(tanh.mechanism.inputs, tanh.mechanism.table[[0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 9, 11]])
+    wrong = CausalModel(model.vocab, model.max_len, [replace(tanh, mechanism=swapped)])
+    with pytest.raises(ProgramError, match=r"RASP gives 0\.99999999587\d* and the causal model gives 0\.999999969"):
+        check_agreement(get("tanh"), wrong, compiled=False)
+
+
 COMPOSITE = rasp.SelectorAnd(FIRST, EQUAL)
 
 
@@ -203,10 +271,13 @@ def test_cases_that_cannot_be_built(changes: dict[str, Any], message: str):
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        (own(looks_ahead, causal=True), r"RASP gives '.' and causal RASP gives None \(does the program look ahead\?\)"),
+        (
+            own(looks_ahead, causal=True),
+            r"RASP gives '.' and causal RASP gives undefined \(does the program look ahead\?\)",
+        ),
         # RASP cannot average strings, and averages numbers where we see a tie of different tokens.
         (own(averages_tokens), "own: RASP cannot evaluate it: ValueError: Only types int, bool, and float"),
-        (own(averages_tokens, vocab=range(3)), r"RASP gives \d\.\d+ and the causal model gives None"),
+        (own(averages_tokens, vocab=range(3)), r"RASP gives \d\.\d+ and the causal model gives undefined"),
         # Undefined values reach a predicate that cannot compare them.
         (
             own(lambda: rasp.SelectorWidth(rasp.Select(rasp.tokens, looks_ahead(), rasp.Comparison.LT))),

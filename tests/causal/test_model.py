@@ -20,7 +20,7 @@ def data(name: str) -> dict[str, Any]:
     return json.loads(json.dumps(causal_model(name).to_json()))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "first_occurrences", "tanh"])
 def test_round_trip(name: str):
     model = causal_model(name)
     text = json.dumps(model.to_json(), allow_nan=False)
@@ -50,6 +50,17 @@ def top(**changes: Any) -> Change:
         ("reverse", top(format="siit-causal-model/2"), "format: found 'siit-causal-model/2', accepted is"),
         ("reverse", lambda data: data.pop("vocab"), "malformed: KeyError: 'vocab'"),
         ("reverse", top(vocab="abc"), "values: found 'abc', accepted is a list of strings, numbers and booleans"),
+        (
+            "reverse",
+            top(vocab=["a", None]),
+            r"values: found \['a', None\], accepted is a list of strings, numbers and b",
+        ),
+        ("reverse", variable(1, values=[[1]]), r"'length'.*found \[\[1\]\], accepted is .* booleans \(or null\)"),
+        (
+            "reverse",
+            variable(1, values=[None, *range(1, 10)]),
+            "variable 'length': values: found None, accepted only in the answer, 'reverse'",
+        ),
         ("reverse", top(vocab=[["a"]]), "malformed: TypeError: values"),
         ("reverse", top(vocab=[]), r"found \[\] and 9, accepted are tokens and at least 1"),
         ("reverse", top(max_len="9"), "and '9', accepted are"),

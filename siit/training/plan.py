@@ -117,7 +117,7 @@ def find_case(settings: CaseSettings) -> Case:
         case = get(settings.name)
     except KeyError as error:
         raise ConfigError(error.args[0]) from error
-    fixed = {name: getattr(settings, name) for name in ("vocab", "max_len", "causal")}
+    fixed = {name: getattr(settings, name) for name in ("vocab", "max_len", "causal", "none_is_answer")}
     for name, value in fixed.items():
         if value is not None:
             raise ConfigError(f"case.{name}: found {value!r}; the catalogue fixes it, use case=custom for your own")
@@ -144,6 +144,7 @@ def _own_case(settings: CaseSettings) -> Case:
         family="custom",
         description=f"the program {settings.program}",
         causal=bool(settings.causal),
+        none_is_answer=bool(settings.none_is_answer),
         sampler=settings.sampler or "uniform",
         balanced=bool(settings.balanced),
     )

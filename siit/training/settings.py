@@ -38,6 +38,7 @@ class CaseSettings:
     max_len: int | None = None
     min_len: int | None = None
     causal: bool | None = None
+    none_is_answer: bool | None = None
     sampler: str | None = None
     balanced: bool | None = None
     alignment: AlignmentSettings = field(default_factory=AlignmentSettings)

@@ -111,8 +111,18 @@ def test_impossible_inputs(composed: Compose, override: str, message: str) -> No
         (["case=custom", "case.program=json:loads", "case.vocab=[a,a]", "case.max_len=4"], "case.vocab"),
         (["case=custom", "case.program=json:loads", "case.vocab=[a,b]", "case.max_len=1"], "case.max_len: found 1"),
         (["case=frac_prevs", "case.max_len=3"], "the catalogue fixes it"),
+        (["case=frac_prevs", "case.none_is_answer=true"], "case.none_is_answer: found True; the catalogue fixes it"),
     ],
 )
 def test_bad_cases(composed: Compose, overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         find_case(read_settings(composed(*overrides)).case)
+
+
+def test_a_program_of_ones_own(composed: Compose) -> None:
+    own = ["case=custom", "case.program=json:loads", "case.vocab=[a,b]", "case.max_len=4"]
+    plain, with_none = (
+        find_case(read_settings(composed(*own, f"case.none_is_answer={flag}")).case) for flag in ("false", "true")
+    )
+    assert (plain.vocab, plain.max_len, plain.min_len, plain.causal) == (("a", "b"), 4, 3, False)
+    assert (plain.none_is_answer, with_none.none_is_answer) == (False, True)

@@ -48,7 +48,8 @@ def refuse_pickle(data: bytes, file: str) -> None:
     """Raises BundleError for what only code could open."""
     if data.startswith(_ZIP):
         raise wrong(file, "content", "a zip archive (a PyTorch checkpoint is one)", "a file without pickles")
-    if data.startswith(_PICKLE):
+    # The length of a safetensors header can have these bytes too; its JSON follows.
+    if data.startswith(_PICKLE) and data[8:9] != b"{":
         raise wrong(file, "content", "a pickle", "a file without pickles")
 
 

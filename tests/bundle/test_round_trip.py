@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siit.architecture import ModelConfig
 from siit.bundle import Bundle, BundleError, Vocab, read_bundle, read_index, write_bundle, write_index
+from siit.bundle._tensors import read_header
 from tests.bundle.factory import CERTIFICATE, CONFIG, make_bundle, make_circuit
 
 NUMERICAL = dataclasses.replace(CONFIG, d_vocab_out=1)
@@ -272,3 +274,13 @@ def test_vocab():
 def test_wrong_vocab(arguments, message: str):
     with pytest.raises((BundleError, TypeError), match=rf"vocab\.json: {message}|check"):
         Vocab(*arguments)
+
+
+@pytest.mark.parametrize("length", [0x0280, 0x0380, 0x0480, 0x0580])
+def test_a_header_whose_length_begins_like_a_pickle(length: int):
+    """It is the bytes 80 02 to 80 05, which are also those with which a pickle begins."""
+    data = safetensors.torch.save({"x": torch.zeros(1)}, {"note": "n"})
+    own = int.from_bytes(data[:8], "little")
+    data = safetensors.torch.save({"x": torch.zeros(1)}, {"note": "n" * (length - own + 1)})
+    assert int.from_bytes(data[:8], "little") == length
+    assert read_header(data, "model.safetensors").tensors.keys() == {"x"}

@@ -13,7 +13,23 @@ from typing import Any
 from tracr.rasp import rasp
 
 Token = str | int | float | bool
-FAMILIES = ("pointwise", "counting", "reordering", "sorting", "text", "patterns", "brackets")
+FAMILIES = (
+    "pointwise",
+    "counting",
+    "reordering",
+    "sorting",
+    "text",
+    "patterns",
+    "brackets",
+    "retrieval",
+    "segments",
+    "statistics",
+    "extremes",
+    "windows",
+    "automata",
+    "numbers",
+    "ordering",
+)
 """Families of programs; each is a module of this package."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.selectors import flag
 from tracr_cases.steps import (
     NOWHERE,
     count,
@@ -14,7 +13,6 @@ from tracr_cases.steps import (
     count_up_to_here,
     fetch_where_none,
     places,
-    select,
     token_at,
 )
 
@@ -25,23 +23,24 @@ _LETTERS = "abcdef"
 
 _CARRY = {
     "settled_at": "the index of a column whose bits are equal, so that its carry is settled; else behind all positions",
-    "settled_share": "attends to settled columns up to here and BOS: the attention left on BOS is 1 / (1 + number)",
-    "settled": "the number of settled columns up to here",
+    "generates_at": "the index of a column 11, which generates a carry, else a place behind all positions",
+    "generator_share": "a column 11 attends to settled columns up to itself and BOS: the attention left on BOS is "
+    "1 / (1 + their number)",
+    "generator": "a column 11's ordinal among the settled ones; 0 for other columns",
     "settled_before_share": "attends to settled columns before and BOS: the attention left on BOS is 1 / (1 + number)",
-    "settled_before": "the number of settled columns before this one",
-    "generates": "1 where the column is 11, which generates a carry, else 0",
-    "carry_share": "averages generates over the last settled column before and those behind that pass its carry on",
+    "settled_before": "the number of settled columns before this one: the last one's ordinal",
+    "carry_share": "attends to a generator with that ordinal and BOS: 1/2 is left on BOS if there is one, else 1",
+    "carry": "whether the last settled column before this one generates a carry, as 0 or 1",
 }
 
 
-def _carry(name: str) -> rasp.SOp:
+def _carry() -> rasp.SOp:
     """The carry into this column: 1 if the last column before with equal bits is 11."""
     settled_at = places(lambda column, index: column in ("00", "11"), rasp.tokens, "settled_at")
-    settled, settled_before = count_up_to_here(settled_at, "settled"), count_before_here(settled_at, "settled_before")
-    passing = select(settled, settled_before, lambda key, query: key == query)
-    generates = flag(rasp.tokens, "11", "generates")
-    carry_share = rasp.numerical(rasp.Aggregate(passing, generates, default=0)).named("carry_share")
-    return rasp.Map(lambda share: int(share > 0), carry_share).named(name)
+    generates_at = places(lambda column, index: column == "11", rasp.tokens, "generates_at")
+    generator = count(settled_at, generates_at, lambda key, query: key <= query < NOWHERE, "generator")
+    before = count_before_here(settled_at, "settled_before")
+    return count(generator, before, lambda key, query: key == query and query > 0, "carry")
 
 
 @register(
@@ -50,13 +49,10 @@ def _carry(name: str) -> rasp.SOp:
     causal=True,
     description="The carry into this column when two binary numbers are added; a token is a column of two bits, the "
     "lowest first.",
-    roles={
-        **_CARRY,
-        "carry": "whether that is more than 0",
-    },
+    roles=_CARRY,
 )
 def carry() -> rasp.SOp:
-    return _carry("carry")
+    return _carry()
 
 
 @register(
@@ -66,12 +62,11 @@ def carry() -> rasp.SOp:
     description="The sum of two binary numbers; a token is a column of two bits, the lowest first.",
     roles={
         **_CARRY,
-        "carry": "whether that is more than 0",
         "binary_addition": "the bit of the sum: whether carry and column have an odd number of ones",
     },
 )
 def binary_addition() -> rasp.SOp:
-    bit = rasp.SequenceMap(lambda carry, column: (carry + column.count("1")) % 2, _carry("carry"), rasp.tokens)
+    bit = rasp.SequenceMap(lambda carry, column: (carry + column.count("1")) % 2, _carry(), rasp.tokens)
     return bit.named("binary_addition")
 
 

@@ -7,6 +7,7 @@ python -m siit.train -m case=reverse,histogram seed=0,1,2
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -33,6 +34,8 @@ from siit.training.module import SIITModule
 from siit.training.plan import Plan, make_plan
 from siit.training.settings import ConfigError, Settings, read_settings
 
+TRAINING_FILE = "training.json"
+"""A further file of a model's folder: what training it took."""
 NOT_CERTIFIED, BAD_USAGE, INTERRUPTED = 1, 2, 130
 
 
@@ -111,8 +114,20 @@ def certify(plan: Plan, settings: Settings, module: SIITModule, config: dict[str
         exhaustive=False,
         certificate=certificate.to_json(),
         train_yaml=OmegaConf.to_yaml(OmegaConf.create(config)),
+        extra_files={TRAINING_FILE: training_record(module)},
     )
     return bundle, certificate
+
+
+def training_record(module: SIITModule) -> bytes:
+    """What it took, as JSON: steps, seconds by the clock and of CPU (all threads), threads, device."""
+    record = {
+        "steps": module.steps_done,
+        "seconds": {name: round(value, 1) for name, value in module.clock.read().items()},
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(module.device) if module.device.type == "cuda" else module.device.type,
+    }
+    return (json.dumps(record, indent=1) + "\n").encode()
 
 
 def finished(root: Path, settings: Settings, config: dict[str, Any]) -> Path | None:

@@ -17,6 +17,7 @@ from siit.certificate.certificate import SHARES
 from siit.data import Pairs
 from siit.data.pairs import permuted_positions
 from siit.objective import N_KINDS, Objective, RunningErrors, Step, right
+from siit.training.clock import Clock
 from siit.training.data_module import step_generator
 from siit.training.settings import TrainerSettings
 from siit.transformer import Transformer
@@ -65,6 +66,7 @@ class SIITModule(pl.LightningModule):
         if circuit_first is None:
             self.relaxed_at = 0
         self.passes = 0
+        self.clock = Clock()
         self.certificate: Certificate | None = None
         circuit = objective.exchanges.labels.circuit
         parts = len(circuit.off_nodes) + len(circuit.off_edges)
@@ -74,6 +76,12 @@ class SIITModule(pl.LightningModule):
         exchanges = self.objective.exchanges
         self.objective.exchanges = dataclasses.replace(exchanges, model=exchanges.model.to(self.device))
         self.evidence = {name: tensor.to(self.device) for name, tensor in self.evidence.items()}
+
+    def on_train_start(self) -> None:
+        self.clock.start()
+
+    def on_train_end(self) -> None:
+        self.clock.stop()
 
     def configure_optimizers(self) -> Any:
         settings = self.settings
@@ -186,11 +194,12 @@ class SIITModule(pl.LightningModule):
         return float(torch.where(total > 0, good / total.clamp(min=1), 1.0).min())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["siit"] = {"relaxed_at": self.relaxed_at, "passes": self.passes}
+        checkpoint["siit"] = {"relaxed_at": self.relaxed_at, "passes": self.passes, "seconds": self.clock.read()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.relaxed_at = checkpoint["siit"]["relaxed_at"]
         self.passes = int(checkpoint["siit"]["passes"])
+        self.clock.restore(checkpoint["siit"]["seconds"])
 
     @property
     def steps_done(self) -> int:

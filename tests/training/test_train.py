@@ -35,6 +35,9 @@ def test_a_run_ends_in_a_bundle_that_measures_the_same(composed: Compose, tmp_pa
     stored = Certificate.from_json(loaded.certificate)
     assert stored.accuracy == pytest.approx(again.accuracy)
     assert stored.details["strict_edge"] == pytest.approx(again.details["strict_edge"])
+    record = json.loads((tmp_path / "frac_prevs" / "seed-0" / "training.json").read_text())
+    assert record["steps"] == 30 and record["device"] == "cpu" and record["threads"] == 1
+    assert record["seconds"]["cpu"] > 0 and record["seconds"]["wall"] > 0
     assert not (tmp_path / ".runs" / "frac_prevs" / "seed-0" / "last.ckpt").exists()
     assert (tmp_path / ".runs" / "frac_prevs" / "seed-0" / "csv" / "version_0" / "metrics.csv").exists()
 

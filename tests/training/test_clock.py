@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from siit.training import clock
 from siit.training.clock import Clock
 
 
 def test_it_counts_what_it_ran_over_interruptions(monkeypatch: pytest.MonkeyPatch) -> None:
     now = {"wall": 100.0, "cpu": 10.0}
-    monkeypatch.setattr(clock.time, "monotonic", lambda: now["wall"])
-    monkeypatch.setattr(clock.time, "process_time", lambda: now["cpu"])
+    monkeypatch.setattr(time, "monotonic", lambda: now["wall"])
+    monkeypatch.setattr(time, "process_time", lambda: now["cpu"])
     first = Clock()
     now.update(wall=150.0, cpu=15.0)
     assert first.read() == {"wall": 0, "cpu": 0}, "it stands still"

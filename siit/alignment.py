@@ -6,7 +6,19 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from siit.architecture import HEAD_SLOTS, LOGITS, POS_EMBED, TOK_EMBED, Edge, ModelConfig, depth, head, is_head, mlp
+from siit.architecture import (
+    HEAD_SLOTS,
+    LOGITS,
+    POS_EMBED,
+    TOK_EMBED,
+    Edge,
+    ModelConfig,
+    depth,
+    earliest_layers,
+    head,
+    is_head,
+    mlp,
+)
 from siit.causal import INDICES, OUTPUT, TOKENS, CausalModel, HighLevelEdge
 from siit.circuit import Circuit
 
@@ -29,13 +41,9 @@ class AlignmentConfig:
 
 def program_layers(model: CausalModel) -> dict[str, int]:
     """The earliest layer of each variable: attention variables in its attention, all others in its MLP."""
-    place: dict[str, int] = {TOKENS: -1, INDICES: -1}  # 2 * layer for attention, 2 * layer + 1 for an MLP
-    for name, variable in model.variables.items():
-        parents = [parent for group in variable.mechanism.parents.values() for parent in group]
-        after = max(place[parent] for parent in parents) + 1
-        parity = 0 if variable.is_attention else 1
-        place[name] = after if after % 2 == parity else after + 1
-    return {name: place[name] // 2 for name in model.variables}
+    variables = model.variables
+    reads = {name: [p for group in v.mechanism.parents.values() for p in group] for name, v in variables.items()}
+    return earliest_layers(reads, {name for name, variable in variables.items() if variable.is_attention})
 
 
 def heads_needed(model: CausalModel, heads: Mapping[str, int]) -> int:

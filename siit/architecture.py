@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -170,6 +170,22 @@ def slots(node: str) -> tuple[Slot | None, ...]:
     if node in EMBEDDINGS:
         return ()
     return HEAD_SLOTS if is_head(node) else (None,)
+
+
+def earliest_layers(reads: Mapping[str, Collection[str]], attention: Collection[str]) -> dict[str, int]:
+    """The earliest layer in which each part of a computation can be.
+
+    Args:
+        reads: part -> the parts that it reads, in an order of computation; what is no part (an input) is there from
+            the start.
+        attention: the parts that a layer's attention computes; its MLP, which comes after, computes all others.
+    """
+    place: dict[str, int] = {}  # 2 * layer for attention, 2 * layer + 1 for an MLP
+    for part, parents in reads.items():
+        after = max((place[parent] for parent in parents if parent in place), default=-1) + 1
+        parity = 0 if part in attention else 1
+        place[part] = after if after % 2 == parity else after + 1
+    return {part: order // 2 for part, order in place.items()}
 
 
 def components(config: ModelConfig) -> list[str]:

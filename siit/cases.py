@@ -18,10 +18,10 @@ from rich.table import Table
 import tracr_cases
 from siit.alignment import program_layers
 from siit.architecture import EMBEDDINGS, LOGITS
-from siit.causal import CausalModel
 from siit.causal.from_rasp import build_causal_model
 from siit.data import PairSampler
 from siit.exchanges import Shares
+from siit.tiers import tier
 from siit.training.command_line import case_settings
 from siit.training.plan import plan_for
 
@@ -34,7 +34,7 @@ class CaseInfo:
     """One row of the listing.
 
     Attributes:
-        tier: pointwise (no attention), single (one attention step), composed (several), or deep (4 or more layers).
+        tier: pointwise, single, composed or deep, see `siit.tiers`.
         output: categorical or numerical.
         circuit_nodes: heads and MLPs of the circuit.
         circuit_edges: edges of the circuit, those from the embeddings included.
@@ -66,7 +66,7 @@ def describe(name: str) -> CaseInfo:
     return CaseInfo(
         name=case.name,
         family=case.family,
-        tier=tier(model),
+        tier=tier(circuit),
         interpbench_id=case.interpbench_id,
         vocab=list(case.vocab),
         max_len=case.max_len,
@@ -76,14 +76,6 @@ def describe(name: str) -> CaseInfo:
         layers=max(program_layers(model).values()) + 1,
         description=case.description,
     )
-
-
-def tier(model: CausalModel) -> str:
-    """How much of a circuit a causal model makes."""
-    if max(program_layers(model).values()) + 1 >= 4:
-        return "deep"
-    steps = sum(variable.is_attention for variable in model.variables.values())
-    return ("pointwise", "single", "composed")[min(steps, 2)]
 
 
 def table(cases: list[CaseInfo]) -> Table:

@@ -24,6 +24,7 @@ from siit.bundle import (
 )
 from siit.causal import CausalModel
 from siit.circuit import Circuit
+from siit.tiers import tier
 from siit.transformer import Transformer
 
 _INDEX = "bundle.json"
@@ -77,6 +78,11 @@ class LoadedModel:
     def circuit(self) -> Circuit:
         """The labels."""
         return self.bundle.circuit
+
+    @property
+    def tier(self) -> str:
+        """`pointwise`, `single`, `composed` or `deep`: how much of a circuit there is to find, see `siit.tiers`."""
+        return tier(self.bundle.circuit)
 
     @property
     def evidence(self) -> Mapping[str, Tensor]:

@@ -41,6 +41,7 @@ def test_load(root: Path):
         assert torch.equal(parameter, make_bundle(salt=3).parameters[name])
     assert (loaded.case, loaded.seed, loaded.output, loaded.tolerance) == ("toy", 3, "categorical", None)
     assert loaded.circuit.members == ["tok_embed", "pos_embed", "a0.h1", "m1", "logits"]
+    assert loaded.tier == "single"
     assert loaded.causal_model.to_json() == CAUSAL_MODEL
     assert loaded.certificate["certified"]
     assert "base_tokens" in loaded.evidence

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from siit.bundle import _json
-from siit.bundle._card import CARD_FILE, is_generated, render_card
+from siit.bundle._card import CARD_FILE, Unreadable, is_generated, render_card
 from siit.bundle._codec import MANIFEST_FILE, check_case, check_seed
 from siit.bundle._errors import BundleError, wrong
 from siit.bundle._folder import locked, put_file, read_file, recover
 from siit.bundle._manifest import MANIFEST_LIMIT, read_manifest
+from siit.bundle._summary import Summary, read_summary
 from siit.bundle._types import BUNDLE_FORMAT
 
 INDEX_FILE = "bundle.json"
@@ -43,21 +45,32 @@ def list_folders(root: Path) -> list[IndexEntry]:
     A folder whose manifest is damaged or names another model is left out, with a warning.
     """
     entries = []
-    for path in sorted(root.glob("*/seed-*")):
-        if not _SEED_FOLDER.fullmatch(path.name) or path.parent.name.startswith("."):
-            continue
+    for folder in find_folders(root):
         try:
-            data = read_file(path / MANIFEST_FILE, path, MANIFEST_LIMIT)
-            manifest = read_manifest(data)
-            place = seed_folder(manifest.case, manifest.seed)
-            if place != f"{path.parent.name}/{path.name}":
-                raise wrong(MANIFEST_FILE, "case, seed", place, f"{path.parent.name}/{path.name}, the folder's name")
+            entries.append(make_entry(folder, read_file(folder / MANIFEST_FILE, folder, MANIFEST_LIMIT)))
         except BundleError as error:
-            warnings.warn(f"{path} is left out of {INDEX_FILE}: {error}", stacklevel=2)
-            continue
-        digest = hashlib.sha256(data).hexdigest()
-        entries.append(IndexEntry(manifest.case, manifest.seed, place, digest, manifest.certified))
+            warnings.warn(f"{folder} is left out of {INDEX_FILE}: {error}", stacklevel=2)
     return sorted(entries, key=lambda entry: (entry.case, entry.seed))
+
+
+def find_folders(root: Path) -> list[Path]:
+    """Every folder below `root` that has the name of a model's."""
+    folders = sorted(root.glob("*/seed-*"))
+    return [path for path in folders if _SEED_FOLDER.fullmatch(path.name) and not path.parent.name.startswith(".")]
+
+
+def make_entry(folder: Path, manifest_data: bytes) -> IndexEntry:
+    """The line of the index for a model's folder with this manifest.
+
+    Raises:
+        BundleError: the manifest is damaged or names another model than the folder.
+    """
+    manifest = read_manifest(manifest_data)
+    place, name = seed_folder(manifest.case, manifest.seed), f"{folder.parent.name}/{folder.name}"
+    if place != name:
+        raise wrong(MANIFEST_FILE, "case, seed", place, f"{name}, the folder's name")
+    digest = hashlib.sha256(manifest_data).hexdigest()
+    return IndexEntry(manifest.case, manifest.seed, place, digest, manifest.certified)
 
 
 def read_index(root: Path, *, within: Path | None = None) -> list[IndexEntry]:
@@ -97,8 +110,19 @@ def write_index(root: Path) -> None:
 def rebuild_index(root: Path) -> None:
     """`write_index` for one who holds the lock."""
     entries = list_folders(root)
-    content = {"format": BUNDLE_FORMAT, "models": [asdict(entry) for entry in entries]}
-    put_file(root / INDEX_FILE, _json.seal(content, INDEX_FILE))
+    put_file(root / INDEX_FILE, render_index(entries))
     card = root / CARD_FILE
     if not card.exists() or is_generated(card.read_text(encoding="utf-8", errors="replace")):
-        put_file(card, render_card(root, [entry.path for entry in entries]).encode())
+        put_file(card, render_card([_summary(root, entry) for entry in entries]).encode())
+
+
+def render_index(entries: Sequence[IndexEntry]) -> bytes:
+    """The content of `bundle.json`."""
+    return _json.seal({"format": BUNDLE_FORMAT, "models": [asdict(entry) for entry in entries]}, INDEX_FILE)
+
+
+def _summary(root: Path, entry: IndexEntry) -> Summary | Unreadable:
+    try:
+        return read_summary(root / entry.path)
+    except (ValueError, KeyError, TypeError) as error:
+        return Unreadable(entry.case, entry.seed, type(error).__name__)

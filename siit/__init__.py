@@ -6,10 +6,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from siit.loading import LoadedModel, list_models, load
+    from siit.loading import LoadedCircuit, LoadedModel, list_models, load, load_circuit
 
 __version__ = "0.1.0"
-__all__ = ["LoadedModel", "__version__", "list_models", "load"]
+__all__ = ["LoadedCircuit", "LoadedModel", "__version__", "list_models", "load", "load_circuit"]
 
 
 def __getattr__(name: str) -> Any:

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         device = _device(options.device)
         bundle = read_bundle(options.folder)
         stored = Certificate.from_json(bundle.certificate)
-        measured = _measure(bundle, device)
+        measured = measure_bundle(bundle, device)
     except (ValueError, OSError, torch.OutOfMemoryError) as error:
         print(f"siit.certify: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return BAD_INPUT
@@ -93,7 +93,8 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _measure(bundle: Bundle, device: torch.device) -> Certificate:
+def measure_bundle(bundle: Bundle, device: torch.device | str = "cpu") -> Certificate:
+    """Measures a model from what its files hold."""
     from siit.certificate import measure
 
     return measure(

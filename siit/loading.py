@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from siit.architecture import ModelConfig
 from siit.bundle import (
+    INDEX_FILE,
     MANIFEST_FILE,
     Bundle,
     BundleError,
@@ -24,23 +26,21 @@ from siit.bundle import (
 )
 from siit.causal import CausalModel
 from siit.circuit import Circuit
+from siit.hub.download import fetch_index, fetch_model, storage
+from siit.hub.errors import HubError
 from siit.tiers import tier
 from siit.transformer import Transformer
 
-_INDEX = "bundle.json"
 
-
-@dataclass(frozen=True, eq=False)
-class LoadedModel:
-    """A model with its labels and the evidence for them, checked and ready to run.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LoadedCircuit:
+    """What is known of a model, without its weights: architecture, labels, causal model and certificate, all checked.
 
     Attributes:
-        model: the transformer, in evaluation mode: token ids [batch, pos] -> logits [batch, pos, d_vocab_out].
         causal_model: the high-level model, to be run with interventions on inputs of one's own.
-        bundle: all that the files hold; the attributes below are read from it.
+        bundle: all that was read; the attributes below are read from it.
     """
 
-    model: Transformer
     causal_model: CausalModel
     bundle: Bundle
 
@@ -85,14 +85,25 @@ class LoadedModel:
         return tier(self.bundle.circuit)
 
     @property
-    def evidence(self) -> Mapping[str, Tensor]:
-        """Held-out pairs with the high-level model's answers, by their names in `evaluation.safetensors`."""
-        return self.bundle.evidence
-
-    @property
     def certificate(self) -> Mapping[str, Any]:
         """What was measured on the evidence."""
         return self.bundle.certificate
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LoadedModel(LoadedCircuit):
+    """A model with its labels and the evidence for them, checked and ready to run.
+
+    Attributes:
+        model: the transformer, in evaluation mode: token ids [batch, pos] -> logits [batch, pos, d_vocab_out].
+    """
+
+    model: Transformer
+
+    @property
+    def evidence(self) -> Mapping[str, Tensor]:
+        """Held-out pairs with the high-level model's answers, by their names in `evaluation.safetensors`."""
+        return self.bundle.evidence
 
 
 def load(
@@ -102,8 +113,11 @@ def load(
     *,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
+    endpoint: str | None = None,
 ) -> LoadedModel:
     """Loads one model of a bundle; nothing in the bundle is trusted or executed.
+
+    Of a repository only this model's files are downloaded, once: what is in the cache is found without a network too.
 
     Args:
         root_or_repo: a bundle's folder, such as `checkpoints`, or a repository id on the Hub, such as `org/name`. A
@@ -112,94 +126,121 @@ def load(
         seed: the model's seed.
         revision: a branch, tag or commit of the repository.
         cache_dir: where downloads are kept; the Hub's own cache by default.
+        endpoint: the Hub's address; HF_ENDPOINT or the public Hub by default.
 
     Raises:
-        BundleError: nothing there, no such model, or a file that is damaged; names the file and the field.
+        BundleError: no such model, or a file that is damaged; names the file and the field.
+        HubError: a BundleError too; there is no such folder, and no such repository or no way to it.
     """
-    place = seed_folder(case, seed)
-    root = Path(root_or_repo)
-    if root.is_dir():
-        bundle = _read_local(root, place)
-    else:
-        root = _download(str(root_or_repo), [f"{place}/*", _INDEX], revision, cache_dir)
-        bundle = _read_downloaded(root, place)
-    if bundle.case != case:
-        raise BundleError(f"{place}/config.json: case: found {bundle.case!r}, accepted is the folder's, {case!r}")
-    try:
-        causal_model = CausalModel.from_json(bundle.causal_model)
-    except ValueError as error:
-        raise BundleError(f"{place}/causal_model.json: {error}") from error
+    bundle, causal_model = _read(root_or_repo, case, seed, True, revision, cache_dir, endpoint)
     model = Transformer(bundle.config)
     model.load_state_dict(dict(bundle.parameters))
-    return LoadedModel(model.eval(), causal_model, bundle)
+    return LoadedModel(causal_model=causal_model, bundle=bundle, model=model.eval())
+
+
+def load_circuit(
+    root_or_repo: str | Path,
+    case: str,
+    seed: int = 0,
+    *,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    endpoint: str | None = None,
+) -> LoadedCircuit:
+    """Loads what is known of a model, and neither reads nor downloads its weights and evidence.
+
+    Args:
+        root_or_repo, case, seed, revision, cache_dir, endpoint: see `load`.
+
+    Raises:
+        BundleError, HubError: see `load`.
+    """
+    bundle, causal_model = _read(root_or_repo, case, seed, False, revision, cache_dir, endpoint)
+    return LoadedCircuit(causal_model=causal_model, bundle=bundle)
 
 
 def list_models(
-    root_or_repo: str | Path, *, revision: str | None = None, cache_dir: str | Path | None = None
+    root_or_repo: str | Path,
+    *,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    endpoint: str | None = None,
 ) -> list[IndexEntry]:
     """The models of a bundle: case, seed, path below the root, and whether each is certified.
 
     Args:
-        root_or_repo: a bundle's folder or a repository id on the Hub, see `load`.
-        revision: a branch, tag or commit of the repository.
-        cache_dir: where downloads are kept; the Hub's own cache by default.
+        root_or_repo, revision, cache_dir, endpoint: see `load`.
 
     Raises:
-        BundleError: nothing there, or an index that is damaged.
+        BundleError: an index that is damaged.
+        HubError: see `load`.
     """
     root = Path(root_or_repo)
     if root.is_dir():
         return list_folders(root)
-    root = _download(str(root_or_repo), [_INDEX], revision, cache_dir)
-    return read_index(root, within=_storage(root))
+    with _no_folder():
+        root = fetch_index(str(root_or_repo), revision=revision, cache_dir=cache_dir, endpoint=endpoint)
+    return read_index(root, within=storage(root))
 
 
-def _download(repo: str, patterns: list[str], revision: str | None, cache_dir: str | Path | None) -> Path:
-    # Only here: it takes half a second to import.
-    import huggingface_hub
-    import huggingface_hub.errors
-
+def _read(
+    root_or_repo: str | Path,
+    case: str,
+    seed: int,
+    whole: bool,
+    revision: str | None,
+    cache_dir: str | Path | None,
+    endpoint: str | None,
+) -> tuple[Bundle, CausalModel]:
+    """One model's files, with weights and evidence if `whole`."""
+    place = seed_folder(case, seed)
+    root = Path(root_or_repo)
+    if root.is_dir():
+        bundle = _read_local(root, place, whole)
+    else:
+        with _no_folder():
+            root = fetch_model(
+                str(root_or_repo), place, whole=whole, revision=revision, cache_dir=cache_dir, endpoint=endpoint
+            )
+        bundle = _read_downloaded(root, place, whole)
+    if bundle.case != case:
+        raise BundleError(f"{place}/config.json: case: found {bundle.case!r}, accepted is the folder's, {case!r}")
     try:
-        folder = huggingface_hub.snapshot_download(
-            repo, revision=revision, cache_dir=cache_dir, allow_patterns=patterns
-        )
-    # Its transport's own errors have no base class that every version shares.
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [""])[0]
-        raise BundleError(
-            f"{repo}: bundle: found neither a folder of this name nor, on the Hub, a repository that can be read "
-            f"({type(error).__name__}: {reason}), accepted is a bundle's folder or a repository id"
-        ) from error
-    return Path(folder)
+        return bundle, CausalModel.from_json(bundle.causal_model)
+    except ValueError as error:
+        raise BundleError(f"{place}/causal_model.json: {error}") from error
 
 
-def _storage(snapshot: Path) -> Path:
-    """Where the cache keeps a repository's files: a snapshot consists of links to them."""
-    return snapshot.parent.parent
+@contextmanager
+def _no_folder() -> Iterator[None]:
+    try:
+        yield
+    except HubError as error:
+        raise HubError(f"{error}; nor is there a folder of this name") from error
 
 
-def _read_local(root: Path, place: str) -> Bundle:
+def _read_local(root: Path, place: str, whole: bool) -> Bundle:
     # An index that lags behind the folders is no fault (a writer may have died just before it wrote one).
-    if (root / _INDEX).exists():
+    if (root / INDEX_FILE).exists():
         read_index(root)
     try:
-        return read_bundle(root / place)
+        return read_bundle(root / place, weights=whole, evidence=whole)
     except BundleError as error:
         if (root / place).exists():
             raise
         raise _no_such(str(root), place, list_folders(root)) from error
 
 
-def _read_downloaded(root: Path, place: str) -> Bundle:
-    within = _storage(root)
+def _read_downloaded(root: Path, place: str, whole: bool) -> Bundle:
+    within = storage(root)
     entries = read_index(root, within=within)
     listed = {entry.path: entry.manifest_sha256 for entry in entries}
     if place not in listed:
-        raise _no_such(_INDEX, place, entries)
-    bundle = read_bundle(root / place, within=within)
+        raise _no_such(INDEX_FILE, place, entries)
+    bundle = read_bundle(root / place, weights=whole, evidence=whole, within=within)
     if hashlib.sha256((root / place / MANIFEST_FILE).read_bytes()).hexdigest() != listed[place]:
         raise BundleError(
-            f"{place}/{MANIFEST_FILE}: sha256: found another one, accepted is {listed[place]}, as {_INDEX} lists"
+            f"{place}/{MANIFEST_FILE}: sha256: found another one, accepted is {listed[place]}, as {INDEX_FILE} lists"
         )
     return bundle
 

@@ -73,9 +73,9 @@ def test_no_such_model(root: Path, tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["no such folder", "/no/such/folder", "a/b/c"])
 def test_neither_folder_nor_repository(name: str):
-    with pytest.raises(BundleError, match="found neither a folder of this name nor, on the Hub, a repository"):
+    with pytest.raises(BundleError, match=r"nor is there a folder of this name$"):
         siit.load(name, "toy")
-    with pytest.raises(BundleError, match="found neither"):
+    with pytest.raises(BundleError, match="nor is there a folder"):
         siit.list_models(name)
 
 
@@ -126,7 +126,7 @@ def test_the_hubs_cache(cache: Path):
     assert [entry.seed for entry in siit.list_models("org/name", cache_dir=cache)] == [0, 3]
     with pytest.raises(BundleError, match="found no toy/seed-1, accepted are toy/seed-0, toy/seed-3"):
         siit.load("org/name", "toy", 1, cache_dir=cache)
-    with pytest.raises(BundleError, match="found neither a folder"):
+    with pytest.raises(BundleError, match="nor is there a folder"):
         siit.load("org/other", "toy", cache_dir=cache)
 
 
@@ -150,7 +150,9 @@ def test_importing_is_cheap():
         """
     )
     assert heavy.strip() == "[]"
-    with pytest.raises(AttributeError, match="module 'siit' has no attribute 'lode'; it has LoadedModel"):
+    with pytest.raises(
+        AttributeError, match="module 'siit' has no attribute 'lode'; it has LoadedCircuit, LoadedModel"
+    ):
         _ = siit.lode
 
 

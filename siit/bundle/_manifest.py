@@ -17,7 +17,7 @@ import torch
 
 import siit
 from siit.bundle import _json
-from siit.bundle._codec import FILES, MANIFEST_FILE, check_case, check_seed
+from siit.bundle._codec import CERTIFICATE_FILE, FILES, MANIFEST_FILE, check_case, check_seed
 from siit.bundle._errors import wrong
 from siit.bundle._types import BUNDLE_FORMAT, Bundle
 
@@ -68,6 +68,14 @@ def make_manifest(bundle: Bundle, files: Mapping[str, bytes]) -> bytes:
             for name, data in sorted(files.items())
         },
     }
+    return _json.seal(content, MANIFEST_FILE)
+
+
+def with_certificate(manifest_data: bytes, certificate: bytes, *, certified: bool) -> bytes:
+    """A manifest that was read before, for the same files but another `certificate.json`."""
+    content = _json.unseal(manifest_data, MANIFEST_FILE)
+    entry = {"sha256": hashlib.sha256(certificate).hexdigest(), "size": len(certificate)}
+    content |= {"certified": certified, "files": {**content["files"], CERTIFICATE_FILE: entry}}
     return _json.seal(content, MANIFEST_FILE)
 
 

@@ -1,0 +1,112 @@
+"""Which models may be published: each is read strictly, measured again, and sent with what was measured."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from siit.bundle import (
+    CAUSAL_FILE,
+    EVIDENCE_FILE,
+    Bundle,
+    BundleError,
+    ModelFiles,
+    Summary,
+    find_folders,
+    model_files,
+    read_bundle,
+    summarize,
+)
+from siit.causal import CausalModel
+from siit.certificate import Certificate
+from siit.certificate.report import disagreements, printable
+from siit.certify import measure_bundle
+
+Report = Callable[[str], object]
+"""Takes one line that says how far things are."""
+
+
+class UncertifiedError(BundleError):
+    """Models whose labels are not measured to be true, which nobody allowed."""
+
+
+@dataclass(frozen=True)
+class PackedModel:
+    """One model as it is sent.
+
+    Attributes:
+        summary: its line in the card, with the certificate that is sent.
+        content: its line in the index, and its files.
+        pairs: how many held-out pairs its evidence has.
+        positions: how many positions each of them has.
+    """
+
+    summary: Summary
+    content: ModelFiles
+    pairs: int
+    positions: int
+
+
+def pack_models(root: Path, *, recheck: bool, allow_uncertified: bool, report: Report) -> list[PackedModel]:
+    """Every model below `root`, read as strictly as loading does and measured again.
+
+    Args:
+        recheck: measure each model again; a certificate that this contradicts counts as none.
+        allow_uncertified: let such models pass, and those whose certificate says no, with what was measured.
+
+    Raises:
+        BundleError: a model is damaged, or there is none.
+        UncertifiedError: names every model that may not pass, and why.
+    """
+    folders = find_folders(root)
+    if not folders:
+        raise BundleError(f"{root}: bundle: found no models, accepted is a folder of <case>/seed-<n>")
+    packed, refused = [], []
+    for number, folder in enumerate(folders, 1):
+        place = f"{folder.parent.name}/{folder.name}"
+        report(f"{'Measuring' if recheck else 'Reading'} {number}/{len(folders)}: {place}")
+        try:
+            model, doubt = _pack(folder, recheck=recheck)
+        except BundleError as error:
+            raise BundleError(f"{place}/{error}") from error
+        packed.append(model)
+        refused += [f"{place} ({doubt})"] if doubt else []
+    if refused and not allow_uncertified:
+        accepted = "certified models, or allow_uncertified=true"
+        raise UncertifiedError(f"{root}: certified: found {'; '.join(refused)}, accepted are {accepted}")
+    return sorted(packed, key=lambda model: (model.summary.case, model.summary.seed))
+
+
+def _pack(folder: Path, *, recheck: bool) -> tuple[PackedModel, str | None]:
+    """The model, and what speaks against it."""
+    bundle = read_bundle(folder)
+    _check_causal_model(bundle)
+    summary = summarize(bundle)
+    measured = _measure(bundle) if recheck else summary.certificate
+    differing = disagreements(measured.to_json(), bundle.certificate)
+    if differing:
+        summary = dataclasses.replace(summary, certificate=measured)
+    content = model_files(folder, measured.to_json() if differing else None)
+    pairs, positions = bundle.evidence["base_tokens"].shape
+    doubt = None
+    if differing:
+        doubt = f"its certificate says what the measurement does not: {printable(differing[0])}"
+    elif not summary.certificate.certified:
+        doubt = printable((*summary.certificate.failed, "its certificate says no")[0])
+    return PackedModel(summary, content, pairs, positions), doubt
+
+
+def _check_causal_model(bundle: Bundle) -> None:
+    try:
+        CausalModel.from_json(bundle.causal_model)
+    except ValueError as error:
+        raise BundleError(f"{CAUSAL_FILE}: {error}") from error
+
+
+def _measure(bundle: Bundle) -> Certificate:
+    try:
+        return measure_bundle(bundle)
+    except ValueError as error:
+        raise BundleError(f"{EVIDENCE_FILE}: {error}") from error

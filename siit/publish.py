@@ -1,0 +1,149 @@
+"""`python -m siit.publish`: certifies a bundle's models again and puts them on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+NOT_CERTIFIED, BAD_INPUT, NOT_SENT, INTERRUPTED = 1, 2, 3, 130
+_USAGE = """\
+usage: python -m siit.publish bundle=FOLDER repo_id=ORG/NAME [key=value ...]
+
+Measures every model of a bundle again, checks all of its files, writes the card and the index,
+and sends all of it to a model repository on the Hugging Face Hub in one commit, which is then
+read back. What the Hub has already is not sent: after a failure the same command goes on.
+
+keys:
+  bundle             the bundle's folder, such as checkpoints
+  repo_id            the repository, such as org/name; made if it does not exist
+  private            true or false; by default public, or as the repository is
+  revision           the branch (default: main); made if it does not exist
+  dry_run            true: show what would be sent, and send nothing (default: false)
+  recheck            false: do not measure again; the card says so (default: true)
+  allow_uncertified  true: publish uncertified models too, marked as such (default: false)
+  prune              true: remove models from the repository that the bundle lacks (default: false)
+  endpoint           the Hub's address (default: HF_ENDPOINT, or https://huggingface.co)
+
+The token is that of HF_TOKEN or of `hf auth login`.
+
+exit status:
+  0  published, or nothing to do, or a dry run that found nothing wrong
+  1  a model is not certified, or its certificate says what the measurement does not
+  2  the bundle is damaged, or the usage is wrong
+  3  the Hub refuses, cannot be reached, or has something else than what was sent
+"""
+
+
+class UsageError(ValueError):
+    """Arguments that make no sense; the message says what is accepted."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line's keys, see the usage."""
+
+    bundle: str
+    repo_id: str
+    private: bool | None = None
+    revision: str | None = None
+    dry_run: bool = False
+    recheck: bool = True
+    allow_uncertified: bool = False
+    prune: bool = False
+    endpoint: str | None = None
+
+
+_FLAGS = ("private", "dry_run", "recheck", "allow_uncertified", "prune")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Publishes, prints, and returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or any(argument in ("-h", "--help", "help") for argument in arguments):
+        print(_USAGE, end="")
+        return 0 if arguments else BAD_INPUT
+    try:
+        options = parse(arguments)
+    except UsageError as error:
+        return _fail(error, BAD_INPUT)
+    # Only now: --help need not wait for torch.
+    import torch
+
+    from siit.hub.errors import HubError
+    from siit.hub.models import UncertifiedError
+    from siit.hub.upload import publish
+
+    # More threads than cores that are free cost these tiny products more than they bring.
+    torch.set_num_threads(1)
+    try:
+        done = publish(**dataclasses.asdict(options), report=lambda line: print(_printable(line), flush=True))
+    except UncertifiedError as error:
+        return _fail(error, NOT_CERTIFIED)
+    except HubError as error:
+        return _fail(error, NOT_SENT)
+    except (ValueError, OSError) as error:
+        return _fail(error, BAD_INPUT)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command goes on where this one stopped", INTERRUPTED)
+    if not options.recheck:
+        print("The certificates were NOT measured again (recheck=false); the card says so.")
+    if done.commit is None:
+        print(f"A dry run: nothing was sent. These files are what {done.url} would hold.")
+    elif done.sent:
+        print(f"Published and read back: {done.url} at commit {done.commit}")
+    else:
+        print(f"Nothing to send: {done.url} holds this bundle at commit {done.commit}")
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Reads `key=value` arguments.
+
+    Raises:
+        UsageError: an unknown key, a key twice or missing, or a value that its key does not take.
+    """
+    known = {field.name: field for field in dataclasses.fields(Options)}
+    values: dict[str, Any] = {}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if key not in known or not equals:
+            near = difflib.get_close_matches(key.lstrip("-"), known, n=1)
+            hint = f"did you mean {near[0]}=...? " if near else ""
+            raise UsageError(f"{argument}: no such key; {hint}accepted are {', '.join(f'{name}=' for name in known)}")
+        if key in values:
+            raise UsageError(f"{key}: found twice, accepted is once")
+        values[key] = _flag(key, text) if key in _FLAGS else _text(key, text)
+    missing = [name for name, field in known.items() if field.default is dataclasses.MISSING and name not in values]
+    if missing:
+        raise UsageError(f"{', '.join(missing)}: missing, for example bundle=checkpoints repo_id=org/name")
+    return Options(**values)
+
+
+def _flag(key: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise UsageError(f"{key}: found {text!r}, accepted are true and false")
+    return text == "true"
+
+
+def _text(key: str, text: str) -> str:
+    if not text:
+        raise UsageError(f"{key}: found nothing after the =, accepted is a value")
+    return text
+
+
+def _printable(text: str) -> str:
+    """The text without what a terminal would obey: names come from files that are not trusted."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def _fail(error: object, status: int) -> int:
+    print(f"siit.publish: error: {_printable(' '.join(str(error).split()))}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -16,6 +16,8 @@ Token = str | int | float | bool
 FAMILIES = (
     "pointwise",
     "counting",
+    "arithmetic",
+    "comparison",
     "reordering",
     "sorting",
     "text",

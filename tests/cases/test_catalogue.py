@@ -33,6 +33,7 @@ NONE_ANSWERS = ("drop_repeats", "first_occurrences", "palindrome_word", "symmetr
 
 def test_names():
     assert tracr_cases.names() == sorted(tracr_cases.names())
+    assert len(PEERS) == len(EXAMPLES) == 129
 
 
 @pytest.mark.parametrize("name", PEERS)

@@ -28,6 +28,8 @@ COMPILED_TOLERANCE = 1e-2
 """Tracr's compiled numbers are approximate: attention with a finite softmax coldness."""
 CLASS_ROUNDING = 1e-9
 """Classes that are numbers are looked up, not computed: they differ by the order of float64 operations at most."""
+MLP_EXACTNESS = 1000
+"""How steep the steps of Tracr's MLPs are: at its 100, counts of 8 and 9, seen as 1/9 and 1/10, are half told apart."""
 WRITTEN = 0.5
 """Tracr's compiled model answers a class by writing 1 in its direction, and None by writing 0 in all of them."""
 
@@ -165,6 +167,7 @@ def _compiled(program: Case) -> assemble.AssembledTransformerModel:
                 max_seq_len=program.max_len,
                 causal=program.causal,
                 compiler_bos=compiling.COMPILER_BOS,
+                mlp_exactness=MLP_EXACTNESS,
             )
 
     try:

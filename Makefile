@@ -10,10 +10,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
+# TransformerLens 4 cannot be installed beside 3.9.
+BRIDGE := .venv-bridge
+EXTRAS := train lens graph notebook dev
 CASE ?=
 ARGS ?=
 
-.PHONY: help train certify test test-slow lint format bench constraints clean
+.PHONY: help train certify test test-slow test-bridge lint format bench constraints clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +35,9 @@ test: $(VENV)/.dev ## Run the tests, the slow ones left out
 test-slow: $(VENV)/.dev ## Run the slow tests
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
+test-bridge: $(BRIDGE)/.done ## Test the export to TransformerLens 4, in an environment of its own
+	$(BRIDGE)/bin/python -m pytest tests/interop/test_bridge.py $(ARGS)
+
 lint: $(VENV)/.dev ## Check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,13 +50,16 @@ format: $(VENV)/.dev ## Put the code into its format
 bench: $(VENV)/.train ## Measure speed and time to the first certificate
 	$(BIN)/python scripts/benchmark.py $(ARGS)
 
-constraints: $(VENV)/.dev ## Resolve constraints.txt anew
+constraints: $(VENV)/.dev ## Resolve both constraints files anew
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --universal --all-extras --upgrade \
-		--no-emit-index-url --no-header --no-annotate --quiet --output-file constraints.txt
+	for lock in "constraints.txt $(EXTRAS)" "constraints-bridge.txt bridge dev"; do \
+		set -- $$lock; file=$$1; shift; \
+		$(BIN)/uv pip compile pyproject.toml --universal $$(printf ' --extra %s' "$$@") --upgrade \
+			--no-emit-index-url --no-header --no-annotate --quiet --output-file "$$file"; \
+	done
 
-clean: ## Remove .venv and the tools' caches; models stay
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+clean: ## Remove the environments and the tools' caches; models stay
+	rm -rf $(VENV) $(BRIDGE) .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 # A virtual environment that was only half made would look like a whole one: it is removed again.
 $(BIN)/python:
@@ -66,5 +75,11 @@ $(VENV)/.train: $(INPUTS) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: $(INPUTS) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,lens,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,lens,notebook,dev]"
 	@touch $(VENV)/.train $@
+
+$(BRIDGE)/.done: pyproject.toml constraints-bridge.txt | $(BIN)/python
+	@echo "Setting up $(BRIDGE): a few minutes the first time"
+	$(BIN)/python -m venv $(BRIDGE)
+	$(BRIDGE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-bridge.txt -e ".[bridge,dev]"
+	@touch $@

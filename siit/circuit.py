@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from siit.architecture import (
     EMBEDDINGS,
@@ -18,6 +18,9 @@ from siit.architecture import (
     nodes,
     slots,
 )
+
+if TYPE_CHECKING:
+    from networkx import MultiDiGraph
 
 CIRCUIT_FORMAT = "siit-circuit/1"
 
@@ -174,3 +177,18 @@ class Circuit:
                 for label in dict.fromkeys(name(edge) for edge in edges(config))
             },
         }
+
+    def to_hook_edges(self) -> list[str]:
+        """The circuit's edges under TransformerLens' hook names, as ACDC and InterpBench have them.
+
+        For example `blocks.0.hook_mlp_out -> blocks.1.hook_v_input[2]`; see `siit.interop.hooks`.
+        """
+        from siit.interop.hooks import hook_edge
+
+        return [hook_edge(edge, self.config) for edge in self.carries]
+
+    def to_networkx(self, *, whole: bool = False) -> MultiDiGraph:
+        """The circuit, or the whole model, as a NetworkX graph; see `siit.interop.graph.to_networkx`."""
+        from siit.interop.graph import to_networkx
+
+        return to_networkx(self, whole=whole)

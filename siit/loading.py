@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -30,6 +30,11 @@ from siit.hub.download import fetch_index, fetch_model, storage
 from siit.hub.errors import HubError
 from siit.tiers import tier
 from siit.transformer import Transformer
+
+if TYPE_CHECKING:
+    from transformer_lens import HookedTransformer
+
+    from siit.interop.dataset import PairDataset
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -104,6 +109,24 @@ class LoadedModel(LoadedCircuit):
     def evidence(self) -> Mapping[str, Tensor]:
         """Held-out pairs with the high-level model's answers, by their names in `evaluation.safetensors`."""
         return self.bundle.evidence
+
+    def to_hooked_transformer(self, *, circuit_hooks: bool = True) -> HookedTransformer:
+        """The model in TransformerLens 3.9, see `siit.interop.lens.to_hooked_transformer`."""
+        from siit.interop.lens import to_hooked_transformer
+
+        return to_hooked_transformer(self.model, circuit_hooks=circuit_hooks)
+
+    def to_bridge(self) -> Any:
+        """The model in TransformerLens 4, see `siit.interop.lens.to_bridge`."""
+        from siit.interop.lens import to_bridge
+
+        return to_bridge(self.model)
+
+    def dataset(self, corruption: str = "source") -> PairDataset:
+        """The held-out pairs for attribution methods, see `siit.interop.dataset.PairDataset`."""
+        from siit.interop.dataset import PairDataset
+
+        return PairDataset(self.evidence, corruption)
 
 
 def load(

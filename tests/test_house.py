@@ -25,8 +25,9 @@ def test_one_version():
     assert tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]["version"] == siit.__version__
 
 
-def test_constraints_name_no_index_and_pin_everything():
-    lines = (_ROOT / "constraints.txt").read_text().splitlines()
+@pytest.mark.parametrize("file", ["constraints.txt", "constraints-bridge.txt"])
+def test_constraints_name_no_index_and_pin_everything(file: str):
+    lines = (_ROOT / file).read_text().splitlines()
     assert "torch==2.13.0" in lines
     for line in lines:
         assert re.fullmatch(r"[a-z0-9.-]+==[A-Za-z0-9.+!]+( ; .+)?", line), line

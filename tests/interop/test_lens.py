@@ -1,0 +1,96 @@
+"""Models in TransformerLens 3.9: the same logits, and hooks for every node and edge that a circuit names."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import torch
+
+import siit
+from siit.architecture import DIRECTIONS, NORMALIZATIONS, ModelConfig, edges
+from siit.bundle import write_bundle
+from siit.interop.hooks import ARROW, hook_edge
+from siit.interop.lens import to_bridge, to_hooked_transformer
+from siit.transformer import Transformer
+from tests.bundle.factory import CONFIG, make_bundle
+from tests.transformer import cases
+
+ARCHITECTURES = list(itertools.product(DIRECTIONS, NORMALIZATIONS, (3, 1)))
+
+
+def model_and_tokens(direction: str, norm: str | None, d_vocab_out: int) -> tuple[Transformer, torch.Tensor]:
+    """A model in single precision, and sequences that end in one and the same id, as padding does."""
+    kind = {"attention_dir": direction, "normalization_type": norm, "d_vocab_out": d_vocab_out}
+    config = ModelConfig(**cases.SIZES | {"n_layers": 2} | kind)
+    double, tokens = cases.model_and_tokens(config, seed=0)
+    model = Transformer(config)
+    model.load_state_dict({name: tensor.float() for name, tensor in double.state_dict().items()})
+    tokens[0, 2:] = tokens[1, 4:] = config.d_vocab - 1
+    return model, tokens
+
+
+@pytest.mark.parametrize(("direction", "norm", "d_vocab_out"), ARCHITECTURES)
+@pytest.mark.parametrize("circuit_hooks", [True, False])
+def test_the_same_logits(direction: str, norm: str | None, d_vocab_out: int, circuit_hooks: bool):
+    pytest.importorskip("transformer_lens")
+    model, tokens = model_and_tokens(direction, norm, d_vocab_out)
+    hooked = to_hooked_transformer(model, circuit_hooks=circuit_hooks)
+    torch.testing.assert_close(hooked(tokens), model(tokens), atol=1e-5, rtol=0)
+    assert not hooked.training
+
+
+def test_a_loaded_model(tmp_path: Path):
+    pytest.importorskip("transformer_lens")
+    write_bundle(tmp_path, make_bundle())
+    loaded = siit.load(tmp_path, "toy")
+    tokens = loaded.evidence["base_tokens"]
+    assert loaded.vocab.pad_id in tokens
+    hooked = loaded.to_hooked_transformer()
+    # Random weights: its logits are in the thousands.
+    torch.testing.assert_close(hooked(tokens), loaded.model(tokens), atol=0, rtol=1e-5)
+    assert not loaded.to_hooked_transformer(circuit_hooks=False).cfg.use_attn_result
+
+
+def test_the_weights_are_its_own():
+    pytest.importorskip("transformer_lens")
+    model, tokens = model_and_tokens("causal", None, 3)
+    before = model(tokens)
+    with torch.no_grad():
+        to_hooked_transformer(model).W_E.zero_()
+    assert torch.equal(model(tokens), before)
+
+
+def test_every_hook_that_an_edge_names_exists():
+    """And has the shape of what flows there: [batch, pos, (head,) d_model]."""
+    pytest.importorskip("transformer_lens")
+    config = ModelConfig(**cases.SIZES | {"n_layers": 2})
+    model, tokens = cases.model_and_tokens(config, seed=0)
+    _, cache = to_hooked_transformer(model).run_with_cache(tokens)
+    width = (*tokens.shape, config.d_model)
+    for edge in edges(config):
+        for hook in hook_edge(edge, config).split(ARROW):
+            name, bracket, index = hook.partition("[")
+            shape = (*tokens.shape, config.n_heads, config.d_model) if bracket else width
+            assert tuple(cache[name].shape) == shape
+            assert not bracket or int(index.removesuffix("]")) < config.n_heads
+
+
+def test_without_transformer_lens(monkeypatch: pytest.MonkeyPatch):
+    model = Transformer(CONFIG, seed=0)
+    monkeypatch.setitem(sys.modules, "transformer_lens", None)
+    for name in ("utilities.tl_checkpoint_conversion", "model_bridge", "config"):
+        monkeypatch.setitem(sys.modules, f"transformer_lens.{name}", None)
+    with pytest.raises(ImportError, match=r"^to_hooked_transformer: found no transformer_lens, .*siit\[lens\]"):
+        to_hooked_transformer(model)
+    with pytest.raises(ImportError, match=r"^to_bridge: found no transformer_lens\.\S+, .*siit\[bridge\]"):
+        to_bridge(model)
+
+
+def test_with_version_4_of_transformer_lens(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "transformer_lens", types.ModuleType("transformer_lens"))
+    with pytest.raises(ImportError, match=r"found a transformer_lens without HookedTransformer, .*siit\[lens\]"):
+        to_hooked_transformer(Transformer(CONFIG, seed=0))

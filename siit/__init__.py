@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from siit.loading import LoadedCircuit, LoadedModel, list_models, load, load_circuit
+    from siit.scoring import score
 
 __version__ = "0.1.0"
-__all__ = ["LoadedCircuit", "LoadedModel", "__version__", "list_models", "load", "load_circuit"]
+__all__ = ["LoadedCircuit", "LoadedModel", "__version__", "list_models", "load", "load_circuit", "score"]
+
+_HOMES = {
+    **dict.fromkeys(("LoadedCircuit", "LoadedModel", "list_models", "load", "load_circuit"), "loading"),
+    "score": "scoring",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Lazy (PEP 562): importing siit, as every command line does first, must not wait for torch.
-    if name in __all__:
-        return getattr(importlib.import_module("siit.loading"), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"siit.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'siit' has no attribute {name!r}; it has {', '.join(__all__)}")
 
 

@@ -1,0 +1,229 @@
+"""Scores of edges or nodes against the labels of a circuit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from siit.architecture import EMBEDDINGS, LOGITS, Edge, ModelConfig, Slot, components, edges
+from siit.circuit import Circuit
+from siit.interop.hooks import ARROW, edges_by_hooks
+from siit.scoring.ranking import Chance, Ranking, chance, rank
+from siit.scoring.structure import edge_probabilities, node_probabilities
+
+INPUT = "input"
+"""Both embeddings as one sender, as EAP-IG and MIB have them."""
+_NAMED = 3
+"""Items that an error names."""
+
+
+@dataclass(frozen=True, eq=False)
+class Score(Ranking):
+    """How well a method's scores find the circuit, beside what needs no method.
+
+    Attributes:
+        random: what a random order reaches.
+        structure: what the architecture and the rule of placement reach, see `siit.scoring.structure`.
+        by_slot: the same ranking among the edges into one slot only (None: into MLPs and logits), for slots that have
+            edges both on and off the circuit; empty where slots are not told apart.
+    """
+
+    random: Chance
+    structure: Ranking
+    by_slot: Mapping[Slot | None, Ranking]
+
+
+def score(
+    edge_scores: Mapping[Any, Any],
+    circuit: Circuit,
+    *,
+    level: str = "edge",
+    slots: bool | None = None,
+    embeddings: bool = True,
+) -> Score:
+    """Measures how well scores tell a circuit's edges, or nodes, from the model's others; a higher score means on it.
+
+    Of a method whose sign says in which direction an edge acts, give the absolute values.
+
+    Args:
+        edge_scores: every edge's score (a number), by `Edge` or by name: `m0->a1.h2<v>`; or `input->a1.h2<v>`, `input`
+            being both embeddings, which are then one sender; or `blocks.0.hook_mlp_out -> blocks.1.hook_v_input[2]`.
+            Without slots also `m0->a1.h2`. At node level also every node's own score, by its name, `a1.h2`.
+        circuit: the labels.
+        level: `edge`: all edges of the model are ranked. `node`: heads and MLPs are. A node that has no score of its
+            own has that of its best edge, so that it is found once a threshold lets one of its edges in.
+        slots: whether edges from one node into q, k and v of one head are three edges (the default) or one; that one
+            has the best of their scores, and is on the circuit if one of them is. Nodes have no slots.
+        embeddings: whether edges from the embeddings are ranked. At node level: whether the embeddings are (on the
+            circuit if one of its edges leaves them), and whether their edges count for the nodes that read them.
+
+    Raises:
+        ValueError: scores that are missing, unknown, given twice or no number, or a circuit with nothing to tell apart;
+            names them.
+    """
+    if level not in ("edge", "node"):
+        raise ValueError(f"level: found {level!r}, accepted: 'edge', 'node'")
+    if level == "node" and slots:
+        raise ValueError("slots: found True at node level, accepted is False: a node stands for all its slots")
+    config = circuit.config
+    values = _by_name(edge_scores, config)
+    merged = any(name.partition("->")[0] == INPUT for name in values)
+    if level == "edge":
+        by_slot = slots is not False
+        items = _edge_items(circuit, merged, by_slot, embeddings)
+        _check_known(values, _edge_names(config, merged, pairs=not by_slot), "edges")
+    else:
+        by_slot = False
+        nodes = _node_names(config, merged)
+        own_scores = not nodes.isdisjoint(values)
+        items = _node_items(circuit, merged, embeddings, by_edges=not own_scores)
+        _check_known(values, nodes if own_scores else _edge_names(config, merged, pairs=False), "nodes or edges")
+    labels = np.array([item.on_circuit for item in items])
+    if labels.all() or not labels.any():
+        what = "all" if labels.all() else "none"
+        raise ValueError(f"circuit: found {what} of {len(items)} {level}s on it, accepted are some, but not all")
+    scores = _scores(items, values)
+    ranking = rank(labels, scores)
+    return Score(
+        **vars(ranking),
+        random=chance(ranking.positives, ranking.negatives),
+        structure=rank(labels, np.array([item.probability for item in items])),
+        by_slot=_by_slot([item.slot for item in items], labels, scores) if by_slot else {},
+    )
+
+
+@dataclass(frozen=True)
+class _Item:
+    """An edge or a node that is ranked.
+
+    Attributes:
+        name: under which its own score may be given.
+        parts: edges whose best score it has otherwise; empty if it must have its own.
+        on_circuit: its label.
+        probability: what the structure alone tells, see `siit.scoring.structure`.
+        slot: of an edge, where slots are told apart.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    on_circuit: bool
+    probability: float
+    slot: Slot | None = None
+
+
+def _edge_items(circuit: Circuit, merged: bool, by_slot: bool, embeddings: bool) -> list[_Item]:
+    probabilities = edge_probabilities(circuit)
+    groups: dict[str, list[Edge]] = {}
+    for edge in _ranked_edges(circuit.config, embeddings):
+        groups.setdefault(_edge_name(edge, merged, by_slot), []).append(edge)
+    return [
+        _Item(
+            name=name,
+            parts=() if by_slot else tuple(_edge_name(edge, merged) for edge in group),
+            on_circuit=any(edge in circuit.carries for edge in group),
+            probability=max(probabilities[edge] for edge in group),
+            slot=group[0].slot,
+        )
+        for name, group in groups.items()
+    ]
+
+
+def _node_items(circuit: Circuit, merged: bool, embeddings: bool, *, by_edges: bool) -> list[_Item]:
+    probabilities = node_probabilities(circuit)
+    on_circuit = {*circuit.unit_of, *(edge.sender for edge in circuit.carries)}
+    groups: dict[str, list[str]] = {}
+    for node in (*(EMBEDDINGS if embeddings else ()), *components(circuit.config)):
+        groups.setdefault(_node_name(node, merged), []).append(node)
+    parts: dict[str, list[str]] = {name: [] for name in groups}
+    for edge in _ranked_edges(circuit.config, embeddings) if by_edges else ():
+        for node in {_node_name(edge.sender, merged), edge.receiver} & parts.keys():
+            parts[node].append(_edge_name(edge, merged))
+    return [
+        _Item(
+            name=name,
+            parts=tuple(parts[name]),
+            on_circuit=any(node in on_circuit for node in group),
+            probability=max(probabilities[node] for node in group),
+        )
+        for name, group in groups.items()
+    ]
+
+
+def _ranked_edges(config: ModelConfig, embeddings: bool) -> Iterable[Edge]:
+    return (edge for edge in edges(config) if embeddings or edge.sender not in EMBEDDINGS)
+
+
+def _node_name(node: str, merged: bool) -> str:
+    return INPUT if merged and node in EMBEDDINGS else node
+
+
+def _edge_name(edge: Edge, merged: bool, with_slot: bool = True) -> str:
+    return str(Edge(_node_name(edge.sender, merged), edge.receiver, edge.slot if with_slot else None))
+
+
+def _edge_names(config: ModelConfig, merged: bool, *, pairs: bool) -> set[str]:
+    """Names under which edges may be scored, those that are not ranked among them."""
+    kinds = (True, False) if pairs else (True,)
+    return {_edge_name(edge, merged, with_slot) for edge in edges(config) for with_slot in kinds}
+
+
+def _node_names(config: ModelConfig, merged: bool) -> set[str]:
+    return {_node_name(node, merged) for node in (*EMBEDDINGS, *components(config), LOGITS)}
+
+
+def _by_name(scores: Mapping[Any, Any], config: ModelConfig) -> dict[str, float]:
+    """The scores as numbers, by the names of this package; hook names are translated."""
+    hooks = edges_by_hooks(config) if any(isinstance(key, str) and ARROW in key for key in scores) else {}
+    values: dict[str, float] = {}
+    for key, value in scores.items():
+        name = str(hooks.get(key, key))
+        if name in values:
+            raise ValueError(f"scores: found {name} twice, accepted is one score each")
+        try:
+            values[name] = float(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"scores: {name}: found {value!r}, accepted is a number") from error
+        if math.isnan(values[name]):
+            raise ValueError(f"scores: {name}: found NaN, accepted is a number")
+    return values
+
+
+def _check_known(values: Mapping[str, float], known: Collection[str], what: str) -> None:
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        accepted = ", ".join(sorted(known)[:_NAMED])
+        raise ValueError(f"scores: found {_listed(unknown)}, accepted are {what} of the model: {accepted}, ...")
+
+
+def _scores(items: list[_Item], values: Mapping[str, float]) -> np.ndarray:
+    missing: list[str] = []
+    scores = []
+    for item in items:
+        names = (item.name,) if item.name in values or not item.parts else item.parts
+        doubled = [part for part in item.parts if part not in names and part in values]
+        if doubled:
+            raise ValueError(f"scores: found {item.name} beside {_listed(doubled)}, accepted is one or the other")
+        missing += [name for name in names if name not in values]
+        scores.append(max(values.get(name, math.nan) for name in names))
+    if missing:
+        missing = list(dict.fromkeys(missing))
+        raise ValueError(f"scores: found none for {_listed(missing)}, accepted is a score for each of the model's")
+    return np.array(scores)
+
+
+def _by_slot(slots: list[Slot | None], labels: np.ndarray, scores: np.ndarray) -> dict[Slot | None, Ranking]:
+    rankings: dict[Slot | None, Ranking] = {}
+    for slot in dict.fromkeys(slots):
+        chosen = np.array([other == slot for other in slots])
+        if labels[chosen].any() and not labels[chosen].all():
+            rankings[slot] = rank(labels[chosen], scores[chosen])
+    return rankings
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -1,0 +1,71 @@
+"""What the architecture alone tells: how likely each edge and node is on the circuit of a model of another seed.
+
+The placement of a program's variables is drawn from the seed: its layers go to increasing layers of the model, all
+choices being equally likely, and within a layer any head is as likely as any other (`siit.alignment.draw_alignment`).
+Who knows the program and this rule, but neither seed nor weights nor data, can do no better than these probabilities.
+They give away, for example, that `logits` reads late layers and that few circuits fill all heads.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+
+from siit.architecture import EMBEDDINGS, Edge, ModelConfig, components, edges, head, is_head, is_mlp, layer_of, mlp
+from siit.circuit import Circuit
+
+
+def edge_probabilities(circuit: Circuit) -> dict[Edge, float]:
+    """Every edge's probability of being on the circuit, over all placements of the same circuit."""
+    config, ranks = circuit.config, _ranks(circuit)
+    total = dict.fromkeys(edges(config), Fraction(0))
+    for edge in circuit.carries:
+        ends = (edge.sender, edge.receiver)
+        fixed = sorted({ranks[layer_of(node)] for node in ends if _is_placed(node)})
+        for layers in itertools.combinations(range(config.n_layers), len(fixed)):
+            place = dict(zip(fixed, layers, strict=True))
+            chance = _chance(place, len(ranks), config.n_layers)
+            senders, receivers = (
+                _images(node, place[ranks[layer_of(node)]], config) if _is_placed(node) else [node] for node in ends
+            )
+            for sender, receiver in itertools.product(senders, receivers):
+                total[Edge(sender, receiver, edge.slot)] += chance / (len(senders) * len(receivers))
+    return {edge: float(chance) for edge, chance in total.items()}
+
+
+def node_probabilities(circuit: Circuit) -> dict[str, float]:
+    """The same for heads and MLPs; an embedding, which has no other place, counts where an edge leaves it."""
+    config, ranks = circuit.config, _ranks(circuit)
+    total = dict.fromkeys(components(config), Fraction(0))
+    for node in circuit.unit_of:
+        rank = ranks[layer_of(node)]
+        for layer in range(config.n_layers):
+            images = _images(node, layer, config)
+            for image in images:
+                total[image] += _chance({rank: layer}, len(ranks), config.n_layers) / len(images)
+    read = {edge.sender for edge in circuit.carries}
+    return {name: float(name in read) for name in EMBEDDINGS} | {node: float(chance) for node, chance in total.items()}
+
+
+def _ranks(circuit: Circuit) -> dict[int, int]:
+    """Layer with members of the circuit -> how many such layers are before it."""
+    return {layer: rank for rank, layer in enumerate(sorted({layer_of(node) for node in circuit.unit_of}))}
+
+
+def _is_placed(node: str) -> bool:
+    return is_head(node) or is_mlp(node)
+
+
+def _images(node: str, layer: int, config: ModelConfig) -> list[str]:
+    """The nodes of a layer that a node can become there."""
+    return [head(layer, index) for index in range(config.n_heads)] if is_head(node) else [mlp(layer)]
+
+
+def _chance(place: Mapping[int, int], used: int, n_layers: int) -> Fraction:
+    """The share of the increasing placements of `used` layers into `n_layers` that put each rank where `place` does."""
+    ways = 1
+    for (rank, layer), (next_rank, next_layer) in itertools.pairwise([(-1, -1), *place.items(), (used, n_layers)]):
+        ways *= math.comb(next_layer - layer - 1, next_rank - rank - 1)
+    return Fraction(ways, math.comb(n_layers, used))

@@ -6,14 +6,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from siit.interpbench import import_interpbench
     from siit.loading import LoadedCircuit, LoadedModel, list_models, load, load_circuit
     from siit.scoring import score
 
 __version__ = "0.1.0"
-__all__ = ["LoadedCircuit", "LoadedModel", "__version__", "list_models", "load", "load_circuit", "score"]
+__all__ = [
+    "LoadedCircuit",
+    "LoadedModel",
+    "__version__",
+    "import_interpbench",
+    "list_models",
+    "load",
+    "load_circuit",
+    "score",
+]
 
 _HOMES = {
     **dict.fromkeys(("LoadedCircuit", "LoadedModel", "list_models", "load", "load_circuit"), "loading"),
+    "import_interpbench": "interpbench",
     "score": "scoring",
 }
 

@@ -30,8 +30,9 @@ def edge_probabilities(circuit: Circuit) -> dict[Edge, float]:
             senders, receivers = (
                 _images(node, place[ranks[layer_of(node)]], config) if _is_placed(node) else [node] for node in ends
             )
+            share = chance / (len(senders) * len(receivers))
             for sender, receiver in itertools.product(senders, receivers):
-                total[Edge(sender, receiver, edge.slot)] += chance / (len(senders) * len(receivers))
+                total[Edge(sender, receiver, edge.slot)] += share
     return {edge: float(chance) for edge, chance in total.items()}
 
 
@@ -43,8 +44,9 @@ def node_probabilities(circuit: Circuit) -> dict[str, float]:
         rank = ranks[layer_of(node)]
         for layer in range(config.n_layers):
             images = _images(node, layer, config)
+            share = _chance({rank: layer}, len(ranks), config.n_layers) / len(images)
             for image in images:
-                total[image] += _chance({rank: layer}, len(ranks), config.n_layers) / len(images)
+                total[image] += share
     read = {edge.sender for edge in circuit.carries}
     return {name: float(name in read) for name in EMBEDDINGS} | {node: float(chance) for node, chance in total.items()}
 

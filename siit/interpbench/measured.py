@@ -17,9 +17,10 @@ from torch import Tensor
 
 from siit.architecture import Edge, ModelConfig, is_head, layer_of
 from siit.bundle import Bundle, Vocab, write_bundle
+from siit.bundle._codec import check_seed
 from siit.certificate import measure
 from siit.interop.extras import require
-from siit.interpbench.files import PublishedCase, read_case
+from siit.interpbench.files import META, PublishedCase, read_case
 
 if TYPE_CHECKING:
     from siit.alignment import Labels
@@ -71,11 +72,11 @@ def import_interpbench(
 
     folder = Path(folder)
     published = read_case(folder)
+    seed = check_seed(published.meta.get("seed", 0), META)
     program = dataclasses.replace(_find_case(folder.name, case), max_len=published.config.n_ctx - 1)
     task = _task(program, min_len)
     labels = _labels(task, published, alignment)
     parameters, classes = _renumbered(published, program, task.model)
-    seed = published.meta.get("seed", 0)
     evidence = build_evidence(Exchanges(task.model, labels), PairSampler(task, "test"), 0, tolerance=task.tolerance)
     certificate = measure(
         published.config,

@@ -11,12 +11,13 @@ import torch
 
 import siit
 from siit import certify
-from siit.bundle import Bundle
+from siit.architecture import Edge
+from siit.bundle import Bundle, BundleError
 from siit.causal import CausalModel, Inputs
 from siit.causal.from_rasp import build_causal_model
 from siit.data import task_from_case
 from siit.interpbench import PublishedCase, import_interpbench
-from siit.interpbench.measured import _renumbered
+from siit.interpbench.measured import _labels, _renumbered, _task
 from siit.transformer import Transformer
 from tests.cases.programs import config_for, own
 from tests.interpbench.published import EDGES, X, write
@@ -144,6 +145,36 @@ def test_classes_are_renumbered():
     small = dataclasses.replace(config, d_vocab_out=2)
     with pytest.raises(ValueError, match="d_vocab_out: found 2, accepted is 3, as Tracr gives the program"):
         _renumbered(PublishedCase(small, drawn, (), {}), program, model)
+
+
+def test_what_never_changes_is_taken_out():
+    """All sequences have one length, so the nodes that hold it cannot be tested."""
+    task = _task(dataclasses.replace(get("reverse"), max_len=5), None)
+    edges = (
+        Edge("tok_embed", "a0.h0", "k"),
+        Edge("a0.h0", "m0"),
+        Edge("m0", "m1"),
+        Edge("pos_embed", "m1"),
+        Edge("m1", "a2.h3", "q"),
+        Edge("pos_embed", "a2.h3", "k"),
+        Edge("tok_embed", "a2.h3", "v"),
+        Edge("a2.h3", "logits"),
+    )
+    circuit = _labels(task, PublishedCase(config_for(task), {}, edges, {}), None).circuit
+    assert circuit.alignment == {"mirrored": ("m1",), "reverse": ("a2.h3",)}
+    assert tuple(circuit.carries) == edges[3:]
+    assert None not in circuit.carries.values()
+    assert circuit.excluded["length"].startswith("its value is the same in all")
+    assert [name for name in circuit.excluded if name.startswith("published edge ")] == [
+        "published edge tok_embed->a0.h0<k>",
+        "published edge a0.h0->m0",
+        "published edge m0->m1",
+    ]
+
+
+def test_a_seed_that_is_none(tmp_path: Path):
+    with pytest.raises(BundleError, match=r"^meta\*\.json: seed: found 'many', accepted is a whole number"):
+        import_interpbench(write(tmp_path / "3", meta={"seed": "many"}))
 
 
 def test_no_such_program(folder: Path, tmp_path: Path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -171,3 +173,17 @@ def test_nothing_to_tell_apart():
     full = Circuit(CONFIG, {"all": ("a0.h0", "a0.h1", "m0")}, {})
     with pytest.raises(ValueError, match="circuit: found all of 3 nodes on it"):
         siit.score({"a0.h0": 1, "a0.h1": 2, "m0": 3}, full, level="node", embeddings=False)
+
+
+def test_scoring_needs_no_more_than_loading():
+    code = """
+import sys, siit
+from siit.architecture import Edge, ModelConfig
+from siit.circuit import Circuit
+config = ModelConfig(n_layers=1, n_heads=1, d_model=1, d_head=1, d_mlp=1, n_ctx=1, d_vocab=1, d_vocab_out=1)
+circuit = Circuit(config, {"flag": ("m0",)}, {Edge("m0", "logits"): "flag->output"})
+assert siit.score({"a0.h0": 1, "m0": 2}, circuit, level="node", embeddings=False).roc_auc == 1
+print({"sklearn", "scipy", "networkx", "transformer_lens", "tracr", "jax"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()"

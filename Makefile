@@ -75,7 +75,7 @@ $(VENV)/.train: $(INPUTS) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: $(INPUTS) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,lens,notebook,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,sweep,lens,notebook,dev]"
 	@touch $(VENV)/.train $@
 
 $(BRIDGE)/.done: pyproject.toml constraints-bridge.txt | $(BIN)/python

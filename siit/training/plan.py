@@ -18,6 +18,7 @@ from siit.causal.agreement import check_agreement
 from siit.causal.from_rasp import build_causal_model
 from siit.data import Pairs, Task, task_from_case
 from siit.exchanges import Exchanges, vacuous_parts
+from siit.generator import GeneratorError, case_name, generate
 from siit.training.settings import CaseSettings, ConfigError, ModelSettings, Settings
 from tracr_cases import Case, get
 
@@ -106,11 +107,13 @@ def architecture(task: Task, settings: ModelSettings, alignment: AlignmentConfig
 
 
 def find_case(settings: CaseSettings) -> Case:
-    """The catalogue's case with the settings' changes, or a user's own program.
+    """The catalogue's case with the settings' changes, a user's own program, or a random one.
 
     Raises:
-        ConfigError: an unknown name, or a program that cannot be imported.
+        ConfigError: an unknown name, a program that cannot be imported, or none that could be drawn.
     """
+    if settings.tier is not None or settings.generator_seed is not None:
+        return _random_case(settings)
     if settings.program is not None or settings.name == "custom":
         return _own_case(settings)
     try:
@@ -123,6 +126,28 @@ def find_case(settings: CaseSettings) -> Case:
             raise ConfigError(f"case.{name}: found {value!r}; the catalogue fixes it, use case=custom for your own")
     changes = {name: getattr(settings, name) for name in ("min_len", "sampler", "balanced")}
     return replace(case, **{name: value for name, value in changes.items() if value is not None})
+
+
+_DRAWN = ("program", "vocab", "max_len", "min_len", "causal", "none_is_answer", "sampler", "balanced")
+"""What a random case has from the generator."""
+
+
+def _random_case(settings: CaseSettings) -> Case:
+    tier, seed = settings.tier, settings.generator_seed
+    if tier is None or seed is None:
+        missing = "tier" if tier is None else "generator_seed"
+        raise ConfigError(f"case.{missing}: missing; case=random needs case.tier and case.generator_seed")
+    if settings.name != (name := case_name(tier, seed)):
+        raise ConfigError(
+            f"case.name: found {settings.name!r}, accepted for this draw is {name!r}, as case=random sets it"
+        )
+    for key in _DRAWN:
+        if (value := getattr(settings, key)) is not None:
+            raise ConfigError(f"case.{key}: found {value!r}; the generator fixes it, use case=custom for your own")
+    try:
+        return generate(tier, seed)
+    except GeneratorError as error:
+        raise ConfigError(f"case.generator_seed: {error}") from error
 
 
 def _own_case(settings: CaseSettings) -> Case:

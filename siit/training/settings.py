@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
 
 from siit.objective import InterchangeDraw, KindDraw, OffCircuitDraw, Term
+from siit.tiers import TIERS
 
 
 class ConfigError(ValueError):
@@ -30,7 +31,7 @@ class AlignmentSettings:
 
 @dataclass
 class CaseSettings:
-    """Which program: one of the catalogue, or a user's own."""
+    """Which program: one of the catalogue, a user's own, or a random one."""
 
     name: str = "???"
     program: str | None = None
@@ -41,6 +42,8 @@ class CaseSettings:
     none_is_answer: bool | None = None
     sampler: str | None = None
     balanced: bool | None = None
+    tier: str | None = None
+    generator_seed: int | None = None
     alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
 
 
@@ -188,6 +191,9 @@ def _check_ranges(settings: Settings) -> None:
         "trainer.accelerator", trainer.accelerator, trainer.accelerator in ("auto", "cpu", "gpu"), "auto, cpu, gpu"
     )
     _require("seed", settings.seed, 0 <= settings.seed < 1 << 31, "an integer from 0 to 2147483647")
+    tier, drawn = settings.case.tier, settings.case.generator_seed
+    _require("case.tier", tier, tier is None or tier in TIERS, ", ".join(TIERS))
+    _require("case.generator_seed", drawn, drawn is None or 0 <= drawn < 1 << 31, "an integer from 0 to 2147483647")
     _require("objective.focus", objective.focus, 0 <= objective.focus < 1, "a number from 0 to below 1")
     first = objective.circuit_first
     _require("objective.circuit_first", first, first is None or 0 < first <= 1, "null or a number above 0, at most 1")

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from siit.causal.from_rasp import build_causal_model
+from siit.generator import draws
 from siit.training.command_line import check_overrides, register_cases
 from siit.training.plan import find_case, make_plan, plan_for
 from siit.training.settings import ConfigError, read_settings, terms_of
@@ -23,6 +24,8 @@ from tests.training.conftest import Compose
         (["trainer.max_stepz=3"], "no such key in trainer, accepted: max_steps.*did you mean trainer.max_steps"),
         (["objective.terms.siit.kindd.zero=1"], "no such key in objective.terms.siit, accepted: weight"),
         (["+extra=1"], "extra: no such key"),
+        (["case=random", "case.teir=deep"], "no such key in case, accepted: .*did you mean case.tier"),
+        (["case=reverse", "case.tier=deep"], "case.tier: no such key in case"),
     ],
 )
 def test_what_does_not_exist_is_answered_with_what_does(arguments: list[str], message: str) -> None:
@@ -35,6 +38,7 @@ def test_what_does_not_exist_is_answered_with_what_does(arguments: list[str], me
 def test_good_overrides_pass() -> None:
     register_cases()
     assert check_overrides(["case=reverse,histogram", "seed=0,1,2", "-m"]) is None
+    assert check_overrides(["case=random", "case.tier=deep,composed", "case.generator_seed=range(10)", "-m"]) is None
     assert check_overrides(["case=sort_digits", "case.alignment.heads={rank_share: 3}", "logger=wandb"]) is None
 
 
@@ -48,6 +52,9 @@ def test_good_overrides_pass() -> None:
         ("seed=-1", "seed: found -1"),
         ("model.n_heads=0", "model.n_heads: found 0"),
         ("objective.focus=1", "objective.focus: found 1.0"),
+        ("+case.tier=foo", "case.tier: found 'foo', accepted is pointwise, single, composed, deep"),
+        ("+case.generator_seed=-1", "case.generator_seed: found -1, accepted is an integer from 0 to 2147483647"),
+        ("+case.generator_seed=x", "case.generator_seed: Value 'x'"),
     ],
 )
 def test_bad_values(composed: Compose, override: str, message: str) -> None:
@@ -126,3 +133,40 @@ def test_a_program_of_ones_own(composed: Compose) -> None:
     )
     assert (plain.vocab, plain.max_len, plain.min_len, plain.causal) == (("a", "b"), 4, 3, False)
     assert (plain.none_is_answer, with_none.none_is_answer) == (False, True)
+
+
+def test_a_random_case_is_named_after_its_draw(composed: Compose) -> None:
+    drawn = read_settings(composed("case=random", "case.tier=deep", "case.generator_seed=12")).case
+    assert (drawn.name, drawn.tier, drawn.generator_seed) == ("random-deep-12", "deep", 12)
+    assert read_settings(composed("case=random")).case.name == "random-composed-0"
+
+
+def test_a_random_case_is_what_the_generator_draws(composed: Compose) -> None:
+    overrides = ["case=random", "case.tier=single", "case.generator_seed=4"]
+    case = find_case(read_settings(composed(*overrides)).case)
+    assert (case.name, case.family) == ("random-single-4", "random")
+    assert case.description.startswith("Computes count_next: decodes the number of positions where")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["case=random", "case.tier=null"], "case.tier: missing; case=random needs"),
+        (["case=random", "case.generator_seed=null"], "case.generator_seed: missing; case=random needs"),
+        (["case=random", "case.name=mine"], "case.name: found 'mine', accepted for this draw is 'random-composed-0'"),
+        (["case=reverse", "+case.tier=deep", "+case.generator_seed=1"], "case.name: found 'reverse', accepted"),
+        (["case=random", "+case.vocab=[a,b]"], "case.vocab: found .*; the generator fixes it"),
+        (["case=random", "+case.min_len=4"], "case.min_len: found 4; the generator fixes it"),
+        (["case=random", "+case.program=a:b"], "case.program: found 'a:b'; the generator fixes it"),
+    ],
+)
+def test_bad_random_cases(composed: Compose, overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        find_case(read_settings(composed(*overrides)).case)
+
+
+def test_a_generator_that_finds_nothing(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draws, "draw_program", lambda *_: None)
+    message = r"case.generator_seed: no well-formed composed program within 500 draws of seed 0; .*first \(500\)"
+    with pytest.raises(ConfigError, match=message):
+        find_case(read_settings(composed("case=random")).case)

@@ -137,6 +137,16 @@ def test_a_program_of_ones_own(composed: Compose, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.slow
+def test_a_random_program(composed: Compose, tmp_path: Path) -> None:
+    path = train(composed("case=random", "case.tier=composed", "case.generator_seed=7", "trainer.max_steps=10"))
+    assert path == tmp_path / "random-composed-7" / "seed-0"
+    loaded = siit.load(tmp_path, "random-composed-7")
+    assert loaded.tier == "composed"
+    assert all(variable["description"] for variable in loaded.circuit.variables.values())
+    assert "generator_seed: 7\n" in (path / "train.yaml").read_text()
+
+
+@pytest.mark.slow
 def test_frac_prevs_is_certified(composed: Compose, tmp_path: Path) -> None:
     config = composed(
         "model.d_model=32",

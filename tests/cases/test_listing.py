@@ -28,7 +28,7 @@ def test_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     assert first == {
         "name": "frac_prevs",
         "family": "counting",
-        "tier": "single",
+        "tier": "composed",
         "interpbench_id": "3",
         "vocab": ["a", "b", "c", "x"],
         "max_len": 4,

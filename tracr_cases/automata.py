@@ -68,6 +68,7 @@ def largest_depth() -> rasp.SOp:
     vocab="()",
     max_len=_MAX_LEN,
     causal=True,
+    balanced=True,
     description="The nesting depth up to and including this position; -1 from the first ')' on that closes nothing.",
     roles={
         **_OPENS,
@@ -109,6 +110,7 @@ def run_length() -> rasp.SOp:
 @register(
     vocab="x.",
     max_len=_MAX_LEN,
+    balanced=True,
     description="The length of the longest run of 'x', at every position.",
     roles={
         "stop_at": "the index where there is a '.', else a place behind all positions",

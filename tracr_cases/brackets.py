@@ -36,6 +36,7 @@ def open_minus_close_fraction() -> rasp.SOp:
     vocab=("(", ")", "x", "{", "}"),
     max_len=9,
     interpbench_id="5",
+    balanced=True,
     description="Whether round and curly brackets, each kind by itself, are balanced, at every position: no prefix has "
     "more closing than opening ones, and the whole sequence has as many; '({)}' is balanced.",
     roles={

@@ -55,6 +55,7 @@ def trend_to_next() -> rasp.SOp:
     max_len=9,
     causal=True,
     interpbench_id="32",
+    balanced=True,
     description="Whether the token, a word, differs from the one before; undefined at the first position.",
     roles={
         "previous": "the token one position before",
@@ -69,6 +70,8 @@ def token_changed() -> rasp.SOp:
     vocab=_NUMBERS,
     max_len=10,
     interpbench_id="89",
+    balanced=True,
+    sampler="often_sorted",
     description="1 if no token is smaller than the one before (equal ones may follow each other), else 0, at every "
     "position.",
     roles={
@@ -103,6 +106,8 @@ def zero_if_drop() -> rasp.SOp:
     vocab=_NUMBERS,
     max_len=9,
     interpbench_id="94",
+    balanced=True,
+    sampler="often_descending",
     description="1 if no token is greater than the one before (equal ones may follow each other), else 0, at every "
     "position.",
     roles={
@@ -136,6 +141,7 @@ def max_everywhere() -> rasp.SOp:
     vocab=_NUMBERS,
     max_len=9,
     interpbench_id="108",
+    balanced=True,
     description="1 if some token occurs more than once, else 0, at every position.",
     roles={
         **SAME_ROLES,
@@ -154,6 +160,7 @@ def has_duplicate() -> rasp.SOp:
     vocab=_NUMBERS,
     max_len=9,
     interpbench_id="109",
+    balanced=True,
     description="1 if the last two tokens are equal, else 0, at every position.",
     roles={
         **LENGTH_ROLES,
@@ -190,6 +197,8 @@ def multiple_of_first() -> rasp.SOp:
     vocab=_NUMBERS,
     max_len=9,
     interpbench_id="124",
+    balanced=True,
+    sampler="often_equal",
     description="1 if all tokens are equal, else 0, at every position.",
     roles={
         **LENGTH_ROLES,
@@ -206,6 +215,7 @@ def all_equal() -> rasp.SOp:
     vocab=tuple(range(30)),
     max_len=9,
     interpbench_id="129",
+    balanced=True,
     description="1 if all tokens are even, else 0, at every position.",
     roles={
         "is_odd": "1 where the token is odd, else 0",

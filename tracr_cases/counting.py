@@ -69,6 +69,7 @@ def count_a() -> rasp.SOp:
     vocab="abcde",
     max_len=9,
     interpbench_id="18",
+    balanced=True,
     description="How often the token at this position occurs: 'frequent' in more than a half of the sequence, 'common' "
     "in more than a quarter, else 'rare'.",
     roles={
@@ -133,6 +134,7 @@ def count_greater() -> rasp.SOp:
     vocab=ascii_lowercase[:10],
     max_len=9,
     interpbench_id="47",
+    balanced=True,
     description="How many times the token at this position occurs in the whole sequence, itself included (ten letters; "
     "the same task as count_occurrences).",
     roles={
@@ -162,6 +164,7 @@ def count_less() -> rasp.SOp:
     vocab=ascii_lowercase[:10],
     max_len=9,
     interpbench_id="78",
+    balanced=True,
     description="How many times the token at this position occurs in the whole sequence, itself included (ten letters; "
     "the same task as count_same, here the length less the number of different tokens).",
     roles={

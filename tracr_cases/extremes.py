@@ -90,6 +90,7 @@ def distance_to_maximum() -> rasp.SOp:
     vocab=(1, 2, 3),
     max_len=_MAX_LEN,
     causal=True,
+    balanced=True,
     description="The largest token up to and including this position.",
     roles={
         "two_at": "the index where there is a 2, else a place behind all positions",
@@ -112,6 +113,7 @@ def running_maximum() -> rasp.SOp:
     vocab=_DIGITS,
     max_len=_MAX_LEN,
     causal=True,
+    balanced=True,
     description="The sequence with '-' in place of every token that is not larger than all tokens before it.",
     roles={
         "place": "the token together with its position",

@@ -47,6 +47,7 @@ def _carry() -> rasp.SOp:
     vocab=_COLUMNS,
     max_len=_MAX_LEN,
     causal=True,
+    balanced=True,
     description="The carry into this column when two binary numbers are added; a token is a column of two bits, the "
     "lowest first.",
     roles=_CARRY,
@@ -73,6 +74,7 @@ def binary_addition() -> rasp.SOp:
 @register(
     vocab=_COLUMNS,
     max_len=_MAX_LEN,
+    balanced=True,
     description="Which of two binary numbers is larger: '<', '=' or '>' at every position; a token is a column of two "
     "bits, the highest first.",
     roles={

@@ -25,6 +25,7 @@ from tracr_cases.selectors import (
     max_len=14,
     causal=True,
     interpbench_id="12",
+    balanced=True,
     description="True where this token and the two before it are 'a', 'b', 'c'; undefined at the first two positions.",
     roles={
         "previous": "the token one position before",
@@ -87,6 +88,7 @@ def first_occurrences() -> rasp.SOp:
     max_len=9,
     causal=True,
     interpbench_id="1",
+    balanced=True,
     description="Whether the token is equal to the one two positions before; undefined at the first two positions. "
     "InterpBench speaks of rotations, but nothing else than equality at this distance is tested.",
     roles={
@@ -123,6 +125,7 @@ def slope_changes() -> rasp.SOp:
     vocab=ascii_lowercase[:10],
     max_len=9,
     interpbench_id="17",
+    balanced=True,
     description="Whether the token is equal to the one at the mirrored position; the sequence is a palindrome where "
     "every position says so.",
     roles={
@@ -179,6 +182,7 @@ def zero_repeated() -> rasp.SOp:
     vocab=tuple(range(11)),
     max_len=9,
     interpbench_id="125",
+    balanced=True,
     description="1 if of every two neighbouring tokens one is even and one odd, else 0, at every position.",
     roles={
         "neighbour": "the token one position before (the first position looks at the second)",

@@ -52,6 +52,7 @@ def previous_occurrence_distance() -> rasp.SOp:
 @register(
     vocab="ab01",
     max_len=_MAX_LEN,
+    balanced=True,
     description="For a letter, the digit that directly follows it anywhere in the sequence: '-' if none does, '?' if "
     "both do; '-' for a digit.",
     roles={

@@ -55,6 +55,7 @@ def segment_fraction() -> rasp.SOp:
 @register(
     vocab="ab|",
     max_len=_MAX_LEN,
+    balanced=True,
     description="How often the token at this position occurs in its own segment.",
     roles={
         **_SEGMENT,

@@ -151,6 +151,7 @@ def distinct_tokens() -> rasp.SOp:
     vocab="abc",
     max_len=_MAX_LEN,
     causal=True,
+    balanced=True,
     description="The sequence with '_' in place of every token that occurred twice before.",
     roles={
         **EARLIER_SAME,

@@ -48,6 +48,7 @@ def bigram_violations() -> rasp.SOp:
     vocab="abc",
     max_len=_MAX_LEN,
     causal=True,
+    balanced=True,
     description="Whether every token so far may follow the one before it: 'a' is followed by 'a' or 'b', 'b' by 'b' or "
     "'c', 'c' by 'a'.",
     roles={

@@ -8,11 +8,17 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import rich
 import torch
+from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 import tracr_cases
@@ -25,6 +31,8 @@ from siit.tiers import tier
 from siit.training.command_line import case_settings
 from siit.training.plan import plan_for
 
+FEW = 16
+"""Cases that are described no slower in one process than in two."""
 PAIRS = 4096
 """Pairs on which exchanges are counted."""
 
@@ -76,6 +84,19 @@ def describe(name: str) -> CaseInfo:
         layers=max(program_layers(model).values()) + 1,
         description=case.description,
     )
+
+
+def describe_all(names: Sequence[str]) -> list[CaseInfo]:
+    """What the listing says of these cases; many of them on all cores, with a progress bar on stderr."""
+    processes = min(os.cpu_count() or 1, len(names) // FEW)
+    if processes < 2:
+        return [describe(name) for name in names]
+    # Processes are spawned, not forked: JAX has threads by now.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        described = pool.map(describe, names, chunksize=4)
+        console = Console(stderr=True)
+        return list(track(described, "Describing", total=len(names), console=console, transient=True))
 
 
 def table(cases: list[CaseInfo]) -> Table:
@@ -138,7 +159,7 @@ def main() -> None:
         else:
             rich.print(*[exchange_table(name, found) for name, found in shares.items()], sep="\n")
         return
-    cases = [describe(name) for name in tracr_cases.names()]
+    cases = describe_all(tracr_cases.names())
     if arguments.json:
         print(json.dumps([dataclasses.asdict(case) for case in cases], indent=1))
     else:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from siit.architecture import POS_EMBED
@@ -43,6 +43,8 @@ class Term:
         weight: factor of its loss.
         share: its part of the batch; the shares of all terms sum to 1.
         interchange, off_circuit, kind: what is drawn for each of its examples.
+        constant: probability that a high-level edge which reads the same in every input (which slot is BOS) is
+            exchanged too, whatever else is: it changes no answer.
     """
 
     weight: float = 1.0
@@ -50,6 +52,7 @@ class Term:
     interchange: InterchangeDraw = dataclasses.field(default_factory=InterchangeDraw)
     off_circuit: OffCircuitDraw = dataclasses.field(default_factory=OffCircuitDraw)
     kind: KindDraw = dataclasses.field(default_factory=KindDraw)
+    constant: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,7 @@ class Drawn:
 
     Attributes:
         choice: the interchange of each example, as `siit.exchanges` numbers them.
+        constant: which constant edges are exchanged too, in the order of the exchanges.
         source_positions: position ids of the source run.
         off_positions: permuted position ids that replace positions on off-circuit edges.
         replacement: what is replaced off the circuit, and by what.
@@ -65,6 +69,7 @@ class Drawn:
     """
 
     choice: Int[Tensor, " batch"]
+    constant: Bool[Tensor, "constant batch"]
     source_positions: Int[Tensor, "batch pos"]
     off_positions: Int[Tensor, "batch pos"]
     replacement: Replacement
@@ -125,6 +130,11 @@ class Objective:
                 edges[index + 1] = torch.tensor([carry == name for carry in carried])
         return senders, edges
 
+    @cached_property
+    def _constant_edges(self) -> Bool[Tensor, "constant edge"]:
+        """For each constant exchange: which circuit edges it patches."""
+        return self._circuit_masks[1][1:][list(self.exchanges.constant)]
+
     def draw(
         self,
         pairs: Pairs,
@@ -141,14 +151,18 @@ class Objective:
         circuit = self.exchanges.labels.circuit
         n_nodes, n_edges = len(circuit.off_nodes), len(circuit.off_edges)
         units, carried = self.exchanges.n_units, len(self.exchanges.names) - self.exchanges.n_units
-        choices, replacements = [], []
+        choices, constants, replacements = [], [], []
+        n_constant = sum(self.exchanges.constant)
         for term, count in zip(self.terms.values(), self.counts(len(pairs)), strict=True):
             off_circuit = OffCircuitDraw(none=0.0, all=1.0) if circuit_only else term.off_circuit
+            chance = torch.rand(n_constant, count, device=generator.device, generator=generator)
+            constants.append(chance < term.constant)
             choices.append(term.interchange.draw(count, units, carried, generator, focus))
             replacements.append(draw_replacement(off_circuit, term.kind, count, n_nodes, n_edges, generator, focus))
         choice = torch.cat(choices)
         return Drawn(
             choice=choice,
+            constant=torch.cat(constants, 1),
             source_positions=self.exchanges.source_positions(pairs.source, choice, generator),
             off_positions=permuted_positions(pairs.source, len(self.exchanges.model.vocab), generator),
             replacement=Replacement(
@@ -182,13 +196,18 @@ class Objective:
 
     def patch(self, model: Transformer, pairs: Pairs, drawn: Drawn) -> Patch | None:
         """The patch that carries out the drawn interventions; None if these never intervene."""
-        never = all(term.interchange.none == 1 and term.off_circuit.none == 1 for term in self.terms.values())
+        never = all(
+            term.interchange.none == 1 and term.off_circuit.none == 1 and term.constant == 0
+            for term in self.terms.values()
+        )
         if never and not drawn.all_off:
             return None
         with torch.set_grad_enabled(self.source_gradient and torch.is_grad_enabled()):
             outputs = model.run(pairs.source, drawn.source_positions).senders
             ablation = self._ablation(model, outputs, drawn)
         senders, edges = (mask.to(drawn.choice.device)[drawn.choice].T for mask in self._circuit_masks)
+        also = self._constant_edges.to(drawn.choice.device).unsqueeze(2) & drawn.constant.unsqueeze(1)
+        edges = edges | also.any(0)
         nodes = senders.clone()
         nodes[self._off_index] = drawn.replacement.nodes
         return Patch(

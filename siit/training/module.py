@@ -182,6 +182,7 @@ class SIITModule(pl.LightningModule):
         drawn = dataclasses.replace(
             drawn,
             choice=choice,
+            constant=torch.zeros_like(drawn.constant),
             source_positions=exchanges.source_positions(pairs.source, choice, generator),
             off_positions=permuted_positions(pairs.source, len(exchanges.model.vocab), generator),
         )

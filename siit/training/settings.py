@@ -73,6 +73,7 @@ class TermSettings:
     interchange: dict[str, float] = field(default_factory=dict)
     off_circuit: dict[str, float] = field(default_factory=dict)
     kind: dict[str, float] = field(default_factory=dict)
+    constant: float = 0.0
 
 
 @dataclass
@@ -216,12 +217,14 @@ def terms_of(objective: ObjectiveSettings) -> dict[str, Term]:
         key = f"objective.terms.{name}"
         _require(f"{key}.share", settings.share, 0 < settings.share <= 1, "a number above 0, at most 1")
         _require(f"{key}.weight", settings.weight, settings.weight >= 0, "0 or more")
+        _require(f"{key}.constant", settings.constant, 0 <= settings.constant <= 1, "a probability")
         terms[name] = Term(
             weight=settings.weight,
             share=settings.share,
             interchange=_draw(InterchangeDraw, settings.interchange, f"{key}.interchange"),
             off_circuit=_draw(OffCircuitDraw, settings.off_circuit, f"{key}.off_circuit"),
             kind=_draw(KindDraw, settings.kind, f"{key}.kind"),
+            constant=settings.constant,
         )
     return terms
 

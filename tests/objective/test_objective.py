@@ -58,6 +58,9 @@ def expected_logits(objective: Objective, model: Transformer, pairs: Pairs, draw
             name = names[choice - 1]
             nodes |= {node: source[node] for node in circuit.alignment.get(name, ())}
             edges |= {edge: source[edge.sender] for edge in circuit.edges_by_carried.get(name, ())}
+        constant = [name for name, same in zip(names, objective.exchanges.constant, strict=True) if same]
+        for name, on in zip(constant, drawn.constant[:, row], strict=True):
+            edges |= {edge: source[edge.sender] for edge in circuit.edges_by_carried[name] if on}
         clean = reference.run(pairs.base[row : row + 1])
         logits.append(reference.patched(clean, nodes, edges).logits)
     return torch.cat(logits)
@@ -223,6 +226,27 @@ def test_focus_reaches_the_terms():
     focus = Focus(1.0, errors, torch.ones(len(circuit.off_nodes) + len(circuit.off_edges), N_KINDS))
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False, focus)
     assert set(drawn.choice.tolist()) == {0, 3}
+
+
+def test_constant_edges_are_exchanged_beside_all_else():
+    """In reverse, the attention left on BOS is read off values that say which slot is BOS."""
+    terms = {"siit": Term(interchange=InterchangeDraw(0.5, 0.5), constant=0.25)}
+    objective, model, task = cases.objective_of("reverse", terms)
+    assert [
+        name for name, same in zip(objective.exchanges.names, objective.exchanges.constant, strict=True) if same
+    ] == ["tokens->length_share<v>"]
+    pairs = cases.pairs_of(task, 400, seed=0)
+    drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
+    assert drawn.constant.shape == (1, 400)
+    assert drawn.constant.float().mean().item() == pytest.approx(0.25, abs=0.08)
+    few = Pairs(pairs.base[:BATCH], pairs.source[:BATCH])
+    drawn = objective.draw(few, torch.Generator().manual_seed(1), False)
+    assert 0 < int(drawn.constant.sum()) < BATCH
+    step = objective.evaluate(model, few, drawn)
+    torch.testing.assert_close(step.logits, expected_logits(objective, model, few, drawn))
+    without = objective.evaluate(model, few, dataclasses.replace(drawn, constant=torch.zeros_like(drawn.constant)))
+    assert torch.equal(step.answers.output, without.answers.output)
+    assert not torch.equal(step.logits, without.logits)
 
 
 def test_circuit_only_overrides_the_terms():

@@ -65,6 +65,7 @@ def test_bad_values(composed: Compose, override: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
+        (["objective.terms.siit.constant=2"], "objective.terms.siit.constant: found 2.0, accepted is a probability"),
         (["objective.terms.siit.kind.zero=3"], "kind: KindDraw: found .*sum to 1"),
         (["objective.terms.siit.share=0"], "share: found 0.0"),
         (["+objective.terms.siit.kind.noise=0.1"], "unknown noise, accepted: resample, mean, zero"),

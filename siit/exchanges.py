@@ -28,10 +28,12 @@ class Shares:
     Attributes:
         differs: share of pairs in which what is exchanged differs at some position; None for high-level edges.
         changes: share of pairs in which exchanging it changes the causal model's answer at some scored position.
+        constant: whether it is the same in every input, and so can change nothing.
     """
 
     differs: float | None
     changes: float
+    constant: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +103,7 @@ class Exchanges:
             changes = (moved & run.scored & base.scored).any(1).double().mean().item()
             members = [differs(run.values[member], base.values[member]) for member in self.labels.units.get(name, ())]
             unequal = torch.stack(members).any(0).any(1).double().mean().item() if members else None
-            found[name] = Shares(unequal, changes)
+            found[name] = Shares(unequal, changes, self.constant[index])
         return found
 
     def _interventions(self, source: Run, choice: Int[Tensor, " batch"]) -> Interventions:

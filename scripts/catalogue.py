@@ -1,0 +1,109 @@
+"""Prints docs/catalogue.md: every case, and the certificates of bundles: `python scripts/catalogue.py [roots] > FILE`.
+
+Describing all cases and counting their exchanges takes minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import siit
+import tracr_cases
+from siit.bundle import find_folders
+from siit.cases import CaseInfo, describe, exchange_shares
+from siit.certificate.certificate import SHARES
+from siit.train import TRAINING_FILE
+from tracr_cases.catalogue import FAMILIES
+
+INTRODUCTION = """\
+# The catalogue
+
+{count} cases: all 129 tasks of InterpBench under their ids, and {own} of our own, whose circuits have at least four
+heads and MLPs that interact. `case=random` draws further ones ([generator.md](generator.md)). Printed by
+`python scripts/catalogue.py`.
+
+Tiers (`siit/tiers.py`): **pointwise**, no attention matters; **single**, one attention step; **composed**, two or more
+components that interact; **deep**, four or more layers.
+"""
+CROSS_SECTION = """\
+## A cross-section, certified
+
+Default model and objective, CPU, one thread each, several at once: seconds are of CPU, training and its checks. Shares
+in percent, the minimum over the components of each field, on held-out pairs, never rounded up; `effect` is the least of
+all units, edges and nodes.
+"""
+ALL = """\
+## All cases
+
+`layers` is what the program needs, `nodes` its heads and MLPs, `edges` those of its circuit, the embeddings' included.
+`differs`: the share of 4,096 training pairs in which the unit that differs least does; `changes`: in which the exchange
+that changes the answer least does (of those that can: which slot is BOS is the same in every input).
+`python -m siit.cases --exchanges CASE` shows all of them.
+"""
+
+
+def certificates(root: Path) -> list[str]:
+    """One line per model of a bundle."""
+    lines = []
+    for folder in find_folders(root):
+        loaded = siit.load_circuit(root, folder.parent.name, int(folder.name.removeprefix("seed-")))
+        training: dict[str, Any] = json.loads((folder / TRAINING_FILE).read_text())
+        certificate = loaded.certificate
+        effect = min(value for part in certificate["effect"].values() for value in part.values())
+        shares = " | ".join(f"{int(certificate[name] * 10000) / 100:.2f}" for name in SHARES)
+        lines.append(
+            f"| {loaded.bundle.case} | {loaded.bundle.seed} | {loaded.tier} | {training['steps']:,} "
+            f"| {training['seconds']['cpu']:,.0f} | {'yes' if certificate['certified'] else 'no'} | {shares} "
+            f"| {effect:.3f} |"
+        )
+    return lines
+
+
+def row(name: str) -> tuple[CaseInfo, str]:
+    """A case, and its line."""
+    case, shares = describe(name), exchange_shares(name)
+    differs = min(found.differs for found in shares.values() if found.differs is not None)
+    changes = min((found.changes for found in shares.values() if not found.constant), default=0.0)
+    return case, (
+        f"| `{name}` | {case.interpbench_id or ''} | {case.tier} | {case.layers} | {case.circuit_nodes} "
+        f"| {case.circuit_edges} | {case.output} | {differs:.0%} | {changes:.0%} | {case.description} |"
+    )
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("roots", nargs="*", type=Path, help="bundles whose certificates are shown")
+    parser.add_argument("--processes", type=int, default=2)
+    arguments = parser.parse_args()
+    names = tracr_cases.names()
+    context = get_context("spawn")
+    with ProcessPoolExecutor(arguments.processes, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        rows = list(pool.map(row, names, chunksize=4))
+    own = sum(case.interpbench_id is None for case, _ in rows)
+    sys.stdout.write(INTRODUCTION.format(count=len(rows), own=own))
+    if arguments.roots:
+        print("\n" + CROSS_SECTION)
+        fields = " | ".join(name.replace("_", " ") for name in SHARES)
+        print(f"| case | seed | tier | steps | seconds | certified | {fields} | effect |")
+        print("|" + "---|" * (len(SHARES) + 7))
+        for root in arguments.roots:
+            print("\n".join(certificates(root)))
+    print("\n" + ALL)
+    for family in FAMILIES:
+        print(f"\n### {family}\n")
+        print("| case | InterpBench | tier | layers | nodes | edges | output | differs | changes | what it computes |")
+        print("|" + "---|" * 10)
+        print("\n".join(line for case, line in rows if case.family == family))
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,6 @@ import pytest
 import torch
 from tracr.rasp import rasp
 
-import tracr_cases
 from siit.alignment import AlignmentConfig, derive_labels, draw_alignment
 from siit.cases import exchange_shares
 from siit.causal import Exchange, Inputs, Interventions
@@ -16,6 +15,7 @@ from siit.causal.from_rasp import build_causal_model
 from siit.data import Pairs, Task, permuted_positions, task_from_case
 from siit.exchanges import NONE, Exchanges, Shares, differs
 from tests.cases.programs import (
+    EVERY,
     NAMES,
     answer,
     causal_model,
@@ -242,8 +242,7 @@ def test_shares_by_hand():
 RARELY = {"quadratic_of_first": {"c"}}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", tracr_cases.names())
+@pytest.mark.parametrize("name", EVERY)
 def test_every_unit_differs_in_a_third_of_the_pairs(name: str):
     shares = exchange_shares(name)
     units = {unit: found.differs for unit, found in shares.items() if found.differs is not None}

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from tracr.rasp import rasp
 
+import tracr_cases
 from siit.alignment import AlignmentConfig, Labels, derive_labels, draw_alignment, program_layers
 from siit.architecture import ModelConfig
 from siit.causal import CausalModel, Inputs, Run
@@ -19,6 +21,11 @@ from siit.data import Pairs, Task, task_from_case
 from siit.exchanges import Exchanges, vacuous_parts
 from tracr_cases import Case, get
 
+EVERY = [
+    pytest.param(name, marks=pytest.mark.slow if place % 12 == 0 else pytest.mark.long)
+    for place, name in enumerate(tracr_cases.names())
+]
+"""All cases, one in twelve for the slow tests."""
 NAMES = (
     "detect_abc",
     "first_token_everywhere",

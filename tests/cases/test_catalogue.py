@@ -16,7 +16,7 @@ from siit.bundle import Vocab
 from siit.causal import Inputs
 from siit.causal.agreement import check_agreement_on
 from siit.causal.from_rasp import build_causal_model, sample_tokens
-from tests.cases.programs import causal_model, decoded, encode, own
+from tests.cases.programs import EVERY, causal_model, decoded, encode, own
 from tracr_cases.catalogue import add, register
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -90,8 +90,7 @@ def test_tracrs_compiled_model_agrees(name: str):
     check(name, samples=50, compiled=True)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", tracr_cases.names())
+@pytest.mark.parametrize("name", EVERY)
 def test_all_agree_on_many_inputs(name: str):
     check(name, samples=500, compiled=True)
 

@@ -6,21 +6,16 @@ Describing all cases and counting their exchanges takes minutes.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import torch
 
-import siit
 import tracr_cases
-from siit.bundle import find_folders
+from scripts.results import certificates, header
 from siit.cases import CaseInfo, describe, exchange_shares
-from siit.certificate.certificate import SHARES
-from siit.train import TRAINING_FILE
 from tracr_cases.catalogue import FAMILIES
 
 INTRODUCTION = """\
@@ -37,7 +32,7 @@ CROSS_SECTION = """\
 ## A cross-section, certified
 
 Default model and objective, CPU, one thread each, several at once: seconds are of CPU, training and its checks. Shares
-in percent, the minimum over the components of each field, on held-out pairs, never rounded up; `effect` is the least of
+in percent, the minimum over the components of each field, on held-out pairs, never rounded up; `least effect` is of
 all units, edges and nodes.
 """
 ALL = """\
@@ -48,23 +43,6 @@ ALL = """\
 that changes the answer least does (of those that can: which slot is BOS is the same in every input).
 `python -m siit.cases --exchanges CASE` shows all of them.
 """
-
-
-def certificates(root: Path) -> list[str]:
-    """One line per model of a bundle."""
-    lines = []
-    for folder in find_folders(root):
-        loaded = siit.load_circuit(root, folder.parent.name, int(folder.name.removeprefix("seed-")))
-        training: dict[str, Any] = json.loads((folder / TRAINING_FILE).read_text())
-        certificate = loaded.certificate
-        effect = min(value for part in certificate["effect"].values() for value in part.values())
-        shares = " | ".join(f"{int(certificate[name] * 10000) / 100:.2f}" for name in SHARES)
-        lines.append(
-            f"| {loaded.bundle.case} | {loaded.bundle.seed} | {loaded.tier} | {training['steps']:,} "
-            f"| {training['seconds']['cpu']:,.0f} | {'yes' if certificate['certified'] else 'no'} | {shares} "
-            f"| {effect:.3f} |"
-        )
-    return lines
 
 
 def row(name: str) -> tuple[CaseInfo, str]:
@@ -92,11 +70,7 @@ def main() -> None:
     sys.stdout.write(INTRODUCTION.format(count=len(rows), own=own))
     if arguments.roots:
         print("\n" + CROSS_SECTION)
-        fields = " | ".join(name.replace("_", " ") for name in SHARES)
-        print(f"| case | seed | tier | steps | seconds | certified | {fields} | effect |")
-        print("|" + "---|" * (len(SHARES) + 7))
-        for root in arguments.roots:
-            print("\n".join(certificates(root)))
+        print("\n".join([*header(), *(line for root in arguments.roots for line in certificates(root))]))
     print("\n" + ALL)
     for family in FAMILIES:
         print(f"\n### {family}\n")

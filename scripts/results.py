@@ -7,29 +7,54 @@ import json
 from pathlib import Path
 from typing import Any
 
-from siit.bundle import BundleError, list_folders
+import siit
+from siit.bundle import BundleError, find_folders
 from siit.certificate.certificate import SHARES
 
+TRAINING_FILE = "training.json"
 SHORT = {"strict_node": "node", "strict_edge": "edge", "strict_joint": "joint", "strict_subsets": "subsets"}
 SHORT |= {"joint_mean": "mean", "joint_zero": "zero", "edge_iia": "edge IIA", "iia": "IIA"}
+COLUMNS = (
+    *("case", "seed", "tier", "objective", "layers x heads x d_model", "steps", "CPU s", "certified"),
+    *(SHORT.get(name, name) for name in SHARES),
+    "least effect",
+)
 
 
-def rows(root: Path) -> list[str]:
-    """One line per model: configuration, then every share of the certificate, in percent."""
+def certificates(root: Path) -> list[str]:
+    """The table's lines, one for each model: what it is, what it took, and every share of its certificate in percent.
+
+    Raises:
+        BundleError: a damaged model.
+    """
     lines = []
-    for entry in list_folders(root):
-        folder = root / entry.path
-        certificate: dict[str, Any] = json.loads((folder / "certificate.json").read_text())
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text())
-        objective = objective_name((folder / "train.yaml").read_text())
-        shares = " | ".join(percent(certificate[name]) for name in SHARES)
+    for folder in find_folders(root):
+        model = siit.load_circuit(root, folder.parent.name, int(folder.name.removeprefix("seed-")))
+        certificate, config = model.certificate, model.config
         effects = [value for part in certificate["effect"].values() for value in part.values()]
-        shape = f"{config['n_layers']} x {config['n_heads']} x {config['d_model']}"
-        verdict = "yes" if certificate["certified"] else "no"
-        lines.append(
-            f"| {entry.case} | {entry.seed} | {objective} | {shape} | {verdict} | {shares} | {min(effects):.3f} |"
+        cells = (
+            *(model.bundle.case, model.bundle.seed, model.tier, objective_name(model.bundle.train_yaml)),
+            f"{config.n_layers} x {config.n_heads} x {config.d_model}",
+            *training(folder),
+            "yes" if certificate["certified"] else "no",
+            *(percent(certificate[name]) for name in SHARES),
+            f"{min(effects):.3f}",
         )
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
+
+
+def header() -> list[str]:
+    """The table's first two lines."""
+    return [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+
+
+def training(folder: Path) -> tuple[str, str]:
+    """Steps and CPU seconds; empty for models of before these were noted."""
+    if not (folder / TRAINING_FILE).exists():
+        return "", ""
+    record: dict[str, Any] = json.loads((folder / TRAINING_FILE).read_text())
+    return f"{record['steps']:,}", f"{record['seconds']['cpu']:,.0f}"
 
 
 def objective_name(train_yaml: str) -> str:
@@ -47,14 +72,10 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("roots", nargs="+", type=Path, help="bundles' folders")
-    names = [SHORT.get(name, name) for name in SHARES]
-    print(
-        "| case | seed | objective | layers x heads x d_model | certified | " + " | ".join(names) + " | least effect |"
-    )
-    print("|---|---|---|---|---|" + "---|" * (len(names) + 1))
+    print("\n".join(header()))
     for root in parser.parse_args().roots:
         try:
-            print("\n".join(rows(root)))
+            print("\n".join(certificates(root)))
         except BundleError as error:
             parser.error(str(error))
 

@@ -117,8 +117,8 @@ def _find_case(identifier: str, name: str | None) -> Case:
     by_id = {case.interpbench_id: case for case in cases.values() if case.interpbench_id is not None}
     if identifier not in by_id:
         raise ValueError(
-            f"case: found a folder named {identifier!r}, accepted are the InterpBench ids {', '.join(sorted(by_id))}, "
-            "or a program of the catalogue by its name: case=..."
+            f"case: found a folder named {identifier!r}, accepted are the InterpBench ids "
+            f"{', '.join(sorted(by_id, key=int))}, or a program of the catalogue by its name: case=..."
         )
     return by_id[identifier]
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,15 @@ def test_help(capsys: pytest.CaptureFixture[str]):
         assert re.search(rf"^  {key} ", usage, re.MULTILINE)
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also where the tests run in the background of a shell that has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_exit_status(hub: Hub, single: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     def run(**changes: str) -> tuple[int, str, str]:
         given = {"bundle": str(single), "repo_id": "org/name", "recheck": "false", "endpoint": hub.url, **changes}

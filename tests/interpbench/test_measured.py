@@ -178,7 +178,7 @@ def test_a_seed_that_is_none(tmp_path: Path):
 
 
 def test_no_such_program(folder: Path, tmp_path: Path):
-    with pytest.raises(ValueError, match="found a folder named 'ioi', accepted are the InterpBench ids 113, 12"):
+    with pytest.raises(ValueError, match="found a folder named 'ioi', accepted are the InterpBench ids 1, 2, 3, "):
         import_interpbench(write(tmp_path / "ioi"))
     with pytest.raises(ValueError, match="case: found 'frac', accepted: "):
         import_interpbench(folder, case="frac")

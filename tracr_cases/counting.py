@@ -40,6 +40,7 @@ def frac_prevs() -> rasp.SOp:
     vocab="abc",
     max_len=9,
     interpbench_id="7",
+    balanced=True,
     description="How many times the token at this position occurs in the whole sequence, itself included.",
     roles={
         "histogram_share": "attends to equal tokens and BOS: the attention left on BOS is 1 / (1 + count)",
@@ -54,6 +55,7 @@ def histogram() -> rasp.SOp:
     vocab="abc",
     max_len=9,
     interpbench_id="14",
+    balanced=True,
     description="How many times 'a' occurs in the whole sequence, at every position.",
     roles={
         "count_a_share": "attends to every 'a' and BOS: the attention left on BOS is 1 / (1 + count)",
@@ -89,6 +91,7 @@ def frequency_class() -> rasp.SOp:
     vocab="abc",
     max_len=9,
     interpbench_id="25",
+    balanced=True,
     description="The fraction of the whole sequence that is equal to the token at this position.",
     roles={
         **LENGTH_ROLES,

@@ -90,6 +90,7 @@ def balanced_depth() -> rasp.SOp:
 @register(
     vocab="ab",
     max_len=_MAX_LEN,
+    balanced=True,
     description="The length of the run of equal tokens that this position is in.",
     roles={
         "previous": "the token one position before (the first position looks at itself)",

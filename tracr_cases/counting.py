@@ -123,6 +123,7 @@ def frac_prevs_long() -> rasp.SOp:
     vocab=tuple(range(11)),
     max_len=9,
     interpbench_id="44",
+    balanced=True,
     description="How many tokens of the whole sequence are greater than the token at this position.",
     roles={
         "count_greater_share": "attends to greater tokens and BOS: the attention left on BOS is 1 / (1 + count)",
@@ -153,6 +154,7 @@ def count_same() -> rasp.SOp:
     vocab=tuple(range(11)),
     max_len=9,
     interpbench_id="63",
+    balanced=True,
     description="How many tokens of the whole sequence are smaller than the token at this position.",
     roles={
         "count_less_share": "attends to smaller tokens and BOS: the attention left on BOS is 1 / (1 + count)",

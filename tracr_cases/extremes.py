@@ -60,6 +60,7 @@ def value_range() -> rasp.SOp:
 @register(
     vocab=_DIGITS,
     max_len=_MAX_LEN,
+    balanced=True,
     description="How often the largest token occurs, at every position.",
     roles={
         **_LARGER,

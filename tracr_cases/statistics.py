@@ -106,6 +106,7 @@ def token_occurring_once() -> rasp.SOp:
 @register(
     vocab=_LETTERS,
     max_len=_MAX_LEN,
+    balanced=True,
     description="How many tokens occur exactly once, at every position.",
     roles={
         **_FREQUENCY,
@@ -120,6 +121,7 @@ def singles() -> rasp.SOp:
 @register(
     vocab=_LETTERS,
     max_len=_MAX_LEN,
+    balanced=True,
     description="How many positions hold a token that is as frequent as this one.",
     roles={
         **_FREQUENCY,
@@ -136,6 +138,7 @@ def equally_frequent() -> rasp.SOp:
 @register(
     vocab=_LETTERS,
     max_len=_MAX_LEN,
+    balanced=True,
     description="How many different tokens there are, at every position.",
     roles={
         **EARLIER_SAME,
@@ -166,6 +169,7 @@ def keep_two() -> rasp.SOp:
 @register(
     vocab="abc",
     max_len=_MAX_LEN,
+    balanced=True,
     description="How often this token and the one before occur side by side; the first token stands before itself.",
     roles={
         "previous": "the token one position before (the first position looks at itself)",

@@ -32,6 +32,7 @@ _ILLEGAL = {
 @register(
     vocab="abc",
     max_len=_MAX_LEN,
+    balanced=True,
     description="How many tokens may not follow the one before them, at every position: 'a' is followed by 'a' or 'b', "
     "'b' by 'b' or 'c', 'c' by 'a'.",
     roles={
@@ -146,6 +147,7 @@ def rewrite_between() -> rasp.SOp:
 @register(
     vocab="ab",
     max_len=_MAX_LEN,
+    balanced=True,
     description="How often the pattern 'aba' occurs, overlaps included, at every position.",
     roles={
         "previous": _PREVIOUS,
@@ -165,6 +167,7 @@ def pattern_count() -> rasp.SOp:
 @register(
     vocab=_DIGITS,
     max_len=_MAX_LEN,
+    balanced=True,
     description="How many peaks there are, tokens larger than both neighbours, at every position.",
     roles={
         "previous": _PREVIOUS,
@@ -184,6 +187,7 @@ def peaks() -> rasp.SOp:
 @register(
     vocab=_DIGITS,
     max_len=_MAX_LEN,
+    balanced=True,
     description="How many tokens are larger than the one before them, at every position.",
     roles={
         "previous": _PREVIOUS,

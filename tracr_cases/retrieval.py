@@ -5,15 +5,11 @@ from __future__ import annotations
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.selectors import earlier, length
+from tracr_cases.selectors import LENGTH_ROLES, earlier, length
 from tracr_cases.steps import LAST_PLACE, before, count, fetch, fetch_at, last_place, token_at
 
 _MAX_LEN = 8
 _POINTERS = tuple(range(_MAX_LEN))
-_LENGTH = {
-    "length_share": "attends to all tokens and BOS: the attention left on BOS is 1 / (1 + length)",
-    "length": "the number of tokens",
-}
 
 
 @register(
@@ -103,7 +99,7 @@ def followers_of_first() -> rasp.SOp:
     max_len=_MAX_LEN,
     description="The token at the index that this token names, modulo the length.",
     roles={
-        **_LENGTH,
+        **LENGTH_ROLES,
         "target": "the index that the token points to: the token modulo the length",
         "follow_pointer": "fetches the token at that index",
     },
@@ -118,7 +114,7 @@ def follow_pointer() -> rasp.SOp:
     max_len=_MAX_LEN,
     description="The token found by following two pointers, each a token read as an index modulo the length.",
     roles={
-        **_LENGTH,
+        **LENGTH_ROLES,
         "target": "the index that the token points to: the token modulo the length",
         "pointer": "fetches the token at that index",
         "next_target": "the index that the fetched token points to",
@@ -138,7 +134,7 @@ def follow_two_pointers() -> rasp.SOp:
     max_len=_MAX_LEN,
     description="At every position, the token at the index that the last token names, modulo the length.",
     roles={
-        **_LENGTH,
+        **LENGTH_ROLES,
         "last": "fetches the last token, at index length - 1",
         "target": "the index that the last token points to: the token modulo the length",
         "indexed_by_last": "fetches the token at that index",
@@ -156,7 +152,7 @@ def indexed_by_last() -> rasp.SOp:
     max_len=_MAX_LEN,
     description="The sequence rotated to the left by as many positions as the first token says.",
     roles={
-        **_LENGTH,
+        **LENGTH_ROLES,
         "first": "the token at the first position",
         "turn": "the first token modulo the length, together with the length",
         "source": "the index that this position reads from: its own plus the turn, around the end",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from siit.architecture import (
@@ -32,10 +32,12 @@ class AlignmentConfig:
 
     Attributes:
         heads: how many heads of its layer an attention variable gets, where it is not 1.
+        mlps: attention variables that get the MLP of their layer too.
         nodes: variable -> nodes, fixing the placement instead of drawing it; all variables or none.
     """
 
     heads: Mapping[str, int] = field(default_factory=dict)
+    mlps: Collection[str] = ()
     nodes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -61,19 +63,26 @@ def draw_alignment(model: CausalModel, config: ModelConfig, settings: AlignmentC
     Raises:
         ValueError: for unknown variables or nodes, or a model that is too small; says what is needed.
     """
-    for what in (settings.heads, settings.nodes):
+    for what in (settings.heads, settings.mlps, settings.nodes):
         unknown = sorted(set(what) - set(model.variables))
         if unknown:
             raise ValueError(f"alignment: unknown variables {unknown}, accepted: {', '.join(model.variables)}")
-    not_attention = sorted(name for name in settings.heads if not model.variables[name].is_attention)
-    if not_attention:
-        raise ValueError(f"alignment.heads: {not_attention} are computed by MLPs, accepted are attention variables")
+    for key, chosen in (("heads", settings.heads), ("mlps", settings.mlps)):
+        not_attention = sorted(name for name in chosen if not model.variables[name].is_attention)
+        if not_attention:
+            raise ValueError(f"alignment.{key}: {not_attention} are computed by MLPs, accepted are attention variables")
     few = {name: count for name, count in settings.heads.items() if count < 1}
     if few:
         raise ValueError(f"alignment.heads: found {few}, accepted is at least 1")
     if settings.nodes:
         return _fixed_alignment(model, settings.nodes)
     layers = program_layers(model)
+    computed = {layers[name] for name, variable in model.variables.items() if not variable.is_attention}
+    shared = sorted(name for name in settings.mlps if layers[name] in computed)
+    if shared:
+        raise ValueError(
+            f"alignment.mlps: the MLP beside {shared} computes another variable; fix alignment.nodes instead"
+        )
     needed = max(layers.values()) + 1
     if needed > config.n_layers:
         raise ValueError(f"model.n_layers: found {config.n_layers}, the program needs at least {needed}")
@@ -87,8 +96,9 @@ def draw_alignment(model: CausalModel, config: ModelConfig, settings: AlignmentC
     for name, variable in model.variables.items():
         layer = placed[layers[name]]
         if variable.is_attention:
-            chosen = sorted(free[layer].pop() for _ in range(settings.heads.get(name, 1)))
-            alignment[name] = tuple(head(layer, index) for index in chosen)
+            indices = sorted(free[layer].pop() for _ in range(settings.heads.get(name, 1)))
+            also = (mlp(layer),) if name in settings.mlps else ()
+            alignment[name] = (*(head(layer, index) for index in indices), *also)
         else:
             alignment[name] = (mlp(layer),)
     return alignment

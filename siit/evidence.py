@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from siit.causal import Inputs, Run
-from siit.data import Pairs, PairSampler, permuted_positions
+from siit.data import Pairs, Sampler, permuted_positions
 from siit.exchanges import ROUNDING, Exchanges, differs
 
 MIN_SCORED = 4096
@@ -16,7 +18,7 @@ MAX_PAIRS = 1 << 15
 
 def build_evidence(
     exchanges: Exchanges,
-    sampler: PairSampler,
+    sampler: Sampler,
     seed: int,
     *,
     tolerance: float | None,
@@ -40,12 +42,20 @@ def build_evidence(
     """
     while True:
         # Of a CPU generator's seed only the lower 32 bits count; training's steps are below 2^31.
-        generator = torch.Generator(sampler.tokens.device).manual_seed((1 << 31) + seed)
+        generator = torch.Generator(sampler.device).manual_seed((1 << 31) + seed)
         evidence, scored, changed = _tabulate(exchanges, sampler.draw(pairs, generator), generator, tolerance)
         enough = scored >= min_scored and all(count == 0 or count >= min_changed for count in changed)
         if enough or pairs >= MAX_PAIRS:
             return evidence
         pairs *= 2
+
+
+def evidence_pairs(evidence: Mapping[str, Tensor]) -> Pairs:
+    """The pairs of evidence; exchangeable are those in which any exchange is scored."""
+    names = [name for name in evidence if name.startswith("do/") and name.endswith("/scored")]
+    exchanged = [evidence[name].any(1) for name in names]
+    exchangeable = torch.stack(exchanged).any(0) if exchanged else None
+    return Pairs(evidence["base_tokens"], evidence["source_tokens"], exchangeable)
 
 
 def _tabulate(

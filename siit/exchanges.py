@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from siit.alignment import Labels
 from siit.causal import OUTPUT, CausalModel, Exchange, HighLevelEdge, Inputs, Interventions, Run
+from siit.causal.lookups import Lookup
 from siit.causal.mechanisms import Values, undefined
 from siit.data.pairs import Pairs, permuted_positions
 
@@ -87,7 +88,10 @@ class Exchanges:
     ) -> Run:
         """The causal model on the bases, each under its own chosen exchange with its source."""
         source = self.model.run(Inputs(pairs.source, source_positions))
-        return self.model.run(Inputs(pairs.base), self._interventions(source, choice))
+        run = self.model.run(Inputs(pairs.base), self._interventions(source, choice))
+        if pairs.exchangeable is None:
+            return run
+        return replace(run, scored=run.scored & (pairs.exchangeable | (choice == NONE)).unsqueeze(1))
 
     def shares(self, pairs: Pairs, tolerance: float | None, generator: torch.Generator) -> dict[str, Shares]:
         """How often each exchange can teach something, on these pairs.
@@ -149,7 +153,11 @@ def vacuous_parts(model: CausalModel, pairs: Pairs, generator: torch.Generator) 
             if edge.child != child or edge.parent in variables or model.constant(edge):
                 continue
             run = model.run(Inputs(pairs.base), Interventions(edges={edge: Exchange(source(edge.parent))}))
-            if not changes(run.values[child], base.values[child]):
+            own, values = base.values[child], run.values[child]
+            # That a lookup finds nothing is an answer of its own; elsewhere undefined values come from padding too.
+            finds = child != OUTPUT and isinstance(model.variables[child].mechanism, Lookup)
+            emptied = undefined(values) != undefined(own)
+            if not (changes(values, own) or (finds and bool((emptied & is_token).any()))):
                 edges[str(edge)] = f"exchanging it changed {child} in none of {len(pairs)} pairs"
         if child != OUTPUT and not changes(source(child), base.values[child]):
             variables[child] = f"its value is the same in all of {len(pairs)} pairs"

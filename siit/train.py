@@ -25,7 +25,6 @@ from siit.bundle import Bundle, BundleError, Vocab, read_bundle, write_bundle
 from siit.causal.from_rasp import ProgramError
 from siit.certificate import Certificate, measure
 from siit.certificate.report import evidence_line, table
-from siit.data import PairSampler
 from siit.evidence import build_evidence
 from siit.training.checkpoints import RunFolder, differing
 from siit.training.command_line import check_overrides, open_maps, register_cases
@@ -82,7 +81,7 @@ def certify(plan: Plan, settings: Settings, module: SIITModule, config: dict[str
     """Measures the trained model on held-out test pairs, and puts all of it into a bundle."""
     task, labels = plan.task, plan.exchanges.labels
     evidence = build_evidence(
-        plan.exchanges, PairSampler(task, "test", seed=settings.seed), settings.seed, tolerance=task.tolerance
+        plan.exchanges, task.pairs("test", seed=settings.seed), settings.seed, tolerance=task.tolerance
     )
     parameters = {
         name: tensor.detach().float().cpu().contiguous() for name, tensor in module.averaged.state_dict().items()

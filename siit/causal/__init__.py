@@ -1,5 +1,6 @@
 """High-level causal models: exact, batched, intervenable (Geiger et al., arXiv 2112.00826, section 3)."""
 
+from siit.causal.lookups import LeastInhibited, Lookup
 from siit.causal.mechanisms import Aggregate, Linear, Mechanism, Nearest, Selection, SelectionShare, Table
 from siit.causal.model import (
     INDICES,
@@ -24,7 +25,9 @@ __all__ = [
     "HighLevelEdge",
     "Inputs",
     "Interventions",
+    "LeastInhibited",
     "Linear",
+    "Lookup",
     "Mechanism",
     "Nearest",
     "Run",

@@ -7,7 +7,7 @@ an undefined parent (id -1) leads to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -72,7 +72,7 @@ class Table(Mechanism):
         return Table(self.inputs, self.table.to(device))
 
     def to_json(self) -> dict[str, Any]:
-        return {"type": self.type, "inputs": list(self.inputs), "table": _listed(self.table)}
+        return {"type": self.type, "inputs": list(self.inputs), "table": listed(self.table)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +109,8 @@ class Nearest(Mechanism):
         return {
             "type": self.type,
             "input": self.input,
-            "points": _listed(self.points),
-            "table": _listed(self.table),
+            "points": listed(self.points),
+            "table": listed(self.table),
         }
 
 
@@ -180,7 +180,7 @@ class Selection:
         return {
             "query": self.query,
             "key": self.key,
-            "predicate": _listed(self.predicate),
+            "predicate": listed(self.predicate),
             "causal": self.causal,
             "valid": self.valid,
         }
@@ -258,7 +258,7 @@ def _undefined_value(values: Tensor) -> float | int:
     return torch.nan if values.is_floating_point() else UNDEFINED
 
 
-def _listed(tensor: Tensor) -> Any:
+def listed(tensor: Tensor) -> Any:
     """Nested lists, with None for NaN, which JSON does not know."""
 
     def plain(value: Any) -> Any:
@@ -267,47 +267,3 @@ def _listed(tensor: Tensor) -> Any:
         return None if value != value else value
 
     return plain(tensor.tolist())
-
-
-def _tensor(data: Any, categorical: bool) -> Tensor:
-    def plain(value: Any) -> Any:
-        if isinstance(value, list):
-            return [plain(item) for item in value]
-        return torch.nan if value is None else value
-
-    if not categorical:
-        return torch.tensor(plain(data), dtype=torch.float32)
-    ids = torch.tensor(data)
-    if ids.dtype != torch.int64:
-        raise TypeError(f"table: found {ids.dtype} entries, accepted are integers")
-    return ids
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"causal, valid: found {value!r}, accepted are true and false")
-    return value
-
-
-def mechanism_from_json(data: Mapping[str, Any], categorical: bool) -> Mechanism:
-    """Reads a mechanism; `categorical` says what kind of variable it computes.
-
-    Raises:
-        KeyError, TypeError, ValueError, RuntimeError, OverflowError: for an unknown type or malformed fields.
-    """
-    kind = data["type"]
-    if kind == Table.type:
-        return Table(tuple(data["inputs"]), _tensor(data["table"], categorical))
-    if kind == Nearest.type:
-        return Nearest(data["input"], _tensor(data["points"], False), _tensor(data["table"], categorical))
-    if kind == Linear.type:
-        return Linear(tuple(data["inputs"]), tuple(float(value) for value in data["coefficients"]))
-    if kind in (Aggregate.type, SelectionShare.type):
-        # Clamped to just outside what is accepted: a conversion alone would take 256 for 0.
-        predicate = _tensor(data["predicate"], True).clamp(-1, UNDECIDED + 1).to(torch.int8)
-        selection = Selection(data["query"], data["key"], predicate, _flag(data["causal"]), _flag(data["valid"]))
-        if kind == Aggregate.type:
-            default = data["default"]
-            return Aggregate(selection, data["value"], None if default is None else float(default))
-        return SelectionShare(selection)
-    raise ValueError(f"mechanism type: found {kind!r}, accepted: table, nearest, linear, aggregate, selection_share")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from siit.causal.from_json import mechanism_from_json
+from siit.causal.lookups import LOOKUPS
 from siit.causal.mechanisms import (
     NOT_SELECTED,
     UNDECIDED,
@@ -22,15 +24,17 @@ from siit.causal.mechanisms import (
     SelectionShare,
     Table,
     Values,
-    mechanism_from_json,
     undefined,
 )
 
+ATTENTION = (Aggregate, SelectionShare, *LOOKUPS)
+"""Mechanisms that move information between positions."""
 TOKENS, INDICES, OUTPUT = "tokens", "indices", "output"
 CAUSAL_MODEL_FORMAT = "siit-causal-model/1"
 RESERVED = ("+", "->", "<", ">", "/")
 """What joins variables' names in the names of units and edges, and these in the names of tensors."""
 Scalar = str | int | float | bool
+ScoredAt = Literal["all", "last"]
 Class = Scalar | None
 """What a class of the answer stands for; None is an answer like any other where the program says so."""
 
@@ -62,7 +66,7 @@ class Variable:
     @property
     def is_attention(self) -> bool:
         """Whether it moves information between positions, so that attention heads must compute it."""
-        return isinstance(self.mechanism, Aggregate | SelectionShare)
+        return isinstance(self.mechanism, ATTENTION)
 
 
 @dataclass(frozen=True, order=True)
@@ -133,15 +137,21 @@ class CausalModel:
         vocab: the tokens, by id.
         max_len: the largest number of tokens, BOS not counted.
         variables: the hidden variables in an order of computation; the last one is the output.
+        scored_at: where the answer counts: at every token at which it is defined, or at the last token only.
 
     Raises:
         ValueError: where a name is used twice or has a sign that names of units and edges are joined with, or a
             parent is not computed before its child, or another variable than the output has None among its values.
     """
 
-    def __init__(self, vocab: Sequence[Scalar], max_len: int, variables: Sequence[Variable]) -> None:
+    def __init__(
+        self, vocab: Sequence[Scalar], max_len: int, variables: Sequence[Variable], scored_at: ScoredAt = "all"
+    ) -> None:
+        if scored_at not in get_args(ScoredAt):
+            raise ValueError(f"scored_at: found {scored_at!r}, accepted: {', '.join(get_args(ScoredAt))}")
         self.vocab = tuple(vocab)
         self.max_len = max_len
+        self.scored_at = scored_at
         self.variables = {variable.name: variable for variable in variables}
         known = {TOKENS, INDICES}
         for variable in variables:
@@ -217,6 +227,7 @@ class CausalModel:
             self.vocab,
             self.max_len,
             [Variable(v.name, v.values, v.mechanism.to(where), v.description) for v in self.variables.values()],
+            self.scored_at,
         )
 
     def run(self, inputs: Inputs, interventions: Interventions | None = None) -> Run:
@@ -256,7 +267,10 @@ class CausalModel:
             exchange = done.variables.get(name)
             values[name] = value if exchange is None else exchange.apply(value)
         values[OUTPUT] = reader(OUTPUT)(self.answer.name, None)
-        return Run(values, is_token & ~undefined(values[OUTPUT]))
+        scored = is_token & ~undefined(values[OUTPUT])
+        if self.scored_at == "last":
+            scored = scored & ~torch.nn.functional.pad(is_token[:, 1:], (0, 1))
+        return Run(values, scored)
 
     def to_json(self) -> dict[str, Any]:
         """The model as data (`causal_model.json`)."""
@@ -264,6 +278,7 @@ class CausalModel:
             "format": CAUSAL_MODEL_FORMAT,
             "vocab": list(self.vocab),
             "max_len": self.max_len,
+            "scored_at": self.scored_at,
             "variables": [
                 {
                     "name": variable.name,
@@ -297,7 +312,7 @@ class CausalModel:
                 variables.append(Variable(str(item["name"]), values, mechanism, str(item["description"])))
         except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise ValueError(f"causal model: {where}: malformed: {type(error).__name__}: {error}") from error
-        model = cls(vocab, max_len, variables)
+        model = cls(vocab, max_len, variables, data.get("scored_at", "all"))
         model._check_mechanisms()
         return model
 
@@ -316,6 +331,11 @@ class CausalModel:
                     expect(f"kind of {parent}", _kind(known[parent]), "categorical")
                 return tuple(len(known[parent] or ()) + 1 for parent in parents)
 
+            if not isinstance(mechanism, LOOKUPS):
+                for parent in (parent for parents in mechanism.parents.values() for parent in parents):
+                    # Only lookups know what is ambiguous.
+                    found = parent in self.variables and isinstance(self.variables[parent].mechanism, LOOKUPS)
+                    expect(f"parent {parent}", "a lookup" if found else "none", "none")
             if isinstance(mechanism, Table):
                 expect("table shape", tuple(mechanism.table.shape), sizes(mechanism.inputs))
             elif isinstance(mechanism, Nearest):
@@ -338,6 +358,15 @@ class CausalModel:
                     expect("default", None if values is None else mechanism.default, None)
                 else:
                     expect("kind", variable.kind, "numerical")
+            elif isinstance(mechanism, LOOKUPS):
+                expect("values", values, known[mechanism.value])
+                key = mechanism.parents["k"][0]
+                for parent in (parent for parents in mechanism.parents.values() for parent in parents):
+                    expect(f"kind of {parent}", _kind(known[parent]), "categorical")
+                members, size = mechanism.members, len(known[key] or ())
+                inside = members.ndim == 1 and len(members) > 0 and bool((members.diff() > 0).all())
+                inside = inside and bool((members[0] >= 0) & (members[-1] < size))
+                expect(f"members ascending within 0 to {size - 1}", inside, True)
             if values is not None and isinstance(mechanism, Table | Nearest):
                 inside = bool(((mechanism.table >= UNDEFINED) & (mechanism.table < len(values))).all())
                 expect(f"table entries within -1 to {len(values) - 1}", inside, True)

@@ -7,10 +7,10 @@ splits share no input.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from siit.data.balance import answer_weights
@@ -18,7 +18,7 @@ from siit.data.task import Task
 
 Split = Literal["train", "val", "test"]
 PARTS = 10
-_PARTS_OF: dict[Split, tuple[int, int]] = {"train": (0, 8), "val": (8, 9), "test": (9, 10)}
+PARTS_OF: dict[Split, tuple[int, int]] = {"train": (0, 8), "val": (8, 9), "test": (9, 10)}
 """Which tenths, from and to, belong to a split."""
 ENUMERATED = 1 << 15
 """Up to this many inputs a task's input space is enumerated."""
@@ -30,13 +30,29 @@ SAME_LENGTH = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Base and source inputs, [batch, pos] each."""
+    """Base and source inputs.
+
+    Attributes:
+        exchangeable: in which pairs the source can take part in an interchange; elsewhere it only replaces what is off
+            the circuit. None: in all.
+    """
 
     base: Int[Tensor, "batch pos"]
     source: Int[Tensor, "batch pos"]
+    exchangeable: Bool[Tensor, " batch"] | None = None
 
     def __len__(self) -> int:
         return len(self.base)
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Draws pairs of one split, on one device."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def draw(self, count: int, generator: torch.Generator) -> Pairs: ...
 
 
 class PairSampler:
@@ -56,13 +72,13 @@ class PairSampler:
     def __init__(self, task: Task, split: Split, device: torch.device | str = "cpu", seed: int = 0) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.enumerated = task.sampler == "uniform" and task.input_count <= ENUMERATED
-        first, last = _PARTS_OF[split]
+        first, last = PARTS_OF[split]
         if self.enumerated:
             tokens = task.enumerate()
             tokens = tokens[torch.randperm(len(tokens), generator=generator)]
         else:
             tokens = task.sample(POOL, generator).unique(dim=0)
-            split_part = _mixed(tokens) % PARTS
+            split_part = mixed(tokens) % PARTS
             tokens = tokens[(split_part >= first) & (split_part < last)]
         weights = answer_weights(task, tokens) if task.balanced else torch.ones(len(tokens), dtype=torch.float64)
         lengths = (tokens < task.bos_id).sum(1)
@@ -90,6 +106,10 @@ class PairSampler:
         self.source_lengths = torch.nonzero(self.may_pair).flatten().to(device)
         if not len(self.source_lengths):
             raise ValueError(f"{task.name}: {task.input_count} inputs are too few to hold a {split} split out")
+
+    @property
+    def device(self) -> torch.device:
+        return self.tokens.device
 
     def draw(self, count: int, generator: torch.Generator) -> Pairs:
         """`count` pairs; the generator lives on the sampler's device."""
@@ -136,7 +156,7 @@ def permuted_positions(
     return keys.argsort(dim=-1)
 
 
-def _mixed(rows: Int[Tensor, "batch pos"]) -> Int[Tensor, " batch"]:
+def mixed(rows: Int[Tensor, "batch pos"]) -> Int[Tensor, " batch"]:
     """A well-mixed, non-negative number for each row, the same on every machine."""
     state = torch.zeros(len(rows), dtype=torch.int64)
     for column in rows.unbind(1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Int
@@ -13,6 +14,9 @@ from torch import Tensor
 from siit.causal import CausalModel, Inputs
 from siit.data.samplers import SAMPLERS
 from tracr_cases import Case
+
+if TYPE_CHECKING:
+    from siit.data.pairs import Pairs, Sampler, Split
 
 MAX_TOLERANCE = 0.05
 """Numerical outputs are right within this, or half the smallest gap between two outputs of a position."""
@@ -87,6 +91,18 @@ class Task:
         lengths = torch.randint(self.min_len, self.model.max_len + 1, (count,), generator=generator)
         draw = SAMPLERS[self.sampler]
         return self.frame(draw(len(self.model.vocab), lengths, self.model.max_len, generator), lengths)
+
+    def sample_pairs(self, count: int, generator: torch.Generator) -> Pairs:
+        """`count` pairs of any split, on the CPU."""
+        from siit.data.pairs import Pairs
+
+        return Pairs(self.sample(count, generator), self.sample(count, generator))
+
+    def pairs(self, split: Split, device: torch.device | str = "cpu", seed: int = 0) -> Sampler:
+        """What draws the pairs of a split; `seed` is the same for all splits of one run."""
+        from siit.data.pairs import PairSampler
+
+        return PairSampler(self, split, device, seed)
 
     def enumerate(self) -> Int[Tensor, "count pos"]:
         """All inputs, shortest first."""

@@ -1,5 +1,6 @@
 """What is minimised: one expectation over interventions that are drawn for each example."""
 
+from siit.objective.decoding import Decoders
 from siit.objective.draws import N_KINDS, InterchangeDraw, KindDraw, OffCircuitDraw
 from siit.objective.focus import Focus, RunningErrors
 from siit.objective.losses import right, task_loss
@@ -7,6 +8,7 @@ from siit.objective.objective import Objective, Step, Term
 
 __all__ = [
     "N_KINDS",
+    "Decoders",
     "Focus",
     "InterchangeDraw",
     "KindDraw",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Num
+from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor
 
 
@@ -17,6 +17,16 @@ def task_loss(
     else:
         each = F.cross_entropy(logits.transpose(1, 2), torch.where(scored, target, 0), reduction="none")
     return torch.where(scored, each, 0.0).sum() / scored.sum().clamp(min=1)
+
+
+def next_token_loss(
+    logits: Float[Tensor, "batch pos classes"], tokens: Int[Tensor, "batch pos"], size: int
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy of the token that follows, wherever one does; ids from `size` on (BOS, PAD) are none."""
+    following = tokens[:, 1:]
+    counted = following < size
+    each = F.cross_entropy(logits[:, :-1].transpose(1, 2), torch.where(counted, following, 0), reduction="none")
+    return torch.where(counted, each, 0.0).sum() / counted.sum().clamp(min=1)
 
 
 def right(

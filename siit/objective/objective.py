@@ -20,7 +20,8 @@ from torch import Tensor
 from siit.architecture import POS_EMBED
 from siit.causal import Run
 from siit.data.pairs import Pairs, permuted_positions
-from siit.exchanges import Exchanges
+from siit.exchanges import NONE, Exchanges
+from siit.objective.decoding import Decoders
 from siit.objective.draws import (
     MEAN,
     RESAMPLE,
@@ -31,8 +32,8 @@ from siit.objective.draws import (
     draw_replacement,
 )
 from siit.objective.focus import Focus
-from siit.objective.losses import task_loss
-from siit.transformer import Patch, PatchPoints, Transformer
+from siit.objective.losses import next_token_loss, task_loss
+from siit.transformer import Outputs, Patch, PatchPoints, Transformer
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Step:
 
     Attributes:
         loss: weighted sum of the terms' losses.
-        losses: each term's own loss, before weighting.
+        losses: each term's own loss, and those of next tokens and decoders, before weighting.
         logits, answers: the patched model's output, and the causal model's under the interchange.
         drawn: the interventions.
     """
@@ -101,18 +102,29 @@ class Objective:
         exchanges: the interchanges of the circuit, with the causal model.
         terms: by name; shares sum to 1.
         source_gradient: whether gradients flow through the source run too.
+        decoding: factor of the decoders' loss, where there are any.
+        next_token: factor of the loss of predicting every next token, on the plain runs of the sources; the answers'
+            classes must then be the tokens.
 
     Raises:
         ValueError: where the shares are not parts of a batch that sum to 1.
     """
 
-    def __init__(self, exchanges: Exchanges, terms: Mapping[str, Term], source_gradient: bool) -> None:
+    def __init__(
+        self,
+        exchanges: Exchanges,
+        terms: Mapping[str, Term],
+        source_gradient: bool,
+        decoding: float = 0.0,
+        next_token: float = 0.0,
+    ) -> None:
         shares = {name: term.share for name, term in terms.items()}
         if not (all(share >= 0 for share in shares.values()) and abs(sum(shares.values()) - 1) <= 1e-6):
             raise ValueError(f"objective.terms: found shares {shares}, accepted are shares from 0 to 1 that sum to 1")
         self.exchanges = exchanges
         self.terms = dict(terms)
         self.source_gradient = source_gradient
+        self.decoding, self.next_token = decoding, next_token
         self.points = PatchPoints(exchanges.labels.circuit)
 
     @cached_property
@@ -160,6 +172,8 @@ class Objective:
             choices.append(term.interchange.draw(count, units, carried, generator, focus))
             replacements.append(draw_replacement(off_circuit, term.kind, count, n_nodes, n_edges, generator, focus))
         choice = torch.cat(choices)
+        if pairs.exchangeable is not None:
+            choice = torch.where(pairs.exchangeable, choice, NONE)
         return Drawn(
             choice=choice,
             constant=torch.cat(constants, 1),
@@ -182,29 +196,44 @@ class Objective:
             bounds.append(round(batch * total))
         return [end - start for start, end in itertools.pairwise(bounds)]
 
-    def evaluate(self, model: Transformer, pairs: Pairs, drawn: Drawn) -> Step:
-        """One source pass and one patched pass."""
+    def evaluate(self, model: Transformer, pairs: Pairs, drawn: Drawn, decoders: Decoders | None = None) -> Step:
+        """One source pass and one patched pass; `decoders` add their loss to the terms'."""
         answers = self.exchanges.answers(pairs, drawn.choice, drawn.source_positions)
-        logits = model(pairs.base, patch=self.patch(model, pairs, drawn))
+        source = self.source_run(model, pairs, drawn)
+        patch = None if source is None else self.patch(model, source, drawn)
+        outputs = model.run(pairs.base, patch=patch)
+        logits = outputs.logits
         losses, start = {}, 0
         for name, count in zip(self.terms, self.counts(len(pairs)), strict=True):
             part = slice(start, start + count)
             losses[name] = task_loss(logits[part], answers.output[part], answers.scored[part])
             start += count
         total = torch.stack([self.terms[name].weight * loss for name, loss in losses.items()]).sum()
+        if self.next_token:
+            assert source is not None
+            losses["next_token"] = next_token_loss(source.logits, pairs.source, len(self.exchanges.model.vocab))
+            total = total + self.next_token * losses["next_token"]
+        if decoders is not None:
+            senders = dict(zip(self.points.senders, outputs.senders, strict=True))
+            losses["decoding"] = decoders.loss(senders, answers, pairs.base < len(self.exchanges.model.vocab))
+            total = total + self.decoding * losses["decoding"]
         return Step(total, losses, logits, answers, drawn)
 
-    def patch(self, model: Transformer, pairs: Pairs, drawn: Drawn) -> Patch | None:
-        """The patch that carries out the drawn interventions; None if these never intervene."""
+    def source_run(self, model: Transformer, pairs: Pairs, drawn: Drawn) -> Outputs | None:
+        """The plain run of the sources; None if nothing needs it: nothing is ever drawn, nor next tokens learned."""
         never = all(
             term.interchange.none == 1 and term.off_circuit.none == 1 and term.constant == 0
             for term in self.terms.values()
         )
-        if never and not drawn.all_off:
+        if never and not (drawn.all_off or self.next_token):
             return None
         with torch.set_grad_enabled(self.source_gradient and torch.is_grad_enabled()):
-            outputs = model.run(pairs.source, drawn.source_positions).senders
-            ablation = self._ablation(model, outputs, drawn)
+            return model.run(pairs.source, drawn.source_positions)
+
+    def patch(self, model: Transformer, source: Outputs, drawn: Drawn) -> Patch:
+        """The patch that carries out the drawn interventions with what the source run gave."""
+        with torch.set_grad_enabled(self.source_gradient and torch.is_grad_enabled()):
+            ablation = self._ablation(model, source.senders, drawn)
         senders, edges = (mask.to(drawn.choice.device)[drawn.choice].T for mask in self._circuit_masks)
         also = self._constant_edges.to(drawn.choice.device).unsqueeze(2) & drawn.constant.unsqueeze(1)
         edges = edges | also.any(0)
@@ -214,7 +243,7 @@ class Objective:
             points=self.points,
             nodes=nodes,
             edges=torch.cat([edges, drawn.replacement.edges]),
-            interchange=outputs,
+            interchange=source.senders,
             ablation=ablation,
             off_nodes_always=drawn.all_off,
         )

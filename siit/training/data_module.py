@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from siit.data import Pairs, PairSampler, Task
+from siit.data import Pairs, Sampler, Task
 
 
 class _Steps(IterableDataset[int]):
@@ -44,7 +44,7 @@ class PairDataModule(pl.LightningDataModule):
     def __init__(self, task: Task, batch_size: int, steps: int, seed: int) -> None:
         super().__init__()
         self.task, self.batch_size, self.steps, self.seed = task, batch_size, steps, seed
-        self._sampler: PairSampler | None = None
+        self._sampler: Sampler | None = None
 
     def train_dataloader(self) -> DataLoader[int]:
         return DataLoader(_Steps(self.steps), batch_size=None)
@@ -60,11 +60,11 @@ class PairDataModule(pl.LightningDataModule):
             return batch
         device = trainer.strategy.root_device
         if self._sampler is None:
-            self._sampler = PairSampler(self.task, "train", device, self.seed)
+            self._sampler = self.task.pairs("train", device, self.seed)
         return self.draw(trainer.global_step, device)
 
     def draw(self, step: int, device: torch.device) -> Pairs:
         """The pairs of one step."""
         if self._sampler is None:
-            self._sampler = PairSampler(self.task, "train", device, self.seed)
+            self._sampler = self.task.pairs("train", device, self.seed)
         return self._sampler.draw(self.batch_size, step_generator(self.seed, 2 * step, device))

@@ -15,7 +15,6 @@ import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from siit.data import PairSampler
 from siit.evidence import build_evidence
 from siit.objective import Objective
 from siit.training.checkpoints import AtomicCheckpointIO, RunFolder
@@ -79,7 +78,7 @@ def fit(
 def make_module(plan: Plan, settings: Settings) -> SIITModule:
     """The untrained module, with its validation evidence."""
     exchanges, trainer = plan.exchanges, settings.trainer
-    sampler = PairSampler(plan.task, "val", seed=settings.seed)
+    sampler = plan.task.pairs("val", seed=settings.seed)
     evidence = build_evidence(
         exchanges,
         sampler,
@@ -89,7 +88,15 @@ def make_module(plan: Plan, settings: Settings) -> SIITModule:
         min_scored=0,
         min_changed=1,
     )
-    objective = Objective(exchanges, terms_of(settings.objective), settings.objective.source_gradient)
+    chosen = settings.objective
+    if chosen.next_token and plan.task.model.classes != plan.task.model.vocab:
+        raise ConfigError(
+            f"objective.next_token: found {chosen.next_token}, accepted is 0 where answers are not tokens, as in "
+            f"case={settings.case.name}"
+        )
+    objective = Objective(
+        exchanges, terms_of(chosen), chosen.source_gradient, decoding=chosen.decoding, next_token=chosen.next_token
+    )
     return SIITModule(
         model=Transformer(plan.config, settings.seed, settings.model.embedding_std, settings.model.position_std),
         objective=objective,

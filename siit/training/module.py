@@ -15,7 +15,8 @@ from torch import Tensor
 from siit.certificate import Certificate, measure
 from siit.certificate.certificate import SHARES
 from siit.data import Pairs
-from siit.objective import N_KINDS, Objective, RunningErrors, Step, right
+from siit.evidence import evidence_pairs
+from siit.objective import N_KINDS, Decoders, Objective, RunningErrors, Step, right
 from siit.training.clock import Clock
 from siit.training.data_module import step_generator
 from siit.training.settings import TrainerSettings
@@ -71,7 +72,9 @@ class SIITModule(pl.LightningModule):
         self.passes = 0
         self.clock = Clock()
         self.certificate: Certificate | None = None
-        circuit = objective.exchanges.labels.circuit
+        labels = objective.exchanges.labels
+        self.decoders = Decoders(objective.exchanges.model, labels, model.config.d_model, seed)
+        circuit = labels.circuit
         parts = len(circuit.off_nodes) + len(circuit.off_edges)
         self.errors = RunningErrors(len(objective.exchanges.names), parts, N_KINDS)
 
@@ -88,9 +91,8 @@ class SIITModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.settings
-        optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=settings.learning_rate, betas=(settings.beta1, settings.beta2)
-        )
+        trained = [*self.model.parameters(), *self.decoders.parameters()]
+        optimizer = torch.optim.Adam(trained, lr=settings.learning_rate, betas=(settings.beta1, settings.beta2))
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self._learning_rate_factor(step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -106,7 +108,8 @@ class SIITModule(pl.LightningModule):
         generator = step_generator(self.seed, 2 * self.global_step + 1, self.device)
         focus = self.errors.focus(self.focus) if self.focus else None
         drawn = self.objective.draw(pairs, generator, self.relaxed_at is None, focus)
-        step = self.objective.evaluate(self.model, pairs, drawn)
+        decoders = self.decoders if self.relaxed_at is None and self.objective.decoding else None
+        step = self.objective.evaluate(self.model, pairs, drawn, decoders)
         self._note_errors(step)
         self.log("loss", step.loss, prog_bar=True, batch_size=len(pairs))
         for name, loss in step.losses.items():
@@ -176,7 +179,7 @@ class SIITModule(pl.LightningModule):
     @torch.no_grad()
     def _circuit_alone(self) -> float:
         """Share of right answers with everything off the circuit replaced, in the worst exchange."""
-        pairs = Pairs(self.evidence["base_tokens"], self.evidence["source_tokens"])
+        pairs = evidence_pairs(self.evidence)
         generator = step_generator(self.seed, 0, self.device)
         exchanges = self.objective.exchanges
         count = len(exchanges.names) + 1
@@ -198,7 +201,11 @@ class SIITModule(pl.LightningModule):
         return float(torch.where(total > 0, good / total.clamp(min=1), 1.0).min())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["siit"] = {"relaxed_at": self.relaxed_at, "passes": self.passes, "seconds": self.clock.read()}
+        checkpoint["siit"] = {
+            "relaxed_at": self.relaxed_at,
+            "passes": self.passes,
+            "seconds": self.clock.read(),
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.relaxed_at = checkpoint["siit"]["relaxed_at"]

@@ -13,12 +13,14 @@ import torch
 
 from siit.alignment import AlignmentConfig, derive_labels, draw_alignment, heads_needed, program_layers
 from siit.architecture import ModelConfig
-from siit.causal import CausalModel
 from siit.causal.agreement import check_agreement
 from siit.causal.from_rasp import build_causal_model
-from siit.data import Pairs, Task, task_from_case
+from siit.data import Task, task_from_case
 from siit.exchanges import Exchanges, vacuous_parts
 from siit.generator import GeneratorError, case_name, generate
+from siit.ioi.causal_models import IOI_CASES
+from siit.ioi.task import make_ioi_task
+from siit.ioi.tokenizer import WORDS, TokenizerError
 from siit.training.settings import CaseSettings, ConfigError, ModelSettings, Settings
 from tracr_cases import Case, get
 
@@ -47,31 +49,51 @@ def make_plan(settings: Settings) -> Plan:
     Raises:
         ConfigError: for settings that cannot work; ProgramError where the three evaluations of the program disagree.
     """
-    case = find_case(settings.case)
+    return plan_for(make_task(settings.case), settings)
+
+
+def make_task(settings: CaseSettings) -> Task:
+    """The task of a case, its causal model checked.
+
+    Raises:
+        ConfigError: for settings that cannot work; ProgramError where the three evaluations of the program disagree.
+    """
+    if settings.name in IOI_CASES:
+        return _ioi_task(settings)
+    case = find_case(settings)
     model = build_causal_model(case)
     check_agreement(case, model)
-    return plan_for(case, model, settings)
+    return task_from_case(case, model)
 
 
-def plan_for(case: Case, model: CausalModel, settings: Settings) -> Plan:
+def _ioi_task(settings: CaseSettings) -> Task:
+    for key in (*_DRAWN, "tier", "generator_seed"):
+        if (value := getattr(settings, key)) is not None:
+            raise ConfigError(f"case.{key}: found {value!r}; accepted for case={settings.name} is null")
+    try:
+        return make_ioi_task(settings.name, settings.tokenizer or WORDS)
+    except TokenizerError as error:
+        raise ConfigError(str(error)) from error
+
+
+def plan_for(task: Task, settings: Settings) -> Plan:
     """Chooses the architecture, draws the alignment from the seed, and derives the labels.
 
     Raises:
         ConfigError: for inputs, a model or an alignment that cannot be.
     """
-    alignment_settings = AlignmentConfig(settings.case.alignment.heads, settings.case.alignment.nodes)
+    alignment_settings = AlignmentConfig(**vars(settings.case.alignment))
     try:
-        task = task_from_case(case, model)
         # Not from the training split, nor from the seed: what is on the circuit is a property of the task.
         generator = torch.Generator().manual_seed(0)
-        pairs = Pairs(task.sample(VACUITY_PAIRS, generator), task.sample(VACUITY_PAIRS, generator))
-        excluded = vacuous_parts(model, pairs, generator)
+        pairs = task.sample_pairs(VACUITY_PAIRS, generator)
+        excluded = vacuous_parts(task.model, pairs, generator)
         config = architecture(task, settings.model, alignment_settings)
-        alignment = draw_alignment(model, config, alignment_settings, settings.seed)
-        labels = derive_labels(model, config, alignment, excluded)
+        alignment = draw_alignment(task.model, config, alignment_settings, settings.seed)
+        labels = derive_labels(task.model, config, alignment, excluded)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    return Plan(task, config, Exchanges(model, labels))
+    return Plan(task, config, Exchanges(task.model, labels))
 
 
 def architecture(task: Task, settings: ModelSettings, alignment: AlignmentConfig) -> ModelConfig:

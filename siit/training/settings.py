@@ -26,6 +26,7 @@ class AlignmentSettings:
     """How variables are placed, see `siit.alignment`."""
 
     heads: dict[str, int] = field(default_factory=dict)
+    mlps: list[str] = field(default_factory=list)
     nodes: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -44,6 +45,7 @@ class CaseSettings:
     balanced: bool | None = None
     tier: str | None = None
     generator_seed: int | None = None
+    tokenizer: str | None = None
     alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
 
 
@@ -84,6 +86,8 @@ class ObjectiveSettings:
     terms: dict[str, TermSettings] = field(default_factory=dict)
     circuit_first: float | None = None
     source_gradient: bool = True
+    decoding: float = 0.0
+    next_token: float = 0.0
     focus: float = 0.0
 
 
@@ -196,6 +200,8 @@ def _check_ranges(settings: Settings) -> None:
     _require("case.tier", tier, tier is None or tier in TIERS, ", ".join(TIERS))
     _require("case.generator_seed", drawn, drawn is None or 0 <= drawn < 1 << 31, "an integer from 0 to 2147483647")
     _require("objective.focus", objective.focus, 0 <= objective.focus < 1, "a number from 0 to below 1")
+    for name in ("decoding", "next_token"):
+        _require(f"objective.{name}", getattr(objective, name), getattr(objective, name) >= 0, "0 or more")
     first = objective.circuit_first
     _require("objective.circuit_first", first, first is None or 0 < first <= 1, "null or a number above 0, at most 1")
     _require("objective.terms", {}, bool(objective.terms), "at least one term")

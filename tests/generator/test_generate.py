@@ -65,7 +65,7 @@ def check_task(wanted: str, seed: int) -> None:
     model = found.model
     check_agreement(case, model, samples=100, seed=seed % 1000, compiled=False)
     # In the default model, at the places that a seed draws, it is what it was taken for.
-    circuit = plan_for(case, model, Settings()).exchanges.labels.circuit
+    circuit = plan_for(task_from_case(case, model), Settings()).exchanges.labels.circuit
     assert tier(circuit) == wanted
     assert len(hidden_nodes(circuit)) == len(hidden_nodes(found.circuit)) <= 14
     assert 3 <= len(case.vocab) <= 8 and 5 <= case.max_len <= 9 and case.min_len == 3

@@ -20,7 +20,7 @@ from siit.data import Pairs
 from siit.objective import N_KINDS, Focus, InterchangeDraw, Objective, OffCircuitDraw, Term
 from siit.objective.draws import MEAN, RESAMPLE, ZERO
 from siit.objective.objective import Drawn
-from siit.transformer import Patch, Transformer
+from siit.transformer import Outputs, Patch, Transformer
 from tests.objective import cases
 
 BATCH = 24
@@ -160,11 +160,17 @@ def test_the_papers_three_losses():
     torch.testing.assert_close(step.loss, total, check_dtype=False)
 
 
+def run_of(objective: Objective, model: Transformer, pairs: Pairs, drawn: Drawn) -> Outputs:
+    source = objective.source_run(model, pairs, drawn)
+    assert source is not None
+    return source
+
+
 def test_behaviour_alone_is_the_plain_model():
     objective, model, task = cases.objective_of("frac_prevs", cases.configured_terms("behaviour"))
     pairs = cases.pairs_of(task, BATCH, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
-    assert objective.patch(model, pairs, drawn) is None
+    assert objective.source_run(model, pairs, drawn) is None
     step = objective.evaluate(model, pairs, drawn)
     assert torch.equal(step.logits, model(pairs.base))
     assert torch.equal(step.answers.scored, task.model.run(Inputs(pairs.base)).scored)
@@ -208,7 +214,7 @@ def test_gradient_through_the_source(source_gradient: bool):
     objective, model, task = cases.objective_of("frac_prevs", cases.configured_terms("siit"), source_gradient)
     pairs = cases.pairs_of(task, BATCH, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
-    patch = objective.patch(model, pairs, drawn)
+    patch = objective.patch(model, run_of(objective, model, pairs, drawn), drawn)
     assert isinstance(patch, Patch)
     assert all(value.requires_grad == source_gradient for value in (*patch.interchange, *patch.ablation))
     objective.evaluate(model, pairs, drawn).loss.backward()
@@ -254,8 +260,8 @@ def test_circuit_only_overrides_the_terms():
     pairs = cases.pairs_of(task, BATCH, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), True)
     assert drawn.all_off and bool(drawn.replacement.nodes.all()) and bool(drawn.replacement.edges.all())
-    patch = objective.patch(model, pairs, drawn)
-    assert patch is not None and patch.off_nodes_always
+    patch = objective.patch(model, run_of(objective, model, pairs, drawn), drawn)
+    assert patch.off_nodes_always
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=6).filter(any), st.integers(0, 300))

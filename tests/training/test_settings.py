@@ -7,6 +7,7 @@ import re
 import pytest
 
 from siit.causal.from_rasp import build_causal_model
+from siit.data import task_from_case
 from siit.generator import draws
 from siit.training.command_line import check_overrides, register_cases
 from siit.training.plan import find_case, make_plan, plan_for
@@ -89,9 +90,9 @@ def test_bad_terms(composed: Compose, overrides: list[str], message: str) -> Non
 def test_impossible_plans(composed: Compose, overrides: list[str], message: str) -> None:
     settings = read_settings(composed(*overrides))
     case = find_case(settings.case)
-    model = build_causal_model(case)
+    task = task_from_case(case, build_causal_model(case))
     with pytest.raises(ConfigError, match=message):
-        plan_for(case, model, settings)
+        plan_for(task, settings)
 
 
 @pytest.mark.parametrize(

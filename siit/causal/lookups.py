@@ -1,0 +1,138 @@
+"""Lookups: mechanisms of attention heads that compare what stands in two slots by identity, in closed form.
+
+Vocabularies of words are too large for tables. All see the slots up to their own. That nothing is found (UNDEFINED) is
+a value like others: a later lookup does not select it. What is AMBIGUOUS makes all that could read it ambiguous.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from siit.causal.mechanisms import UNDEFINED, Mechanism, Read, Values, listed
+
+AMBIGUOUS = -2
+"""Several different values were found, or an ambiguous one was read; undefined too, and never a value."""
+_LARGE = torch.iinfo(torch.int64).max
+
+
+def _is_member(keys: Int[Tensor, "batch pos"], members: Int[Tensor, " n"]) -> Bool[Tensor, "batch pos"]:
+    place = torch.searchsorted(members, keys.contiguous()).clamp(max=len(members) - 1)
+    return members[place] == keys
+
+
+def _common(selected: Bool[Tensor, "batch query key"], values: Values) -> Values:
+    """What all selected slots hold: UNDEFINED if there are none, AMBIGUOUS if they differ."""
+    low = torch.where(selected, values.unsqueeze(-2), _LARGE).amin(-1)
+    high = torch.where(selected, values.unsqueeze(-2), AMBIGUOUS - 1).amax(-1)
+    found = torch.where(low == high, high, AMBIGUOUS)
+    return torch.where(selected.any(-1), found, UNDEFINED)
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup(Mechanism):
+    """What stands where a key is the query, or another than the query.
+
+    UNDEFINED where the query is, or where fewer than `at_least` slots are selected.
+
+    Attributes:
+        query: the parent in slot q; None where every key of the set is selected.
+        key, value: the parents in slots k and v; all are categorical, query and key with the same value set.
+        relation: `same` or `other`: the key is the query, or is not; None without a query.
+        at_least: how many slots must be selected.
+        members: ascending ids, the keys that can be selected.
+    """
+
+    type = "lookup"
+    query: str | None
+    key: str
+    value: str
+    relation: Literal["same", "other"] | None
+    at_least: int
+    members: Int[Tensor, " n"]
+
+    def __post_init__(self) -> None:
+        accepted = (None,) if self.query is None else ("same", "other")
+        if self.relation not in accepted:
+            raise ValueError(f"relation: found {self.relation!r} with query {self.query!r}, accepted: {accepted}")
+        if type(self.at_least) is not int or self.at_least < 1:
+            raise ValueError(f"at_least: found {self.at_least!r}, accepted is an integer from 1 up")
+
+    @property
+    def parents(self) -> dict[str | None, tuple[str, ...]]:
+        queries: dict[str | None, tuple[str, ...]] = {} if self.query is None else {"q": (self.query,)}
+        return {**queries, "k": (self.key,), "v": (self.value,)}
+
+    def __call__(self, read: Read) -> Values:
+        key = read(self.key, "k")
+        selected = _is_member(key, self.members).unsqueeze(-2).expand(*key.shape, key.shape[-1]).tril()
+        ambiguous = (key == AMBIGUOUS).unsqueeze(-2).expand_as(selected).tril().any(-1)
+        found = torch.ones_like(ambiguous)
+        if self.query is not None:
+            query = read(self.query, "q")
+            same = query.unsqueeze(-1) == key.unsqueeze(-2)
+            selected = selected & (same if self.relation == "same" else ~same)
+            found = query != UNDEFINED
+            ambiguous = ambiguous | (query == AMBIGUOUS)
+        found = found & (selected.sum(-1) >= self.at_least)
+        value = torch.where(found, _common(selected, read(self.value, "v")), UNDEFINED)
+        return torch.where(ambiguous, AMBIGUOUS, value)
+
+    def to(self, device: torch.device) -> Lookup:
+        return replace(self, members=self.members.to(device))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"type": self.type, **vars(self), "members": listed(self.members)}
+
+
+@dataclass(frozen=True, eq=False)
+class LeastInhibited(Mechanism):
+    """What stands in the least inhibited slots, among those whose name is a member.
+
+    A slot's inhibition is 1 if its name is the inhibited one, plus 2 if the slot before the inhibited place is its own:
+    where the two signals contradict each other, the place decides.
+
+    Attributes:
+        name_query, place_query: the parents in slot q: the name and the place (one past the slot) that are inhibited;
+            either may be undefined.
+        name_key, place_key: the parents in slot k.
+        value: the parent in slot v, with the value set of the names.
+        members: ascending ids of the names.
+    """
+
+    type = "least_inhibited"
+    name_query: str
+    place_query: str
+    name_key: str
+    place_key: str
+    value: str
+    members: Int[Tensor, " n"]
+
+    @property
+    def parents(self) -> dict[str | None, tuple[str, ...]]:
+        queries, keys = (self.name_query, self.place_query), (self.name_key, self.place_key)
+        return {"q": queries, "k": keys, "v": (self.value,)}
+
+    def __call__(self, read: Read) -> Values:
+        name, place = read(self.name_query, "q"), read(self.place_query, "q")
+        name_key, place_key = read(self.name_key, "k"), read(self.place_key, "k")
+        candidate = _is_member(name_key, self.members).unsqueeze(-2).expand(*name.shape, name.shape[-1]).tril()
+        by_name = name.unsqueeze(-1) == name_key.unsqueeze(-2)
+        by_place = place.unsqueeze(-1) == place_key.unsqueeze(-2) + 1
+        inhibition = torch.where(candidate, by_name.long() + 2 * by_place.long(), _LARGE)
+        selected = candidate & (inhibition == inhibition.amin(-1, keepdim=True))
+        ambiguous = (name == AMBIGUOUS) | (place == AMBIGUOUS)
+        return torch.where(ambiguous, AMBIGUOUS, _common(selected, read(self.value, "v")))
+
+    def to(self, device: torch.device) -> LeastInhibited:
+        return replace(self, members=self.members.to(device))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"type": self.type, **vars(self), "members": listed(self.members)}
+
+
+LOOKUPS = (Lookup, LeastInhibited)

@@ -1,0 +1,140 @@
+"""The task: sentences, split by what is held out, in pairs that share a skeleton or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from siit.data.pairs import PARTS, PARTS_OF, Pairs, Split, mixed
+from siit.data.task import Task
+from siit.ioi.causal_models import IOI_CASES
+from siit.ioi.sentences import Sentences, make_sentences
+
+ROLES, OTHER_OBJECT, OTHER_SUBJECT, OTHER_NAMES, ANY = range(5)
+SOURCES = (0.45, 0.1, 0.05, 0.15, 0.25)
+"""Of the sources: the two names in exchanged roles; another indirect object; another subject; two other names, all in
+the base's skeleton; and any sentence, which only replaces what is off the circuit."""
+
+
+@dataclass(frozen=True, eq=False)
+class IOITask(Task):
+    """Sentences with two names, one of them twice; the answer is the other.
+
+    Attributes:
+        sentences: all that can be said.
+    """
+
+    sentences: Sentences = field(kw_only=True)
+
+    def pairs(self, split: Split, device: torch.device | str = "cpu", seed: int = 0) -> IOIPairSampler:
+        return IOIPairSampler(self, split, device)
+
+    def sample_pairs(self, count: int, generator: torch.Generator) -> Pairs:
+        return IOIPairSampler(self, "train").draw(count, generator)
+
+    def sample(self, count: int, generator: torch.Generator) -> Int[Tensor, "count pos"]:
+        return self.sample_pairs(count, generator).base
+
+    @property
+    def input_count(self) -> int:
+        texts = self.sentences
+        return texts.n_trained * len(texts.names) * (len(texts.names) - 1) * len(texts.places) * len(texts.objects)
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """What a sentence is made of: ids of one skeleton, and of the words in its slots, [batch] each."""
+
+    skeleton: Tensor
+    a: Tensor
+    b: Tensor
+    place: Tensor
+    thing: Tensor
+
+
+class IOIPairSampler:
+    """Draws pairs of one split, vectorised, on one device.
+
+    A pair of names, whatever their order, belongs to one split, as does a pair of a place and an object: so test
+    sentences have names and fillers in combinations that training never saw.
+
+    Args:
+        held_out_templates: draws from these instead of the others.
+    """
+
+    def __init__(
+        self, task: IOITask, split: Split, device: torch.device | str = "cpu", held_out_templates: bool = False
+    ) -> None:
+        texts = task.sentences
+        self.device = torch.device(device)
+        self.sentences = texts
+        n_names, n_places, n_objects = len(texts.names), len(texts.places), len(texts.objects)
+        one_order = _in_split(n_names, n_names, split).triu(1)
+        together = one_order | one_order.T
+        if not bool(together.any(1).all()):
+            raise ValueError(f"{task.name}: {n_names} names are too few to hold a {split} split out")
+        first, last = (texts.n_trained, len(texts.skeletons)) if held_out_templates else (0, texts.n_trained)
+        self.skeletons = torch.arange(first, last, device=self.device)
+        self.partners = together.float().to(self.device)
+        self.fillers = torch.nonzero(_in_split(n_places, n_objects, split)).to(self.device)
+        self.names, self.places, self.objects = (
+            ids.to(self.device) for ids in (texts.names, texts.places, texts.objects)
+        )
+
+    def draw(self, count: int, generator: torch.Generator) -> Pairs:
+        """`count` pairs; the generator lives on the sampler's device."""
+        kind = torch.multinomial(
+            torch.tensor(SOURCES, device=self.device), count, replacement=True, generator=generator
+        )
+        base, other = self._sentence(count, generator), self._sentence(count, generator)
+        subject_is_a = self._subject_is_a(base.skeleton)
+        third_a, third_b = self._partner(base.b, generator), self._partner(base.a, generator)
+        # The partner of the subject takes the indirect object's place, and the other way round.
+        keeps_a = torch.where(kind == OTHER_OBJECT, subject_is_a, ~subject_is_a)
+        one_other = (kind == OTHER_OBJECT) | (kind == OTHER_SUBJECT)
+        a = torch.where(kind == ROLES, base.b, torch.where(one_other, torch.where(keeps_a, base.a, third_a), other.a))
+        b = torch.where(kind == ROLES, base.a, torch.where(one_other, torch.where(keeps_a, third_b, base.b), other.b))
+        skeleton = torch.where(kind == ANY, other.skeleton, base.skeleton)
+        source = _Drawn(skeleton, a, b, other.place, other.thing)
+        return Pairs(self._render(base), self._render(source), kind != ANY)
+
+    def _sentence(self, count: int, generator: torch.Generator) -> _Drawn:
+        def one_of(size: int) -> Tensor:
+            return torch.randint(size, (count,), device=self.device, generator=generator)
+
+        a = one_of(len(self.names))
+        place, thing = self.fillers[one_of(len(self.fillers))].unbind(1)
+        return _Drawn(self.skeletons[one_of(len(self.skeletons))], a, self._partner(a, generator), place, thing)
+
+    def _partner(self, name: Int[Tensor, " batch"], generator: torch.Generator) -> Int[Tensor, " batch"]:
+        """A name that may stand in one sentence with this one."""
+        return torch.multinomial(self.partners[name], 1, generator=generator).squeeze(1)
+
+    def _subject_is_a(self, skeleton: Int[Tensor, " batch"]) -> Bool[Tensor, " batch"]:
+        return skeleton % 2 == 1
+
+    def _render(self, drawn: _Drawn) -> Int[Tensor, "batch pos"]:
+        a, b = self.names[drawn.a], self.names[drawn.b]
+        return self.sentences.render(drawn.skeleton, a, b, self.places[drawn.place], self.objects[drawn.thing])
+
+
+def _in_split(rows: int, columns: int, split: Split) -> Bool[Tensor, "rows columns"]:
+    """Which pairs of two indices belong to a split, the same for every seed."""
+    first, last = PARTS_OF[split]
+    part = mixed(torch.cartesian_prod(torch.arange(rows), torch.arange(columns))).reshape(rows, columns) % PARTS
+    return (part >= first) & (part < last)
+
+
+def make_ioi_task(name: str, tokenizer: str) -> IOITask:
+    """The task of an IOI case.
+
+    Raises:
+        TokenizerError: see `siit.ioi.sentences.make_sentences`.
+    """
+    sentences = make_sentences(tokenizer)
+    max_len = sentences.skeletons.shape[1] - 1
+    model = IOI_CASES[name].make(sentences.tokens[:-2], max_len, sentences.names)
+    return IOITask(name, model, min_len=1, causal=True, sentences=sentences)

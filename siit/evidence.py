@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from siit.causal import Inputs, Run
-from siit.data import Pairs, Sampler, permuted_positions
+from siit.data import Pairs, Sampler, Task, permuted_positions
 from siit.exchanges import ROUNDING, Exchanges, differs
 
 MIN_SCORED = 4096
@@ -48,6 +49,17 @@ def build_evidence(
         if enough or pairs >= MAX_PAIRS:
             return evidence
         pairs *= 2
+
+
+def further_evidence(task: Task, base: Int[Tensor, "pairs pos"], seed: int) -> dict[str, Tensor]:
+    """Contrasts of the bases, and probes: `contrast/<kind>/...` and `probe/<name>/...`, as many rows as bases."""
+    generator = torch.Generator(base.device).manual_seed((1 << 31) + seed)
+    found: dict[str, Tensor] = {}
+    for kind, tokens in task.contrasts(base, generator).items():
+        found |= {f"contrast/{kind}/tokens": tokens, **_answers(f"contrast/{kind}/", task.model.run(Inputs(tokens)))}
+    for name, probe in task.probes(len(base), generator).items():
+        found |= {f"probe/{name}/{field}": getattr(probe, field) for field in ("tokens", "target", "scored")}
+    return found
 
 
 def evidence_pairs(evidence: Mapping[str, Tensor]) -> Pairs:

@@ -25,7 +25,7 @@ from siit.bundle import Bundle, BundleError, Vocab, read_bundle, write_bundle
 from siit.causal.from_rasp import ProgramError
 from siit.certificate import Certificate, measure
 from siit.certificate.report import evidence_line, table
-from siit.evidence import build_evidence
+from siit.evidence import build_evidence, further_evidence
 from siit.training.checkpoints import RunFolder, differing
 from siit.training.command_line import check_overrides, open_maps, register_cases
 from siit.training.fit import TrainingError, fit
@@ -83,6 +83,7 @@ def certify(plan: Plan, settings: Settings, module: SIITModule, config: dict[str
     evidence = build_evidence(
         plan.exchanges, task.pairs("test", seed=settings.seed), settings.seed, tolerance=task.tolerance
     )
+    evidence |= further_evidence(task, evidence["base_tokens"], settings.seed)
     parameters = {
         name: tensor.detach().float().cpu().contiguous() for name, tensor in module.averaged.state_dict().items()
     }
@@ -113,7 +114,7 @@ def certify(plan: Plan, settings: Settings, module: SIITModule, config: dict[str
         exhaustive=False,
         certificate=certificate.to_json(),
         train_yaml=OmegaConf.to_yaml(OmegaConf.create(config)),
-        extra_files={TRAINING_FILE: training_record(module)},
+        extra_files={**task.files(), TRAINING_FILE: training_record(module)},
     )
     return bundle, certificate
 

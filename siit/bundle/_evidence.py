@@ -18,7 +18,8 @@ from siit.circuit import Circuit
 
 EVIDENCE_FILE = "evaluation.safetensors"
 _BASE = "base_tokens"
-_CONTRAST = re.compile(r"contrast/([A-Za-z0-9_.-]+)/(?:tokens|target|scored)")
+_FURTHER = re.compile(r"((?:contrast|probe)/[A-Za-z0-9_.-]+)/(?:tokens|target|scored)")
+"""Contrasts of the bases, and inputs of another kind whose answers are reported, as many as bases."""
 
 
 def exchanges(circuit: Circuit) -> list[str]:
@@ -42,11 +43,11 @@ def check_declared(header: Header, circuit: Circuit, config: ModelConfig, output
     for name in exchanges(circuit):
         specs |= {f"do/{name}/target": target, f"do/{name}/scored": scored}
     for name in header.tensors:
-        contrast = _CONTRAST.fullmatch(name)
+        further = _FURTHER.fullmatch(name)
         if name in _position_names(circuit):
             specs[name] = ids
-        elif contrast:
-            kind = f"contrast/{contrast[1]}"
+        elif further:
+            kind = further[1]
             specs |= {f"{kind}/tokens": ids, f"{kind}/target": target, f"{kind}/scored": scored}
     check_specs(header, specs, EVIDENCE_FILE)
 

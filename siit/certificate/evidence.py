@@ -14,6 +14,8 @@ from siit.certificate.answers import Answers
 from siit.circuit import Circuit
 
 SOURCE_POSITIONS = "source_positions"
+PROBE = "probe/"
+_PROBE_FIELDS = ("tokens", "target", "scored")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,17 @@ class Evidence:
             changed_pairs=int(changed.any(1).sum()),
             changed_positions=int(changed.sum()),
         )
+
+    @property
+    def probes(self) -> list[str]:
+        """Names of the inputs of another kind."""
+        return [name.split("/")[1] for name in self.tensors if name.startswith(PROBE) and name.endswith("/tokens")]
+
+    def probe(self, name: str) -> Evidence:
+        """Inputs of another kind as bases, each with the one before it as its source."""
+        tokens, target, scored = (self.tensors[f"{PROBE}{name}/{field}"] for field in _PROBE_FIELDS)
+        bases = {"base_tokens": tokens, "base_target": target, "base_scored": scored}
+        return Evidence({**bases, "source_tokens": tokens.roll(1, 0)}, self.answers)
 
     def batches(self, size: int, device: torch.device) -> Iterator[Evidence]:
         """Consecutive parts of at most `size` pairs, on the device."""
@@ -129,6 +142,10 @@ def check_evidence(
         needed[SOURCE_POSITIONS] = torch.int64
     positions = [SOURCE_POSITIONS, *(f"do/{name}/{SOURCE_POSITIONS}" for name in exchanges)]
     needed |= {name: torch.int64 for name in positions if name in tensors}
+    probes = {name.rpartition("/")[0] for name in tensors if name.startswith(PROBE)}
+    for probe in sorted(probes):
+        needed |= {f"{probe}/tokens": torch.int64, f"{probe}/target": target, f"{probe}/scored": torch.bool}
+    prefixes += [f"{probe}/" for probe in sorted(probes)]
     _check_names(tensors, needed, "evidence")
     pairs = tensors["base_tokens"].shape[0] if tensors["base_tokens"].ndim else 0
     for name, dtype in needed.items():
@@ -136,7 +153,7 @@ def check_evidence(
         if tensor.dtype != dtype or tuple(tensor.shape) != (pairs, config.n_ctx) or pairs < 1:
             size = f"[{pairs or 'pairs'}, {config.n_ctx}]"
             raise ValueError(f"{name}: found {_kind(tensor)}, accepted is {kind} {size}, at least one pair")
-    for name in ("base_tokens", "source_tokens"):
+    for name in ("base_tokens", "source_tokens", *(f"{probe}/tokens" for probe in sorted(probes))):
         _check_range(name, tensors[name], config.d_vocab, "token ids")
     for name in needed.keys() & positions:
         _check_range(name, tensors[name], config.n_ctx, "position ids")

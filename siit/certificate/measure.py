@@ -12,10 +12,10 @@ from torch import Tensor
 from siit.architecture import ModelConfig
 from siit.certificate.answers import Answers, Output
 from siit.certificate.certificate import BARS, SHARES, Certificate, Effect
-from siit.certificate.evidence import check_evidence, check_parameters
-from siit.certificate.questions import draw_subsets, first_questions, remaining_questions
+from siit.certificate.evidence import Evidence, check_evidence, check_parameters
+from siit.certificate.questions import Patch, Question, Score, draw_subsets, first_questions, remaining_questions
 from siit.certificate.reference import ReferenceModel
-from siit.certificate.tally import Count, ask, source_means
+from siit.certificate.tally import Count, Means, ask, source_means
 from siit.certificate.verdict import failures
 from siit.circuit import Circuit
 
@@ -47,7 +47,8 @@ def measure(
         parameters: weights, by their HookedTransformer names.
         circuit: the labels.
         evidence: by the names of a bundle's `evaluation.safetensors`, [pairs, n_ctx] each; `source_positions`, permuted
-            position ids, are needed where an edge from `pos_embed` is off the circuit. Other tensors are not looked at.
+            position ids, are needed where an edge from `pos_embed` is off the circuit. `probe/<name>/...` are inputs of
+            another kind, reported under `details["probes"]`. Other tensors are not looked at.
         output: `categorical` or `numerical`.
         tolerance: how far a numerical output may be off; None where outputs are classes.
         subsets: how many random subsets of the off-circuit parts are replaced.
@@ -86,6 +87,8 @@ def measure(
     if not screened:
         zero = {name: count.value for name, count in counts.get("strict_edge.zero", {}).items()}
         details |= {"strict_edge_zero": zero, "subsets": drawn, "effect": effect_details}
+        probes = {name: _probe(model, circuit, checked.probe(name), means, batch_size) for name in checked.probes}
+        details |= {"probes": probes} if probes else {}
     scored = {
         field: min(count.positions for count in counts[field].values()) for field, shares in values.items() if shares
     }
@@ -109,6 +112,17 @@ def measure(
         failed=tuple(failed),
         evidence=record,
     )
+
+
+def _probe(
+    model: ReferenceModel, circuit: Circuit, probe: Evidence, means: Means, batch_size: int
+) -> dict[str, float | int]:
+    """Share right of the whole model, and of the circuit alone, everything else resampled from the row before."""
+    alone = Patch(tuple(circuit.off_nodes), tuple(circuit.off_edges))
+    scores = [(Patch(), "accuracy"), (alone, "circuit_alone")]
+    questions = [Question(patch, (Score(field, "all"),)) for patch, field in scores]
+    counts = ask(model, probe, means, questions, batch_size)
+    return {**{field: counts[field]["all"].value for _, field in scores}, "scored": counts["accuracy"]["all"].positions}
 
 
 def _shares(counts: Counts, screened: bool) -> dict[str, dict[str, float]]:

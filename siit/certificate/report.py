@@ -33,6 +33,9 @@ def table(certificate: Certificate, title: str) -> Table:
     if certificate.effect is not None:
         for part in ("units", "edges", "nodes"):
             _add_effect(result, certificate, part)
+    for name, probe in certificate.details.get("probes", {}).items():
+        for field in ("accuracy", "circuit_alone"):
+            result.add_row(f"{printable(name)}: {field}", f"{probe[field]:.5f}", "", "reported", "")
     return result
 
 

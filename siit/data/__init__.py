@@ -2,6 +2,6 @@
 
 from siit.data.pairs import Pairs, PairSampler, Sampler, permuted_positions
 from siit.data.samplers import SAMPLERS
-from siit.data.task import Task, task_from_case
+from siit.data.task import Probe, Task, task_from_case
 
-__all__ = ["SAMPLERS", "PairSampler", "Pairs", "Sampler", "Task", "permuted_positions", "task_from_case"]
+__all__ = ["SAMPLERS", "PairSampler", "Pairs", "Probe", "Sampler", "Task", "permuted_positions", "task_from_case"]

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from siit.causal import CausalModel, Inputs
@@ -17,6 +17,21 @@ from tracr_cases import Case
 
 if TYPE_CHECKING:
     from siit.data.pairs import Pairs, Sampler, Split
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Inputs of another kind than the pairs, on which a model is measured and reported, not gated.
+
+    Attributes:
+        tokens: the inputs.
+        target, scored: what is right at which positions.
+    """
+
+    tokens: Int[Tensor, "batch pos"]
+    target: Int[Tensor, "batch pos"]
+    scored: Bool[Tensor, "batch pos"]
+
 
 MAX_TOLERANCE = 0.05
 """Numerical outputs are right within this, or half the smallest gap between two outputs of a position."""
@@ -103,6 +118,18 @@ class Task:
         from siit.data.pairs import PairSampler
 
         return PairSampler(self, split, device, seed)
+
+    def contrasts(self, base: Int[Tensor, "batch pos"], generator: torch.Generator) -> dict[str, Tensor]:
+        """Kind -> each base changed in what matters only, where the task has such a natural contrast."""
+        return {}
+
+    def probes(self, count: int, generator: torch.Generator) -> dict[str, Probe]:
+        """Name -> held-out inputs that are reported beside the certificate."""
+        return {}
+
+    def files(self) -> dict[str, bytes]:
+        """Further files of the model's folder."""
+        return {}
 
     def enumerate(self) -> Int[Tensor, "count pos"]:
         """All inputs, shortest first."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from siit.ioi.templates import HELD_OUT_TEMPLATES, SLOTS, TEMPLATES
@@ -50,6 +50,21 @@ class Sentences:
     def n_trained(self) -> int:
         """How many skeletons are not held out; they come first."""
         return len(ORDERS) * len(TEMPLATES)
+
+    @cached_property
+    def predictable(self) -> Bool[Tensor, "skeletons pos"]:
+        """Where the next token is the same word in every sentence, of those not held out, that begins like this one.
+
+        Of a name, a place or an object only the kind counts.
+        """
+        rows = [[A if token == B else token for token in row] for row in self.skeletons.tolist()]
+        following: dict[tuple[int, ...], set[int]] = {}
+        for row in rows[: self.n_trained]:
+            for end in range(1, len(row)):
+                following.setdefault(tuple(row[:end]), set()).add(row[end])
+        pad = len(self.tokens) - 1
+        known = [[following.get(tuple(row[:end]), set()) for end in range(1, len(row))] for row in rows]
+        return torch.tensor([[len(n) == 1 and 0 <= min(n) < pad for n in row] + [False] for row in known])
 
     def render(
         self,

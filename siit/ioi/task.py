@@ -8,11 +8,14 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from siit.causal import Inputs
+from siit.causal.mechanisms import UNDEFINED
 from siit.data.pairs import PARTS, PARTS_OF, Pairs, Split, mixed
-from siit.data.task import Task
+from siit.data.task import Probe, Task
 from siit.ioi.causal_models import IOI_CASES
 from siit.ioi.sentences import Sentences, make_sentences
 
+TOKENIZER_FILE = "tokenizer.json"
 ROLES, OTHER_OBJECT, OTHER_SUBJECT, OTHER_NAMES, ANY = range(5)
 SOURCES = (0.45, 0.1, 0.05, 0.15, 0.25)
 """Of the sources: the two names in exchanged roles; another indirect object; another subject; two other names, all in
@@ -33,10 +36,38 @@ class IOITask(Task):
         return IOIPairSampler(self, split, device)
 
     def sample_pairs(self, count: int, generator: torch.Generator) -> Pairs:
+        """`count` training pairs, on the CPU."""
         return IOIPairSampler(self, "train").draw(count, generator)
 
     def sample(self, count: int, generator: torch.Generator) -> Int[Tensor, "count pos"]:
         return self.sample_pairs(count, generator).base
+
+    def contrasts(self, base: Int[Tensor, "batch pos"], generator: torch.Generator) -> dict[str, Tensor]:
+        """`roles_exchanged`: both names in each other's places; `third_name`: another name as the second mention.
+
+        After the latter no name is mentioned twice: there is no answer.
+        """
+        run = self.model.run(Inputs(base))
+        repeated = run.values["duplicate"]
+        subject = repeated.amax(1, keepdim=True)
+        indirect_object = torch.where(run.scored, run.output, UNDEFINED).amax(1, keepdim=True)
+        exchanged = torch.where(base == subject, indirect_object, torch.where(base == indirect_object, subject, base))
+        names = self.sentences.names.to(base.device)
+        free = (names != subject) & (names != indirect_object)
+        third = names[torch.multinomial(free.float(), 1, generator=generator)]
+        return {"roles_exchanged": exchanged, "third_name": torch.where(repeated >= 0, third, base)}
+
+    def probes(self, count: int, generator: torch.Generator) -> dict[str, Probe]:
+        """`held_out_templates`; and `next_token`, at predictable positions, where that is learned."""
+        held_out = IOIPairSampler(self, "test", generator.device, held_out_templates=True).draw(count, generator).base
+        run = self.model.run(Inputs(held_out))
+        found = {"held_out_templates": Probe(held_out, torch.where(run.scored, run.output, 0), run.scored)}
+        if IOI_CASES[self.name].next_token:
+            found["next_token"] = IOIPairSampler(self, "test", generator.device).next_token_probe(count, generator)
+        return found
+
+    def files(self) -> dict[str, bytes]:
+        return {TOKENIZER_FILE: self.sentences.tokenizer.to_str(pretty=True).encode()}
 
     @property
     def input_count(self) -> int:
@@ -100,6 +131,15 @@ class IOIPairSampler:
         skeleton = torch.where(kind == ANY, other.skeleton, base.skeleton)
         source = _Drawn(skeleton, a, b, other.place, other.thing)
         return Pairs(self._render(base), self._render(source), kind != ANY)
+
+    def next_token_probe(self, count: int, generator: torch.Generator) -> Probe:
+        """Sentences with the token that follows, scored where it is predictable."""
+        drawn = self._sentence(count, generator)
+        tokens = self._render(drawn)
+        scored = self.sentences.predictable.to(self.device)[drawn.skeleton]
+        # BOS is never scored.
+        scored = scored & (torch.arange(tokens.shape[1], device=self.device) > 0)
+        return Probe(tokens, torch.where(scored, tokens.roll(-1, 1), 0), scored)
 
     def _sentence(self, count: int, generator: torch.Generator) -> _Drawn:
         def one_of(size: int) -> Tensor:

@@ -8,15 +8,15 @@ from fractions import Fraction
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.selectors import (
+from tracr_cases.shared import (
     LARGEST_ROLES,
     LENGTH_ROLES,
-    at,
-    from_end,
+    before_or_none,
     largest_token,
     length,
-    previous_token,
     quotient,
+    token_at,
+    token_from_end,
 )
 
 _NUMBERS = tuple(range(11))
@@ -104,8 +104,8 @@ def halve_second_half() -> rasp.SOp:
     },
 )
 def mean_first_last() -> rasp.SOp:
-    first = rasp.Aggregate(at(0), rasp.tokens).named("first")
-    last = rasp.Aggregate(from_end(length(), 1), rasp.tokens).named("last")
+    first = token_at(0, "first")
+    last = token_from_end(length(), 1, "last")
     return rasp.SequenceMap(lambda x, y: (x + y) / 2, first, last).named("mean_first_last")
 
 
@@ -168,8 +168,8 @@ def product_with_next() -> rasp.SOp:
 )
 def sum_last_two() -> rasp.SOp:
     size = length()
-    last = rasp.Aggregate(from_end(size, 1), rasp.tokens).named("last")
-    before_last = rasp.Aggregate(from_end(size, 2), rasp.tokens).named("before_last")
+    last = token_from_end(size, 1, "last")
+    before_last = token_from_end(size, 2, "before_last")
     return rasp.SequenceMap(lambda x, y: x + y, before_last, last).named("sum_last_two")
 
 
@@ -185,7 +185,7 @@ def sum_last_two() -> rasp.SOp:
     },
 )
 def sum_with_previous() -> rasp.SOp:
-    return rasp.SequenceMap(lambda x, y: x + y, previous_token(), rasp.tokens).named("sum_with_previous")
+    return rasp.SequenceMap(lambda x, y: x + y, before_or_none(1, "previous"), rasp.tokens).named("sum_with_previous")
 
 
 @register(
@@ -206,7 +206,7 @@ def sum_with_previous() -> rasp.SOp:
     },
 )
 def quadratic_of_first() -> rasp.SOp:
-    x, a, b, c = (rasp.Aggregate(at(index), rasp.tokens).named(name) for index, name in enumerate("xabc"))
+    x, a, b, c = (token_at(index, name) for index, name in enumerate("xabc"))
     quadratic = rasp.SequenceMap(lambda x, a: a * x * x, x, a).named("quadratic_term")
     linear = rasp.SequenceMap(lambda x, b: b * x, x, b).named("linear_term")
     without_constant = rasp.SequenceMap(lambda x, y: x + y, quadratic, linear).named("without_constant")
@@ -227,8 +227,8 @@ def quadratic_of_first() -> rasp.SOp:
     },
 )
 def divide_by_ratio_of_first_two() -> rasp.SOp:
-    first = rasp.Aggregate(at(0), rasp.tokens).named("first")
-    second = rasp.Aggregate(at(1), rasp.tokens).named("second")
+    first = token_at(0, "first")
+    second = token_at(1, "second")
     ratio = rasp.SequenceMap(lambda x, y: y / x if x and y else 1, first, second).named("ratio")
 
     def divide(token: int, ratio: float) -> float:

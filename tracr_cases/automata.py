@@ -5,8 +5,7 @@ from __future__ import annotations
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.selectors import flag
-from tracr_cases.steps import NOWHERE, before, count, count_up_to_here, fetch_where_none, places, select
+from tracr_cases.shared import NOWHERE, before, count, count_up_to_here, fetch_where_none, flag, places, select
 
 _MAX_LEN = 8
 _OPENS = {

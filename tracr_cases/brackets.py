@@ -5,7 +5,7 @@ from __future__ import annotations
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.selectors import count_true, flag, prefix
+from tracr_cases.shared import count_true, flag, prefix
 
 _PARTNER = {"(": ")", ")": "(", "{": "}", "}": "{"}
 
@@ -57,7 +57,7 @@ def brackets_balanced() -> rasp.SOp:
     partners = rasp.SelectorWidth(rasp.Select(bracket, bracket, _partner)).named("partners")
     rivals = rasp.SelectorWidth(rasp.Select(bracket, bracket, _rival)).named("rivals")
     unmatched = rasp.SequenceMap(lambda x, y: x < y, partners, rivals).named("unmatched")
-    faults = count_true(unmatched).named("faults")
+    faults = count_true(unmatched, "faults")
     return rasp.Map(lambda n: n == 0, faults).named("brackets_balanced")
 
 

@@ -7,20 +7,20 @@ from collections.abc import Callable
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.selectors import (
+from tracr_cases.shared import (
     LARGEST_ROLES,
     LENGTH_ROLES,
     SAME_ROLES,
-    at,
+    after_or_none,
+    before,
+    before_or_none,
     everything,
-    from_end,
     largest_token,
     length,
-    next_token,
     none_true,
-    previous_or_own_token,
-    previous_token,
     same_tokens,
+    token_at,
+    token_from_end,
 )
 
 _NUMBERS = tuple(range(11))
@@ -29,7 +29,7 @@ _WORDS = ("MbJmTPSI", "SBvrj", "UDIh", "Wvgfy", "bVrp", "fJsONxK", "fLBcbfno", "
 
 def _step(wrong: Callable[[int, int], bool], name: str) -> rasp.SOp:
     """Whether the step from the token before to this one is `wrong`; the first token has a step from itself."""
-    return rasp.SequenceMap(wrong, previous_or_own_token(), rasp.tokens).named(name)
+    return rasp.SequenceMap(wrong, before(1, "previous"), rasp.tokens).named(name)
 
 
 @register(
@@ -47,7 +47,7 @@ def trend_to_next() -> rasp.SOp:
     def name(token: int, following: int) -> str:
         return "increasing" if following > token else "decreasing" if following < token else "constant"
 
-    return rasp.SequenceMap(name, rasp.tokens, next_token()).named("trend_to_next")
+    return rasp.SequenceMap(name, rasp.tokens, after_or_none(1, "next")).named("trend_to_next")
 
 
 @register(
@@ -63,7 +63,7 @@ def trend_to_next() -> rasp.SOp:
     },
 )
 def token_changed() -> rasp.SOp:
-    return rasp.SequenceMap(lambda x, y: x != y, previous_token(), rasp.tokens).named("token_changed")
+    return rasp.SequenceMap(lambda x, y: x != y, before_or_none(1, "previous"), rasp.tokens).named("token_changed")
 
 
 @register(
@@ -98,7 +98,7 @@ def is_nondecreasing() -> rasp.SOp:
     },
 )
 def zero_if_drop() -> rasp.SOp:
-    kept = rasp.SequenceMap(lambda x, y: 0 if y < x else y, previous_or_own_token(), rasp.tokens)
+    kept = rasp.SequenceMap(lambda x, y: 0 if y < x else y, before(1, "previous"), rasp.tokens)
     return kept.named("zero_if_drop")
 
 
@@ -151,7 +151,7 @@ def max_everywhere() -> rasp.SOp:
     },
 )
 def has_duplicate() -> rasp.SOp:
-    same = same_tokens().named("same")
+    same = same_tokens("same")
     repeated = rasp.SelectorWidth(rasp.Select(same, same, lambda key, query: key is not None and key > 1))
     return rasp.Map(lambda n: 1 if n else 0, repeated.named("repeated")).named("has_duplicate")
 
@@ -171,8 +171,8 @@ def has_duplicate() -> rasp.SOp:
 )
 def last_two_equal() -> rasp.SOp:
     size = length()
-    last = rasp.Aggregate(from_end(size, 1), rasp.tokens).named("last")
-    before_last = rasp.Aggregate(from_end(size, 2), rasp.tokens).named("before_last")
+    last = token_from_end(size, 1, "last")
+    before_last = token_from_end(size, 2, "before_last")
     return rasp.SequenceMap(lambda x, y: 1 if x == y else 0, before_last, last).named("last_two_equal")
 
 
@@ -188,7 +188,7 @@ def last_two_equal() -> rasp.SOp:
     },
 )
 def multiple_of_first() -> rasp.SOp:
-    first = rasp.Aggregate(at(0), rasp.tokens).named("first")
+    first = token_at(0, "first")
     multiple = rasp.SequenceMap(lambda x, token: 1 if x and token % x == 0 else 0, first, rasp.tokens)
     return multiple.named("multiple_of_first")
 
@@ -207,7 +207,7 @@ def multiple_of_first() -> rasp.SOp:
     },
 )
 def all_equal() -> rasp.SOp:
-    equal = rasp.SequenceMap(lambda same, length: 1 if same == length else 0, same_tokens().named("same"), length())
+    equal = rasp.SequenceMap(lambda same, length: 1 if same == length else 0, same_tokens("same"), length())
     return equal.named("all_equal")
 
 
@@ -242,4 +242,4 @@ def all_even() -> rasp.SOp:
     },
 )
 def max_with_previous() -> rasp.SOp:
-    return rasp.SequenceMap(lambda x, y: max(x, y), previous_token(), rasp.tokens).named("max_with_previous")
+    return rasp.SequenceMap(max, before_or_none(1, "previous"), rasp.tokens).named("max_with_previous")

@@ -7,7 +7,7 @@ from string import ascii_lowercase
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.selectors import (
+from tracr_cases.shared import (
     LENGTH_ROLES,
     SAME_ROLES,
     flag,
@@ -48,7 +48,7 @@ def frac_prevs() -> rasp.SOp:
     },
 )
 def histogram() -> rasp.SOp:
-    return same_tokens().named("histogram")
+    return same_tokens("histogram")
 
 
 @register(
@@ -84,7 +84,7 @@ def frequency_class() -> rasp.SOp:
     def name(same: int, length: int) -> str:
         return "frequent" if 2 * same > length else "common" if 4 * same > length else "rare"
 
-    return rasp.SequenceMap(name, same_tokens().named("same"), length()).named("frequency_class")
+    return rasp.SequenceMap(name, same_tokens("same"), length()).named("frequency_class")
 
 
 @register(
@@ -100,7 +100,7 @@ def frequency_class() -> rasp.SOp:
     },
 )
 def token_frequency() -> rasp.SOp:
-    return rasp.SequenceMap(quotient, same_tokens().named("same"), length()).named("token_frequency")
+    return rasp.SequenceMap(quotient, same_tokens("same"), length()).named("token_frequency")
 
 
 @register(
@@ -131,7 +131,7 @@ def frac_prevs_long() -> rasp.SOp:
     },
 )
 def count_greater() -> rasp.SOp:
-    return greater_tokens().named("count_greater")
+    return greater_tokens("count_greater")
 
 
 @register(
@@ -147,7 +147,7 @@ def count_greater() -> rasp.SOp:
     },
 )
 def count_same() -> rasp.SOp:
-    return same_tokens().named("count_same")
+    return same_tokens("count_same")
 
 
 @register(
@@ -162,7 +162,7 @@ def count_same() -> rasp.SOp:
     },
 )
 def count_less() -> rasp.SOp:
-    return smaller_tokens().named("count_less")
+    return smaller_tokens("count_less")
 
 
 @register(

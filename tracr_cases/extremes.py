@@ -5,7 +5,16 @@ from __future__ import annotations
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.steps import count, count_all, count_up_to_here, fetch, fetch_where_none, places
+from tracr_cases.shared import (
+    count,
+    count_all,
+    count_up_to_here,
+    fetch,
+    fetch_where_none,
+    greater_tokens,
+    places,
+    smaller_tokens,
+)
 
 _DIGITS = tuple(range(6))
 _MAX_LEN = 8
@@ -13,10 +22,6 @@ _LARGER = {
     "larger_share": "attends to larger tokens and BOS: the attention left on BOS is 1 / (1 + their number)",
     "larger": "the number of larger tokens, 0 for the maximum",
 }
-
-
-def _larger() -> rasp.SOp:
-    return count(rasp.tokens, rasp.tokens, lambda key, query: key > query, "larger")
 
 
 @register(
@@ -33,8 +38,8 @@ def _larger() -> rasp.SOp:
 )
 def second_largest() -> rasp.SOp:
     at_least = count(rasp.tokens, rasp.tokens, lambda key, query: key >= query, "at_least")
-    second = rasp.SequenceMap(lambda larger, least: larger < 2 <= least, _larger(), at_least).named("is_second")
-    return fetch(rasp.tokens, second, rasp.tokens, lambda key, query: key, "second_largest")
+    second = rasp.SequenceMap(lambda larger, least: larger < 2 <= least, greater_tokens("larger"), at_least)
+    return fetch(rasp.tokens, second.named("is_second"), rasp.tokens, lambda key, query: key, "second_largest")
 
 
 @register(
@@ -51,8 +56,8 @@ def second_largest() -> rasp.SOp:
     },
 )
 def value_range() -> rasp.SOp:
-    smaller = count(rasp.tokens, rasp.tokens, lambda key, query: key < query, "smaller")
-    maximum = fetch_where_none(rasp.tokens, _larger(), "maximum")
+    smaller = smaller_tokens("smaller")
+    maximum = fetch_where_none(rasp.tokens, greater_tokens("larger"), "maximum")
     minimum = fetch_where_none(rasp.tokens, smaller, "minimum")
     return rasp.SequenceMap(lambda high, low: max(high - low, 0), maximum, minimum).named("value_range")
 
@@ -69,7 +74,7 @@ def value_range() -> rasp.SOp:
     },
 )
 def maxima() -> rasp.SOp:
-    return count_all(_larger(), lambda n: n == 0, "maxima")
+    return count_all(greater_tokens("larger"), lambda n: n == 0, "maxima")
 
 
 @register(
@@ -83,7 +88,7 @@ def maxima() -> rasp.SOp:
     },
 )
 def distance_to_maximum() -> rasp.SOp:
-    maximum = fetch_where_none(rasp.tokens, _larger(), "maximum")
+    maximum = fetch_where_none(rasp.tokens, greater_tokens("larger"), "maximum")
     return rasp.SequenceMap(lambda high, token: max(high - token, 0), maximum, rasp.tokens).named("distance_to_maximum")
 
 
@@ -151,8 +156,8 @@ def nearer_extreme() -> rasp.SOp:
     def side(total: int, token: int) -> str:
         return "high" if 2 * token > total else "low" if 2 * token < total else "middle"
 
-    smaller = count(rasp.tokens, rasp.tokens, lambda key, query: key < query, "smaller")
-    maximum = fetch_where_none(rasp.tokens, _larger(), "maximum")
+    smaller = smaller_tokens("smaller")
+    maximum = fetch_where_none(rasp.tokens, greater_tokens("larger"), "maximum")
     minimum = fetch_where_none(rasp.tokens, smaller, "minimum")
     total = rasp.SequenceMap(lambda high, low: high + low, maximum, minimum).named("extremes_sum")
     return rasp.SequenceMap(side, total, rasp.tokens).named("nearer_extreme")

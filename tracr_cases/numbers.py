@@ -5,7 +5,7 @@ from __future__ import annotations
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.steps import (
+from tracr_cases.shared import (
     NOWHERE,
     count,
     count_all,

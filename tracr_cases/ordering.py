@@ -5,8 +5,7 @@ from __future__ import annotations
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.selectors import length
-from tracr_cases.steps import EARLIER_SAME, count, count_all, earlier_same, fetch
+from tracr_cases.shared import EARLIER_SAME_ROLES, count, count_all, earlier_same, fetch, length
 
 _DIGITS = tuple(range(4))
 _MAX_LEN = 6
@@ -89,7 +88,7 @@ def deduplicating_sort() -> rasp.SOp:
     max_len=_MAX_LEN,
     description="The different tokens in ascending order, then '-' up to the length.",
     roles={
-        **EARLIER_SAME,
+        **EARLIER_SAME_ROLES,
         "distinct_key": "the token at its first occurrence, at all others one that is larger than all tokens",
         "distinct_rank_share": "attends to smaller keys and BOS: the attention left on BOS is 1 / (1 + rank)",
         "distinct_rank": "how many different tokens are smaller; at repetitions, how many there are at all",

@@ -7,15 +7,14 @@ from string import ascii_lowercase
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.selectors import (
+from tracr_cases.shared import (
     LENGTH_ROLES,
     SAME_ROLES,
-    earlier,
+    after_or_none,
+    before,
+    before_or_none,
     length,
-    next_token,
     none_true,
-    previous_or_own_token,
-    previous_token,
     same_tokens,
 )
 
@@ -35,8 +34,8 @@ from tracr_cases.selectors import (
     },
 )
 def detect_abc() -> rasp.SOp:
-    before_previous = rasp.Aggregate(earlier(2), rasp.tokens).named("before_previous")
-    ab_before = rasp.SequenceMap(lambda x, y: x == "a" and y == "b", before_previous, previous_token())
+    before_previous = before_or_none(2, "before_previous")
+    ab_before = rasp.SequenceMap(lambda x, y: x == "a" and y == "b", before_previous, before_or_none(1, "previous"))
     ab_before = ab_before.named("ab_before")
     return rasp.SequenceMap(lambda ab, token: ab and token == "c", ab_before, rasp.tokens).named("detect_abc")
 
@@ -55,7 +54,7 @@ def detect_abc() -> rasp.SOp:
     },
 )
 def drop_repeats() -> rasp.SOp:
-    return rasp.SequenceMap(lambda token, last: token if token != last else None, rasp.tokens, previous_or_own_token())
+    return rasp.SequenceMap(lambda token, last: token if token != last else None, rasp.tokens, before(1, "previous"))
 
 
 @register(
@@ -97,7 +96,7 @@ def first_occurrences() -> rasp.SOp:
     },
 )
 def same_as_two_back() -> rasp.SOp:
-    before_previous = rasp.Aggregate(earlier(2), rasp.tokens).named("before_previous")
+    before_previous = before_or_none(2, "before_previous")
     return rasp.SequenceMap(lambda x, y: x == y, before_previous, rasp.tokens).named("same_as_two_back")
 
 
@@ -116,8 +115,8 @@ def same_as_two_back() -> rasp.SOp:
     },
 )
 def slope_changes() -> rasp.SOp:
-    before = rasp.SequenceMap(lambda x, y: x < y, previous_token(), rasp.tokens).named("rises_before")
-    after = rasp.SequenceMap(lambda x, y: x < y, rasp.tokens, next_token()).named("rises_after")
+    before = rasp.SequenceMap(lambda x, y: x < y, before_or_none(1, "previous"), rasp.tokens).named("rises_before")
+    after = rasp.SequenceMap(lambda x, y: x < y, rasp.tokens, after_or_none(1, "next")).named("rises_after")
     return rasp.SequenceMap(lambda x, y: x != y, before, after).named("slope_changes")
 
 
@@ -157,8 +156,8 @@ def palindrome_positions() -> rasp.SOp:
     },
 )
 def differs_from_neighbours() -> rasp.SOp:
-    before = rasp.SequenceMap(lambda x, y: x != y, previous_token(), rasp.tokens).named("differs_before")
-    after = rasp.SequenceMap(lambda x, y: x != y, rasp.tokens, next_token()).named("differs_after")
+    before = rasp.SequenceMap(lambda x, y: x != y, before_or_none(1, "previous"), rasp.tokens).named("differs_before")
+    after = rasp.SequenceMap(lambda x, y: x != y, rasp.tokens, after_or_none(1, "next")).named("differs_after")
     return rasp.SequenceMap(lambda x, y: x and y, before, after).named("differs_from_neighbours")
 
 
@@ -174,7 +173,7 @@ def differs_from_neighbours() -> rasp.SOp:
     },
 )
 def zero_repeated() -> rasp.SOp:
-    same = same_tokens().named("same")
+    same = same_tokens("same")
     return rasp.SequenceMap(lambda n, token: token if n == 1 else 0, same, rasp.tokens).named("zero_repeated")
 
 

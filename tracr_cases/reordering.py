@@ -8,7 +8,7 @@ from string import ascii_lowercase
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.selectors import LENGTH_ROLES, at, count_true, from_end, length, previous_or_own_token
+from tracr_cases.shared import LENGTH_ROLES, before, count_true, length, token_at, token_from_end
 
 _NUMBERS = tuple(range(11))
 
@@ -45,7 +45,7 @@ def reverse() -> rasp.SOp:
     roles={"first_token_everywhere": "fetches the token at index 0"},
 )
 def first_token_everywhere() -> rasp.SOp:
-    return rasp.Aggregate(at(0), rasp.tokens).named("first_token_everywhere")
+    return token_at(0, "first_token_everywhere")
 
 
 @register(
@@ -66,8 +66,8 @@ def first_token_everywhere() -> rasp.SOp:
     },
 )
 def reverse_if_sorted() -> rasp.SOp:
-    drop = rasp.SequenceMap(lambda x, y: x > y, previous_or_own_token(), rasp.tokens).named("drop")
-    drops = count_true(drop).named("drops")
+    drop = rasp.SequenceMap(lambda x, y: x > y, before(1, "previous"), rasp.tokens).named("drop")
+    drops = count_true(drop, "drops")
     mirror_length = rasp.SequenceMap(lambda n, size: 0 if n else size, drops, length()).named("mirror_length")
     source = rasp.SequenceMap(lambda size, index: size - 1 - index if size else index, mirror_length, rasp.indices)
     source = source.named("source")
@@ -83,7 +83,7 @@ def reverse_if_sorted() -> rasp.SOp:
     roles={"second_token_everywhere": "fetches the token at index 1"},
 )
 def second_token_everywhere() -> rasp.SOp:
-    return rasp.Aggregate(at(1), rasp.tokens).named("second_token_everywhere")
+    return token_at(1, "second_token_everywhere")
 
 
 @register(
@@ -203,7 +203,7 @@ def spread_with_zeros() -> rasp.SOp:
     },
 )
 def last_token_first() -> rasp.SOp:
-    last = rasp.Aggregate(from_end(length(), 1), rasp.tokens).named("last")
+    last = token_from_end(length(), 1, "last")
     kept = rasp.SequenceMap(lambda token, index: 0 if index else token, last, rasp.indices)
     return kept.named("last_token_first")
 

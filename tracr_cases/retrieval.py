@@ -5,8 +5,18 @@ from __future__ import annotations
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.selectors import LENGTH_ROLES, earlier, length
-from tracr_cases.steps import LAST_PLACE, before, count, fetch, fetch_at, last_place, token_at
+from tracr_cases.shared import (
+    LAST_PLACE_ROLES,
+    LENGTH_ROLES,
+    before,
+    before_or_none,
+    count,
+    fetch,
+    fetch_at,
+    last_place,
+    length,
+    token_at,
+)
 
 _MAX_LEN = 8
 _POINTERS = tuple(range(_MAX_LEN))
@@ -18,7 +28,7 @@ _POINTERS = tuple(range(_MAX_LEN))
     causal=True,
     description="The token that followed the last earlier occurrence of this token; the token itself if there is none.",
     roles={
-        **LAST_PLACE,
+        **LAST_PLACE_ROLES,
         "source": "the index behind that occurrence; its own at the first occurrence",
         "induction": "the induction head: fetches the token at that index",
     },
@@ -36,7 +46,7 @@ def induction() -> rasp.SOp:
     causal=True,
     description="How many positions ago this token occurred last; 0 if it never did.",
     roles={
-        **LAST_PLACE,
+        **LAST_PLACE_ROLES,
         "previous_occurrence_distance": "subtracts that index from its own",
     },
 )
@@ -88,7 +98,7 @@ def key_value_lookup() -> rasp.SOp:
     },
 )
 def followers_of_first() -> rasp.SOp:
-    previous = rasp.Aggregate(earlier(1), rasp.tokens).named("previous")
+    previous = before_or_none(1, "previous")
     same = rasp.SequenceMap(lambda x, y: x == y, previous, token_at(0, "first")).named("follows_first")
     follower = rasp.SequenceMap(lambda follows, token: token if follows else "none", same, rasp.tokens)
     return count(follower.named("follower"), rasp.tokens, lambda key, query: key == query, "followers_of_first")

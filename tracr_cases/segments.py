@@ -5,8 +5,7 @@ from __future__ import annotations
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.selectors import flag
-from tracr_cases.steps import count, count_up_to_here, fetch, fetch_at, places, select, token_at
+from tracr_cases.shared import count, count_up_to_here, fetch, fetch_at, flag, places, select, token_at
 
 _MAX_LEN = 8
 _SEGMENT = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.selectors import LENGTH_ROLES, length, smaller_tokens
+from tracr_cases.shared import LENGTH_ROLES, length, smaller_tokens
 
 _DIGITS = tuple(range(10))
 _NUMBERS = tuple(range(11))
@@ -34,7 +34,7 @@ def _rank() -> rasp.SOp:
 def _places() -> rasp.SOp:
     """The places that a token shares with all equal ones in the sorted sequence: the first one, and the end."""
     not_greater = rasp.SelectorWidth(rasp.Select(rasp.tokens, rasp.tokens, rasp.Comparison.LEQ)).named("not_greater")
-    smaller = smaller_tokens().named("smaller")
+    smaller = smaller_tokens("smaller")
     return rasp.SequenceMap(lambda first, end: 10 * first + end, smaller, not_greater).named("places")
 
 
@@ -85,7 +85,7 @@ def sort_ints() -> rasp.SOp:
     },
 )
 def rank() -> rasp.SOp:
-    return rasp.Map(lambda smaller: smaller + 1, smaller_tokens().named("smaller")).named("rank")
+    return rasp.Map(lambda smaller: smaller + 1, smaller_tokens("smaller")).named("rank")
 
 
 @register(

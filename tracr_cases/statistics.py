@@ -5,7 +5,7 @@ from __future__ import annotations
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.steps import EARLIER_SAME, before, count, count_all, earlier_same, fetch_where_none
+from tracr_cases.shared import EARLIER_SAME_ROLES, before, count, count_all, earlier_same, fetch_where_none
 
 _LETTERS = "abcd"
 _MAX_LEN = 8
@@ -141,7 +141,7 @@ def equally_frequent() -> rasp.SOp:
     balanced=True,
     description="How many different tokens there are, at every position.",
     roles={
-        **EARLIER_SAME,
+        **EARLIER_SAME_ROLES,
         "distinct_tokens_share": "attends to first occurrences and BOS: the attention left on BOS is 1 / (1 + number)",
         "distinct_tokens": "the number of first occurrences",
     },
@@ -157,7 +157,7 @@ def distinct_tokens() -> rasp.SOp:
     balanced=True,
     description="The sequence with '_' in place of every token that occurred twice before.",
     roles={
-        **EARLIER_SAME,
+        **EARLIER_SAME_ROLES,
         "keep_two": "'_' from the third occurrence on, else the token",
     },
 )

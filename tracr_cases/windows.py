@@ -5,8 +5,7 @@ from __future__ import annotations
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.selectors import earlier, flag, prefix
-from tracr_cases.steps import before, count, count_all, count_up_to_here, places
+from tracr_cases.shared import before, before_or_none, count, count_all, count_up_to_here, flag, places, prefix
 
 _DIGITS = tuple(range(6))
 _MAX_LEN = 8
@@ -19,7 +18,7 @@ _MAY_FOLLOW = {"a": "ab", "b": "bc", "c": "a"}
 
 def _illegal() -> rasp.SOp:
     """Whether the rule table forbids this token behind the one before; undefined at the first position."""
-    previous = rasp.Aggregate(earlier(1), rasp.tokens).named("previous")
+    previous = before_or_none(1, "previous")
     return rasp.SequenceMap(lambda x, y: y not in _MAY_FOLLOW[x], previous, rasp.tokens).named("illegal")
 
 

@@ -19,7 +19,7 @@ from siit.data import Pairs
 from siit.exchanges import Exchanges, differs
 from tests.cases.programs import causal_model, config_for, decoded, exclusions, task
 from tests.cases.references import REFERENCES
-from tracr_cases.steps import select
+from tracr_cases.shared import select
 
 NAMES = sorted(REFERENCES)
 T, F = True, False

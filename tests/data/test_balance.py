@@ -12,7 +12,7 @@ from siit.data import PairSampler, Task, task_from_case
 from siit.data.balance import REGARDLESS, answer_weights
 from siit.data.pairs import Split
 from tests.cases.programs import everything, own
-from tracr_cases.selectors import flag
+from tracr_cases.shared import flag
 
 
 def all_are_a() -> rasp.SOp:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 import rich
@@ -28,14 +29,14 @@ from siit.certificate.report import evidence_line, table
 from siit.evidence import build_evidence, further_evidence
 from siit.training.checkpoints import RunFolder, differing
 from siit.training.command_line import check_overrides, open_maps, register_cases
-from siit.training.fit import TrainingError, fit
+from siit.training.fit import Terminated, TrainingError, fit
 from siit.training.module import SIITModule
 from siit.training.plan import Plan, make_plan
 from siit.training.settings import ConfigError, Settings, read_settings
 
 TRAINING_FILE = "training.json"
 """A further file of a model's folder: what training it took."""
-NOT_CERTIFIED, BAD_USAGE, INTERRUPTED = 1, 2, 130
+NOT_CERTIFIED, BAD_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 class NotCertified(RuntimeError):
@@ -158,9 +159,10 @@ def _task(config: DictConfig) -> str | None:
             raise  # the other jobs of the sweep go on
         print(f"siit.train: {error}", file=sys.stderr)
         sys.exit(NOT_CERTIFIED if isinstance(error, NotCertified) else BAD_USAGE)
-    except KeyboardInterrupt:
-        print("siit.train: interrupted; the same command goes on from the last check", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise Terminated
 
 
 def main() -> None:
@@ -173,7 +175,13 @@ def main() -> None:
         print(f"siit.train: {error}", file=sys.stderr)
         sys.exit(BAD_USAGE)
     sys.argv[1:] = open_maps(sys.argv[1:])
-    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_task)()
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_task)()
+    except (KeyboardInterrupt, Terminated) as stop:
+        how, status = ("terminated", TERMINATED) if isinstance(stop, Terminated) else ("interrupted", INTERRUPTED)
+        print(f"siit.train: {how}; the same command goes on from the last check", file=sys.stderr)
+        sys.exit(status)
 
 
 if __name__ == "__main__":

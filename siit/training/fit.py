@@ -12,6 +12,7 @@ from typing import Any
 import hydra
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments import LightningEnvironment
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -36,6 +37,10 @@ class TrainingError(RuntimeError):
     """Training that cannot go on; the message says why and what to do."""
 
 
+class Terminated(BaseException):
+    """SIGTERM, which a cluster sends to end a job. As with KeyboardInterrupt, no handler of errors takes it."""
+
+
 def fit(
     plan: Plan,
     settings: Settings,
@@ -51,7 +56,8 @@ def fit(
         callbacks: further Lightning callbacks.
 
     Raises:
-        ConfigError: an unknown logger or accelerator; TrainingError: a checkpoint that cannot be read.
+        ConfigError: an unknown logger or accelerator; TrainingError: a checkpoint that cannot be read;
+        KeyboardInterrupt, Terminated: it was stopped.
     """
     trainer_settings = settings.trainer
     torch.set_num_threads(trainer_settings.threads)
@@ -70,8 +76,12 @@ def fit(
             raise TrainingError(
                 f"{resume_from}: the checkpoint cannot be read ({type(error).__name__}); start anew with resume=false"
             ) from error
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        except SystemExit as end:  # Lightning's own answer to both signals, with exit status 1 and 0
+            if trainer.received_sigterm:
+                raise Terminated from end
+            if isinstance(end.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from end
+            raise
     return module
 
 
@@ -136,7 +146,8 @@ def make_trainer(settings: Settings, folder: Path, further: Sequence[Callback]) 
             logger=make_logger(settings.logger, folder),
             log_every_n_steps=min(50, trainer.check_every),
             callbacks=callbacks,
-            plugins=[AtomicCheckpointIO()],
+            # In a job of SLURM, Lightning would otherwise save between two checks and requeue the job by itself.
+            plugins=[AtomicCheckpointIO(), LightningEnvironment()],
             enable_progress_bar=trainer.progress_bar,
             enable_model_summary=False,
             num_sanity_val_steps=0,

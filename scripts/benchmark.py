@@ -33,7 +33,7 @@ def measure_case(case: str, overrides: list[str], training: bool) -> dict[str, A
     from siit.training.command_line import open_maps, register_cases
     from siit.training.data_module import PairDataModule, step_generator
     from siit.training.fit import fit, make_module
-    from siit.training.plan import make_plan
+    from siit.training.plan import find_task, make_plan
     from siit.training.settings import read_settings
 
     register_cases()
@@ -42,7 +42,7 @@ def measure_case(case: str, overrides: list[str], training: bool) -> dict[str, A
         settings = read_settings(compose("config", open_maps(arguments)))
     torch.set_num_threads(settings.trainer.threads)
     started = time.perf_counter()
-    plan = make_plan(settings)
+    plan = make_plan(find_task(settings.case), settings)
     figures: dict[str, Any] = {"case": case, "threads": settings.trainer.threads, "plan_s": since(started)}
 
     module = make_module(plan, settings)

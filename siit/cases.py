@@ -24,14 +24,11 @@ from rich.table import Table
 import tracr_cases
 from siit.alignment import program_layers
 from siit.architecture import EMBEDDINGS, LOGITS
-from siit.causal.from_rasp import build_causal_model
-from siit.data import Task, task_from_case
 from siit.exchanges import Shares
 from siit.ioi.causal_models import IOI_CASES
 from siit.tiers import tier
 from siit.training.command_line import case_settings
-from siit.training.plan import find_case, make_task, plan_for
-from siit.training.settings import CaseSettings
+from siit.training.plan import find_task, plan_for
 
 FEW = 16
 """Cases that are described no slower in one process than in two."""
@@ -73,7 +70,7 @@ def describe(name: str) -> CaseInfo:
         KeyError: with the nearest names.
     """
     settings = case_settings(name)
-    task = _unchecked_task(settings.case)
+    task = find_task(settings.case)
     model, circuit = task.model, plan_for(task, settings).exchanges.labels.circuit
     case = None if name in IOI_CASES else tracr_cases.get(name)
     return CaseInfo(
@@ -89,14 +86,6 @@ def describe(name: str) -> CaseInfo:
         layers=max(program_layers(model).values()) + 1,
         description=IOI_CASES[name].description if case is None else case.description,
     )
-
-
-def _unchecked_task(settings: CaseSettings) -> Task:
-    """The task of a case, its causal model not held against Tracr's, which takes long."""
-    if settings.name in IOI_CASES:
-        return make_task(settings)
-    case = find_case(settings)
-    return task_from_case(case, build_causal_model(case))
 
 
 def describe_all(names: Sequence[str]) -> list[CaseInfo]:
@@ -137,7 +126,7 @@ def exchange_shares(name: str) -> dict[str, Shares]:
         KeyError: with the nearest names.
     """
     settings = case_settings(name)
-    plan = plan_for(_unchecked_task(settings.case), settings)
+    plan = plan_for(find_task(settings.case), settings)
     generator = torch.Generator().manual_seed(0)
     pairs = plan.task.pairs("train").draw(PAIRS, generator)
     return plan.exchanges.shares(pairs, plan.task.tolerance, generator)

@@ -27,11 +27,11 @@ from siit.causal.from_rasp import ProgramError
 from siit.certificate import Certificate, measure
 from siit.certificate.report import evidence_line, table
 from siit.evidence import build_evidence, further_evidence
-from siit.training.checkpoints import RunFolder, differing
+from siit.training.checkpoints import TASK, RunFolder, differing, noted
 from siit.training.command_line import check_overrides, open_maps, register_cases
 from siit.training.fit import Terminated, TrainingError, fit
 from siit.training.module import SIITModule
-from siit.training.plan import Plan, make_plan
+from siit.training.plan import Plan, find_task, make_plan
 from siit.training.settings import ConfigError, Settings, read_settings
 
 TRAINING_FILE = "training.json"
@@ -53,17 +53,18 @@ def train(config: DictConfig) -> Path:
         ConfigError, ProgramError: for what cannot be trained; NotCertified: naming the bars that do not hold.
     """
     settings = read_settings(config)
-    plain = plain_config(config)
+    task = find_task(settings.case)
+    note = noted(plain_config(config), task)
     root = Path(settings.out)
-    done = finished(root, settings, plain)
+    done = finished(root, settings, note)
     if done is not None:
         print(f"{done}: is already there, certified, with this configuration (resume=false trains it anew)")
         return done
     folder = RunFolder(root, settings.case.name, settings.seed)
-    resume_from = folder.open(plain, settings.resume)
-    plan = make_plan(settings)
+    resume_from = folder.open(note, settings.resume)
+    plan = make_plan(task, settings)
     module = fit(plan, settings, folder, resume_from)
-    bundle, certificate = certify(plan, settings, module, plain)
+    bundle, certificate = certify(plan, settings, module, note)
     rich.print(table(certificate, f"{settings.case.name}, seed {settings.seed}: held-out test pairs"))
     print(evidence_line(certificate))
 
@@ -131,8 +132,8 @@ def training_record(module: SIITModule) -> bytes:
     return (json.dumps(record, indent=1) + "\n").encode()
 
 
-def finished(root: Path, settings: Settings, config: dict[str, Any]) -> Path | None:
-    """The model's folder, if it is there, whole, certified, and of this configuration."""
+def finished(root: Path, settings: Settings, note: dict[str, Any]) -> Path | None:
+    """The model's folder, if it is there, whole, certified, and of the configuration that is noted now."""
     path = root / settings.case.name / f"seed-{settings.seed}"
     if not settings.resume or not path.exists():
         return None
@@ -142,7 +143,14 @@ def finished(root: Path, settings: Settings, config: dict[str, Any]) -> Path | N
         print(f"{path}: damaged, trained anew ({error})", file=sys.stderr)
         return None
     other: Any = OmegaConf.to_container(OmegaConf.create(bundle.train_yaml))
-    return path if bundle.certificate["certified"] and not differing(config, other) else None
+    if not bundle.certificate["certified"]:
+        return None
+    if differences := differing(note, other):
+        print(f"{path}: has another configuration, trained anew ({'; '.join(differences)})", file=sys.stderr)
+        return None
+    if TASK not in other:
+        print(f"{path}: an earlier version did not note its program, which is taken to be the same", file=sys.stderr)
+    return path
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:

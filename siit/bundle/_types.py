@@ -36,7 +36,7 @@ class Bundle:
         exhaustive: whether the evidence is all there is, because the input space was enumerated; False where the
             evidence was not read.
         certificate: what was measured, with `certified` as its verdict.
-        train_yaml: the resolved configuration that produced the model.
+        train_yaml: the resolved configuration that produced the model, and its task.
         extra_files: further text files by name, such as `tokenizer.json`.
     """
 

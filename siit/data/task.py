@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Bool, Int
@@ -48,6 +50,7 @@ class Task:
         causal: whether transformers attend causally.
         sampler: the name of the distribution of tokens, see `siit.data.samplers`.
         balanced: whether pairs are drawn such that rare answers are as frequent as others, see `siit.data.balance`.
+        case: the program that the causal model was built from; None where it was written by hand.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Task:
     causal: bool
     sampler: str = "uniform"
     balanced: bool = False
+    case: Case | None = None
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
@@ -131,6 +135,16 @@ class Task:
         """Further files of the model's folder."""
         return {}
 
+    def note(self) -> dict[str, Any]:
+        """What makes this task another than one of the same name: plain values, and hashes of what is long."""
+        causal_model = self.model.to_json()
+        for variable in causal_model["variables"]:
+            del variable["description"]  # its words change no number
+        return {
+            **{name: getattr(self, name) for name in ("min_len", "causal", "sampler", "balanced")},
+            "causal_model": short_hash(causal_model),
+        }
+
     def enumerate(self) -> Int[Tensor, "count pos"]:
         """All inputs, shortest first."""
         rows = []
@@ -156,6 +170,11 @@ class Task:
         return smallest / 2
 
 
+def short_hash(data: Any) -> str:
+    """16 hexadecimal digits that stand for plain data."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def task_from_case(case: Case, model: CausalModel) -> Task:
     """The task of a catalogue entry and its causal model."""
-    return Task(case.name, model, case.min_len, case.causal, case.sampler, case.balanced)
+    return Task(case.name, model, case.min_len, case.causal, case.sampler, case.balanced, case)

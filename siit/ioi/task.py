@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Int
@@ -11,7 +12,7 @@ from torch import Tensor
 from siit.causal import Inputs
 from siit.causal.mechanisms import UNDEFINED
 from siit.data.pairs import PARTS, PARTS_OF, Pairs, Split, mixed
-from siit.data.task import Probe, Task
+from siit.data.task import Probe, Task, short_hash
 from siit.ioi.causal_models import IOI_CASES
 from siit.ioi.sentences import Sentences, make_sentences
 
@@ -65,6 +66,11 @@ class IOITask(Task):
         if IOI_CASES[self.name].next_token:
             found["next_token"] = IOIPairSampler(self, "test", generator.device).next_token_probe(count, generator)
         return found
+
+    def note(self) -> dict[str, Any]:
+        texts = self.sentences
+        words = [ids.tolist() for ids in (texts.skeletons, texts.names, texts.places, texts.objects)]
+        return {**super().note(), "sentences": short_hash(words)}
 
     def files(self) -> dict[str, bytes]:
         return {TOKENIZER_FILE: self.sentences.tokenizer.to_str(pretty=True).encode()}

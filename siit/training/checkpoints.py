@@ -9,11 +9,14 @@ from typing import Any
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from omegaconf import OmegaConf
 
+from siit.data import Task
 from siit.training.settings import ConfigError
 
 RUNS = ".runs"
 CHECKPOINT = "last.ckpt"
 CONFIG = "train.yaml"
+TASK = "task"
+"""The part of what is noted that the configuration does not say."""
 _FREE = ("logger", "resume", "out", "allow_uncertified")
 _FREE_TRAINER = ("progress_bar", "threads", "accelerator")
 """What may differ between a run and its continuation: nothing that changes a number on the same device."""
@@ -76,14 +79,26 @@ class RunFolder:
         self.checkpoint.unlink(missing_ok=True)
 
 
+def noted(config: dict[str, Any], task: Task) -> dict[str, Any]:
+    """A configuration with what it leaves to the case: how its inputs are drawn, and which causal model it has.
+
+    So a program that is changed, in the catalogue or by its author, is not taken for the one that was trained.
+    """
+    return {**config, TASK: task.note()}
+
+
 def differing(config: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """The keys in which two configurations differ, those apart that change no number."""
+    """The keys in which two noted configurations differ, those apart that change no number.
+
+    The task is not compared where one of them lacks it, as those of earlier versions do.
+    """
+    free = {*_FREE, *([] if TASK in config and TASK in other else [TASK])}
     left, right = _flat(config), _flat(other)
     keys = [key for key in sorted(left.keys() | right.keys()) if left.get(key) != right.get(key)]
     return [
         f"{key}: {right.get(key)!r} there, {left.get(key)!r} here"
         for key in keys
-        if key.split(".")[0] not in _FREE and key not in {f"trainer.{name}" for name in _FREE_TRAINER}
+        if key.split(".")[0] not in free and key not in {f"trainer.{name}" for name in _FREE_TRAINER}
     ]
 
 

@@ -43,27 +43,20 @@ class Plan:
     exchanges: Exchanges
 
 
-def make_plan(settings: Settings) -> Plan:
-    """Builds the causal model, checks it against RASP and Tracr, and draws the alignment.
+def find_task(settings: CaseSettings) -> Task:
+    """The task that the settings name; its causal model is not yet held against RASP and Tracr.
 
     Raises:
-        ConfigError: for settings that cannot work; ProgramError where the three evaluations of the program disagree.
-    """
-    return plan_for(make_task(settings.case), settings)
-
-
-def make_task(settings: CaseSettings) -> Task:
-    """The task of a case, its causal model checked.
-
-    Raises:
-        ConfigError: for settings that cannot work; ProgramError where the three evaluations of the program disagree.
+        ConfigError: for settings that name none; ProgramError: for a program of which there is no causal model.
     """
     if settings.name in IOI_CASES:
         return _ioi_task(settings)
     case = find_case(settings)
     model = build_causal_model(case)
-    check_agreement(case, model)
-    return task_from_case(case, model)
+    try:
+        return task_from_case(case, model)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _ioi_task(settings: CaseSettings) -> Task:
@@ -74,6 +67,17 @@ def _ioi_task(settings: CaseSettings) -> Task:
         return make_ioi_task(settings.name, settings.tokenizer or WORDS)
     except TokenizerError as error:
         raise ConfigError(str(error)) from error
+
+
+def make_plan(task: Task, settings: Settings) -> Plan:
+    """Checks the causal model of a program against RASP and Tracr, and draws the alignment.
+
+    Raises:
+        ConfigError: for settings that cannot work; ProgramError where the three evaluations of the program disagree.
+    """
+    if task.case is not None:
+        check_agreement(task.case, task.model)
+    return plan_for(task, settings)
 
 
 def plan_for(task: Task, settings: Settings) -> Plan:

@@ -6,11 +6,9 @@ import re
 
 import pytest
 
-from siit.causal.from_rasp import build_causal_model
-from siit.data import task_from_case
 from siit.generator import draws
 from siit.training.command_line import check_overrides, register_cases
-from siit.training.plan import find_case, make_plan, plan_for
+from siit.training.plan import find_case, find_task, plan_for
 from siit.training.settings import ConfigError, read_settings, terms_of
 from tests.training.conftest import Compose
 
@@ -89,8 +87,7 @@ def test_bad_terms(composed: Compose, overrides: list[str], message: str) -> Non
 )
 def test_impossible_plans(composed: Compose, overrides: list[str], message: str) -> None:
     settings = read_settings(composed(*overrides))
-    case = find_case(settings.case)
-    task = task_from_case(case, build_causal_model(case))
+    task = find_task(settings.case)
     with pytest.raises(ConfigError, match=message):
         plan_for(task, settings)
 
@@ -103,8 +100,8 @@ def test_impossible_plans(composed: Compose, overrides: list[str], message: str)
     ],
 )
 def test_impossible_inputs(composed: Compose, override: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make_plan(read_settings(composed(override)))
+    with pytest.raises(ConfigError, match=message):
+        find_task(read_settings(composed(override)).case)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,15 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from omegaconf import OmegaConf
 
 import siit
+from siit.bundle import read_bundle
 from siit.certificate import Certificate, measure
-from siit.train import NotCertified, plain_config, train
-from siit.training.checkpoints import RunFolder
+from siit.train import NotCertified, finished, plain_config, train
+from siit.training.checkpoints import RunFolder, noted
 from siit.training.fit import fit
-from siit.training.plan import make_plan
+from siit.training.plan import find_task, make_plan
 from siit.training.settings import ConfigError, read_settings
 from tests.training.conftest import Compose
 
@@ -79,7 +82,7 @@ def test_an_interrupted_run_ends_as_it_would_have(composed: Compose, tmp_path: P
             if trainer.global_step == died_at:
                 raise _Died
 
-    plan, folder = make_plan(settings), RunFolder(tmp_path / "cut", "frac_prevs", 0)
+    plan, folder = make_plan(find_task(settings.case), settings), RunFolder(tmp_path / "cut", "frac_prevs", 0)
     assert folder.open({}, resume=True) is None
     with pytest.raises(_Died):
         fit(plan, settings, folder, None, [Death()])
@@ -101,6 +104,27 @@ def test_an_interrupted_run_of_another_configuration_is_not_overwritten(composed
     # What changes no number may differ.
     assert folder.open({**config, "logger": {"_target_": None}}, resume=True) == folder.checkpoint
     assert folder.open(changed, resume=False) is None
+
+
+def test_a_finished_model_is_that_of_the_same_configuration_and_program(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = composed("trainer.max_steps=10")
+    path = train(config)
+    bundle = dataclasses.replace(read_bundle(path, evidence=False), certificate={"certified": True})
+    monkeypatch.setattr("siit.train.read_bundle", lambda *args, **options: bundle)
+    manifest = (path / "manifest.json").read_bytes()
+    assert train(config) == path and "is already there" in capsys.readouterr().out
+    assert (path / "manifest.json").read_bytes() == manifest
+
+    settings, plain = read_settings(config), plain_config(config)
+    changed = noted(plain, dataclasses.replace(find_task(settings.case), min_len=2))
+    assert finished(tmp_path, settings, changed) is None
+    assert "another configuration, trained anew (task.min_len: 3 there, 2 here)" in capsys.readouterr().err
+    # A model of an earlier version, which noted the configuration alone.
+    bundle = dataclasses.replace(bundle, train_yaml=OmegaConf.to_yaml(OmegaConf.create(plain)))
+    assert finished(tmp_path, settings, changed) == path
+    assert "did not note its program" in capsys.readouterr().err
 
 
 def test_a_damaged_checkpoint_is_named(composed: Compose, tmp_path: Path) -> None:
@@ -174,4 +198,4 @@ def _fitted(settings: Any, root: Path) -> dict[str, torch.Tensor]:
     """The averaged weights after a whole run."""
     folder = RunFolder(root, settings.case.name, settings.seed)
     folder.open({}, resume=False)
-    return dict(fit(make_plan(settings), settings, folder, None).averaged.state_dict())
+    return dict(fit(make_plan(find_task(settings.case), settings), settings, folder, None).averaged.state_dict())

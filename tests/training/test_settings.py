@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from siit.causal.from_rasp import ProgramError
 from siit.generator import draws
 from siit.training.command_line import check_overrides, register_cases
 from siit.training.plan import find_case, find_task, plan_for
@@ -100,7 +101,7 @@ def test_impossible_plans(composed: Compose, overrides: list[str], message: str)
     ],
 )
 def test_impossible_inputs(composed: Compose, override: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises((ConfigError, ProgramError), match=message):
         find_task(read_settings(composed(override)).case)
 
 

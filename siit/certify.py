@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from siit._command_line import usable_device
+
 if TYPE_CHECKING:
     import torch
 
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # More threads than cores that are free cost these tiny products more than they bring.
     torch.set_num_threads(options.threads)
     try:
-        device = _device(options.device)
+        device = usable_device(options.device, key="--device")
         bundle = read_bundle(options.folder)
         stored = Certificate.from_json(bundle.certificate)
         measured = measure_bundle(bundle, device)
@@ -77,20 +79,6 @@ def _threads(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"found {text!r}, accepted is an integer of 1 or more")
     return int(text)
-
-
-def _device(name: str) -> torch.device:
-    import torch
-
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise ValueError(
-            f"--device: found {name!r} ({reason}), accepted is a device that torch can use here"
-        ) from error
-    return device
 
 
 def measure_bundle(bundle: Bundle, device: torch.device | str = "cpu") -> Certificate:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from siit._command_line import UsageError, read_keys
 
 NOT_CERTIFIED, BAD_INPUT, NOT_SENT, INTERRUPTED = 1, 2, 3, 130
 _USAGE = """\
@@ -36,10 +37,6 @@ exit status:
   2  the bundle is damaged, or the usage is wrong
   3  the Hub refuses, cannot be reached, or has something else than what was sent
 """
-
-
-class UsageError(ValueError):
-    """Arguments that make no sense; the message says what is accepted."""
 
 
 @dataclass(frozen=True)
@@ -106,20 +103,10 @@ def parse(arguments: Sequence[str]) -> Options:
     Raises:
         UsageError: an unknown key, a key twice or missing, or a value that its key does not take.
     """
-    known = {field.name: field for field in dataclasses.fields(Options)}
-    values: dict[str, Any] = {}
-    for argument in arguments:
-        key, equals, text = argument.partition("=")
-        if key not in known or not equals:
-            near = difflib.get_close_matches(key.lstrip("-"), known, n=1)
-            hint = f"did you mean {near[0]}=...? " if near else ""
-            raise UsageError(f"{argument}: no such key; {hint}accepted are {', '.join(f'{name}=' for name in known)}")
-        if key in values:
-            raise UsageError(f"{key}: found twice, accepted is once")
-        values[key] = _flag(key, text) if key in _FLAGS else _text(key, text)
-    missing = [name for name, field in known.items() if field.default is dataclasses.MISSING and name not in values]
-    if missing:
-        raise UsageError(f"{', '.join(missing)}: missing, for example bundle=checkpoints repo_id=org/name")
+    fields = dataclasses.fields(Options)
+    needed = [field.name for field in fields if field.default is dataclasses.MISSING]
+    texts = read_keys(arguments, [field.name for field in fields], needed, "bundle=checkpoints repo_id=org/name")
+    values: dict[str, Any] = {key: _flag(key, text) if key in _FLAGS else text for key, text in texts.items()}
     return Options(**values)
 
 
@@ -127,12 +114,6 @@ def _flag(key: str, text: str) -> bool:
     if text not in ("true", "false"):
         raise UsageError(f"{key}: found {text!r}, accepted are true and false")
     return text == "true"
-
-
-def _text(key: str, text: str) -> str:
-    if not text:
-        raise UsageError(f"{key}: found nothing after the =, accepted is a value")
-    return text
 
 
 def _printable(text: str) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from siit.publish import Options, UsageError, main, parse
+from siit._command_line import UsageError
+from siit.publish import Options, main, parse
 from tests.hub import bundles
 from tests.hub.loopback import Hub, Request
 

@@ -21,7 +21,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from siit.architecture import (
-    HEAD_SLOTS,
     LOGITS,
     POS_EMBED,
     TOK_EMBED,
@@ -32,6 +31,7 @@ from siit.architecture import (
     depth,
     head,
     head_index,
+    is_head,
     layer_of,
     mlp,
     slots,
@@ -115,6 +115,20 @@ class ReferenceModel:
         embeddings = {name: replaced.get(name, clean.outputs[name]) for name in (TOK_EMBED, POS_EMBED)}
         return self._forward(embeddings, replaced, edges, clean)
 
+    @torch.no_grad()
+    def pattern(self, name: str, run: Run) -> Float[Tensor, "batch query key"]:
+        """The attention pattern of a head in a run in which no edge was replaced; each query's row adds up to 1.
+
+        Raises:
+            ValueError: this architecture has no such head.
+        """
+        heads = [node for node in components(self.config) if is_head(node)]
+        if name not in heads:
+            raise ValueError(f"head: found {name!r}, accepted are {heads[0]} to {heads[-1]}")
+        senders = {sender: output for sender, output in run.outputs.items() if depth(sender) < depth(name)}
+        read = self._normalize(f"blocks.{layer_of(name)}.ln1", self._own_sum(name, "q", senders, {}))
+        return self._pattern(name, read, read)
+
     def _forward(
         self,
         embeddings: dict[str, Tensor],
@@ -184,18 +198,26 @@ class ReferenceModel:
         return F.layer_norm(x, weight.shape, weight, bias, self.config.eps)
 
     def _head(self, name: str, *reads: Tensor) -> Tensor:
-        attn, index = f"blocks.{layer_of(name)}.attn", head_index(name)
-        q, k, v = (
-            read @ self.parameters[f"{attn}.W_{slot.upper()}"][index]
-            + self.parameters[f"{attn}.b_{slot.upper()}"][index]
-            for slot, read in zip(HEAD_SLOTS, reads, strict=True)
-        )
-        scores = q @ k.transpose(-1, -2) / math.sqrt(self.config.d_head)
+        q, k, v = reads
+        value, output = self._project(name, "v", v), self.parameters[f"blocks.{layer_of(name)}.attn.W_O"]
+        return self._pattern(name, q, k) @ value @ output[head_index(name)]
+
+    def _pattern(self, name: str, q: Tensor, k: Tensor) -> Tensor:
+        query, key = self._project(name, "q", q), self._project(name, "k", k)
+        scores = query @ key.transpose(-1, -2) / math.sqrt(self.config.d_head)
         if self.config.attention_dir == "causal":
             size = scores.shape[-1]
             future = torch.ones(size, size, dtype=torch.bool, device=scores.device).triu(1)
             scores = scores.masked_fill(future, -torch.inf)
-        return scores.softmax(-1) @ v @ self.parameters[f"{attn}.W_O"][index]
+        return scores.softmax(-1)
+
+    def _project(self, name: str, slot: Slot, read: Tensor) -> Tensor:
+        """What a head's slot makes of what it reads, [batch, pos, d_head]."""
+        attn, index = f"blocks.{layer_of(name)}.attn", head_index(name)
+        return (
+            read @ self.parameters[f"{attn}.W_{slot.upper()}"][index]
+            + self.parameters[f"{attn}.b_{slot.upper()}"][index]
+        )
 
     def _mlp(self, layer: int, read: Tensor) -> Tensor:
         name = f"blocks.{layer}.mlp"

@@ -14,33 +14,44 @@ AGREEMENT = 1e-3
 """Two certificates agree where numbers differ by at most this, absolutely or, above 1, relatively."""
 
 
+COLUMNS = ("field", "measured", "bar", "verdict", "worst at")
+
+
 def table(certificate: Certificate, title: str) -> Table:
-    """Field, measured value, bar, verdict, and where the worst is."""
+    """The certificate's rows for a terminal."""
     result = Table(title=printable(title), title_justify="left")
-    for column in ("field", "measured", "bar", "verdict", "worst at"):
+    for column in COLUMNS:
         result.add_column(column, justify="right" if column in ("measured", "bar") else "left", overflow="fold")
-    for field in SHARES:
-        value, bar = getattr(certificate, field), certificate.bars[field]
-        if value is None:
-            result.add_row(field, "–", f"≥ {bar:g}", "not measured", "")
-        elif field in certificate.evidence["nothing_measured"]:
-            result.add_row(field, "–", f"≥ {bar:g}", "holds", "there is none")
-        else:
-            worst = certificate.worst(field)
-            result.add_row(
-                field, f"{value:.5f}", f"≥ {bar:g}", _verdict(value >= bar), printable(worst[0]) if worst else ""
-            )
-    if certificate.effect is not None:
-        for part in ("units", "edges", "nodes"):
-            _add_effect(result, certificate, part)
-    for name, probe in certificate.details.get("probes", {}).items():
-        for field in ("accuracy", "circuit_alone"):
-            result.add_row(f"{printable(name)}: {field}", f"{probe[field]:.5f}", "", "reported", "")
+    for row in rows(certificate):
+        result.add_row(*row)
     return result
 
 
-def _add_effect(result: Table, certificate: Certificate, part: str) -> None:
+def rows(certificate: Certificate) -> list[tuple[str, str, str, str, str]]:
+    """Field, measured value, bar, verdict, and where the worst is; of effects, the least of each kind."""
+    found = []
+    for field in SHARES:
+        value, bar = getattr(certificate, field), certificate.bars[field]
+        if value is None:
+            found.append((field, "–", f"≥ {bar:g}", "not measured", ""))
+        elif field in certificate.evidence["nothing_measured"]:
+            found.append((field, "–", f"≥ {bar:g}", "holds", "there is none"))
+        else:
+            worst = certificate.worst(field)
+            where = printable(worst[0]) if worst else ""
+            found.append((field, f"{value:.5f}", f"≥ {bar:g}", _verdict(value >= bar), where))
+    if certificate.effect is not None:
+        for part in ("units", "edges", "nodes"):
+            found += _effect_rows(certificate, part)
+    for name, probe in certificate.details.get("probes", {}).items():
+        for field in ("accuracy", "circuit_alone"):
+            found.append((f"{printable(name)}: {field}", f"{probe[field]:.5f}", "", "reported", ""))
+    return found
+
+
+def _effect_rows(certificate: Certificate, part: str) -> list[tuple[str, str, str, str, str]]:
     """A row for the least of the effects that are shares, and one for the least that is a change of logits."""
+    found = []
     effects = getattr(certificate.effect, part)
     for measure, bar in (("output", certificate.bars["effect"]), ("logits", certificate.bars["effect_logits"])):
         how = certificate.details["effect"][part]
@@ -48,7 +59,9 @@ def _add_effect(result: Table, certificate: Certificate, part: str) -> None:
         if chosen:
             name = min(chosen, key=chosen.__getitem__)
             label = f"effect: {part}" + (" (logits)" if measure == "logits" else "")
-            result.add_row(label, f"{chosen[name]:.5f}", f"> {bar:g}", _verdict(chosen[name] > bar), printable(name))
+            verdict = _verdict(chosen[name] > bar)
+            found.append((label, f"{chosen[name]:.5f}", f"> {bar:g}", verdict, printable(name)))
+    return found
 
 
 def _verdict(holds: bool) -> str:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from siit.architecture import ACTIVATIONS, DIRECTIONS, NORMALIZATIONS, ModelConfig
+from siit.certificate import ReferenceModel
 from siit.transformer import Patch, PatchPoints, Transformer
 from tests.transformer import cases
 from tests.transformer.lens import HookedRun, hooked_transformer
@@ -33,6 +34,20 @@ def test_runs_agree_in_single_precision(act_fn: str, direction: str, norm: str |
     outputs = model.run(tokens)
     torch.testing.assert_close(outputs.logits, run.logits, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(outputs.senders, list(run.sent.values()), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("act_fn", "direction", "norm"), _KINDS)
+def test_attention_patterns_of_the_reference_agree(act_fn: str, direction: str, norm: str | None):
+    config = _config(act_fn, direction, norm)
+    model, tokens = cases.model_and_tokens(config, seed=2)
+    reference = ReferenceModel(config, dict(model.state_dict()))
+    run = reference.run(tokens)
+    _, cache = hooked_transformer(model).run_with_cache(tokens)
+    for layer, index in itertools.product(range(config.n_layers), range(config.n_heads)):
+        pattern = reference.pattern(f"a{layer}.h{index}", run)
+        torch.testing.assert_close(pattern, cache["pattern", layer][:, index])
+    with pytest.raises(ValueError, match=r"head: found 'm0', accepted are a0.h0 to a1.h2"):
+        reference.pattern("m0", run)
 
 
 @pytest.mark.parametrize(("act_fn", "direction", "norm"), _KINDS)

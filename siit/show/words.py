@@ -1,0 +1,26 @@
+"""Texts from files that are not trusted, and numbers, as they are shown."""
+
+from __future__ import annotations
+
+from siit.certificate.report import printable
+
+
+def short(text: str, letters: int) -> str:
+    """A text that can be shown, with an ellipsis where it is too long."""
+    shown = printable(text)
+    return shown if len(shown) <= letters else shown[: letters - 1] + "…"
+
+
+def share(value: float) -> str:
+    """A share as a whole percentage; what is not nothing does not look like nothing."""
+    if value == 0:
+        return "0"
+    if value < 0.01:
+        return "<1"
+    return ">99" if 0.99 < value < 1 else f"{value:.0%}"[:-1]
+
+
+def in_words(value: object) -> str:
+    """A token or a class; quoted where there would be nothing to see."""
+    text = str(value)
+    return text if text and text.strip() == text else repr(value)

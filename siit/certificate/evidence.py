@@ -65,6 +65,17 @@ class Evidence:
             changed_positions=int(changed.sum()),
         )
 
+    def first(self, pairs: int) -> Evidence:
+        """The first pairs alone."""
+        return Evidence({name: tensor[:pairs] for name, tensor in self.tensors.items()}, self.answers)
+
+    def enough(self, min_scored: int) -> int:
+        """How many pairs, in thousands doubled, have bases with at least as many scored positions; at most all."""
+        count = 1024
+        while count < self.pairs and int(self.scored(None)[:count].sum()) < min_scored:
+            count *= 2
+        return min(count, self.pairs)
+
     @property
     def probes(self) -> list[str]:
         """Names of the inputs of another kind."""

@@ -79,7 +79,10 @@ def measure(
     reached = min(count.value for field in _FIRST for count in counts.get(field, {}).values())
     screened = screen is not None and reached < screen
     if not screened:
-        counts = _united(counts, ask(model, checked, means, remaining_questions(circuit, drawn, constant), batch_size))
+        enough = checked.first(checked.enough(min_scored))
+        single, effects = remaining_questions(circuit, drawn, constant)
+        counts = _united(counts, ask(model, enough, means, single, batch_size))
+        counts = _united(counts, ask(model, checked, means, effects, batch_size))
 
     values = _shares(counts, screened)
     effect, effect_details = (None, {}) if screened else _effect(circuit, counts, constant)

@@ -77,8 +77,10 @@ def first_questions(circuit: Circuit) -> list[Question]:
     return questions
 
 
-def remaining_questions(circuit: Circuit, subsets: Mapping[str, str], constant: frozenset[str]) -> list[Question]:
-    """Every off-circuit part alone, random subsets of them, and the effects that no exchange shows.
+def remaining_questions(
+    circuit: Circuit, subsets: Mapping[str, str], constant: frozenset[str]
+) -> tuple[list[Question], list[Question]]:
+    """Every off-circuit part alone and random subsets of them; and the effects that no exchange shows.
 
     Args:
         circuit: the labels.
@@ -96,19 +98,20 @@ def remaining_questions(circuit: Circuit, subsets: Mapping[str, str], constant: 
         nodes = tuple(part for part in chosen if isinstance(part, str))
         edges = tuple(part for part in chosen if isinstance(part, Edge))
         questions.append(Question(Patch(nodes, edges), (Score("strict_subsets", name),)))
+    effects: list[Question] = []
     for field, name, patch in _exchanges(circuit):
         if name in constant:
             effect = "effect.units" if field == "iia" else "effect.edges"
             zero = Patch(patch.nodes, patch.edges, "zero")
-            questions.append(Question(zero, (Score(effect, name, "moves"),)))
+            effects.append(Question(zero, (Score(effect, name, "moves"),)))
     for unit, nodes in circuit.alignment.items():
         for node in nodes if len(nodes) > 1 else ():
             if unit in constant:
                 patch, exchange = Patch(nodes=(node,), kind="zero"), None
             else:
                 patch, exchange = Patch(nodes=(node,), exchange=unit), unit
-            questions.append(Question(patch, (Score("effect.nodes", node, "logits", exchange),)))
-    return questions
+            effects.append(Question(patch, (Score("effect.nodes", node, "logits", exchange),)))
+    return questions, effects
 
 
 def draw_subsets(circuit: Circuit, count: int) -> dict[str, str]:

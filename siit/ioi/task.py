@@ -17,10 +17,14 @@ from siit.ioi.causal_models import IOI_CASES
 from siit.ioi.sentences import Sentences, make_sentences
 
 TOKENIZER_FILE = "tokenizer.json"
-ROLES, OTHER_OBJECT, OTHER_SUBJECT, OTHER_NAMES, ANY = range(5)
-SOURCES = (0.45, 0.1, 0.05, 0.15, 0.25)
-"""Of the sources: the two names in exchanged roles; another indirect object; another subject; two other names, all in
-the base's skeleton; and any sentence, which only replaces what is off the circuit."""
+ROLES, OTHER_ORDER, OTHER_OBJECT, OTHER_SUBJECT, OTHER_NAMES, ANY = range(6)
+"""Kinds of sources: the base's names in exchanged roles and places; the other name as the subject, the first mentions
+where they are; another indirect object; another subject; two other names, all in the base's skeleton but for the order;
+and any sentence, which only replaces what is off the circuit."""
+SOURCES = (0.45, 0.0, 0.1, 0.05, 0.15, 0.25)
+"""Their shares."""
+SOURCES_OF_BOTH_ORDERS = (0.25, 0.25, 0.1, 0.05, 0.1, 0.25)
+"""Their shares where positions are exchanged too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +111,7 @@ class IOIPairSampler:
     ) -> None:
         texts = task.sentences
         self.device = torch.device(device)
+        self.shares = SOURCES_OF_BOTH_ORDERS if IOI_CASES[task.name].other_order else SOURCES
         self.sentences = texts
         n_names, n_places, n_objects = len(texts.names), len(texts.places), len(texts.objects)
         one_order = _in_split(n_names, n_names, split).triu(1)
@@ -124,17 +129,18 @@ class IOIPairSampler:
     def draw(self, count: int, generator: torch.Generator) -> Pairs:
         """`count` pairs; the generator lives on the sampler's device."""
         kind = torch.multinomial(
-            torch.tensor(SOURCES, device=self.device), count, replacement=True, generator=generator
+            torch.tensor(self.shares, device=self.device), count, replacement=True, generator=generator
         )
         base, other = self._sentence(count, generator), self._sentence(count, generator)
-        subject_is_a = self._subject_is_a(base.skeleton)
+        subject_is_a = base.skeleton % 2 == 1
         third_a, third_b = self._partner(base.b, generator), self._partner(base.a, generator)
         # The partner of the subject takes the indirect object's place, and the other way round.
         keeps_a = torch.where(kind == OTHER_OBJECT, subject_is_a, ~subject_is_a)
-        one_other = (kind == OTHER_OBJECT) | (kind == OTHER_SUBJECT)
-        a = torch.where(kind == ROLES, base.b, torch.where(one_other, torch.where(keeps_a, base.a, third_a), other.a))
-        b = torch.where(kind == ROLES, base.a, torch.where(one_other, torch.where(keeps_a, third_b, base.b), other.b))
-        skeleton = torch.where(kind == ANY, other.skeleton, base.skeleton)
+        choices_a = torch.stack([base.b, base.a, *[torch.where(keeps_a, base.a, third_a)] * 2, other.a, other.a])
+        choices_b = torch.stack([base.a, base.b, *[torch.where(keeps_a, third_b, base.b)] * 2, other.b, other.b])
+        a, b = (choices.gather(0, kind.unsqueeze(0)).squeeze(0) for choices in (choices_a, choices_b))
+        in_order = torch.where(kind == OTHER_ORDER, base.skeleton ^ 1, base.skeleton)
+        skeleton = torch.where(kind == ANY, other.skeleton, in_order)
         source = _Drawn(skeleton, a, b, other.place, other.thing)
         return Pairs(self._render(base), self._render(source), kind != ANY)
 
@@ -158,9 +164,6 @@ class IOIPairSampler:
     def _partner(self, name: Int[Tensor, " batch"], generator: torch.Generator) -> Int[Tensor, " batch"]:
         """A name that may stand in one sentence with this one."""
         return torch.multinomial(self.partners[name], 1, generator=generator).squeeze(1)
-
-    def _subject_is_a(self, skeleton: Int[Tensor, " batch"]) -> Bool[Tensor, " batch"]:
-        return skeleton % 2 == 1
 
     def _render(self, drawn: _Drawn) -> Int[Tensor, "batch pos"]:
         a, b = self.names[drawn.a], self.names[drawn.b]

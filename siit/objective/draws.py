@@ -76,7 +76,8 @@ class OffCircuitDraw:
         none: nothing.
         all: every off-circuit node and every off-circuit edge between members.
         subset: each of them with a probability that is itself uniform for each example.
-        one: a single node or edge; `Focus` weighs these, each with its kind of replacement.
+        one: a single node or edge, or all of them as if they were one; `Focus` weighs these, each with its kind of
+            replacement.
         all_nodes: every off-circuit node, no edge.
         one_node: a single off-circuit node (the InterpBench paper's strict term).
     """
@@ -115,7 +116,8 @@ class Replacement:
     Attributes:
         nodes, edges: whether an off-circuit node or edge is replaced.
         kind: RESAMPLE, MEAN or ZERO.
-        single: part * 3 + kind where `OffCircuitDraw.one` draws a single part, nodes counted before edges; else -1.
+        single: part * 3 + kind where a single part is replaced, nodes counted before edges, and all of them together
+            as one more part; else -1.
     """
 
     nodes: Bool[Tensor, "node batch"]
@@ -140,15 +142,14 @@ def draw_replacement(
     kinds = kind.draw(count, generator)
     rate = torch.rand(count, device=device, generator=generator)
     in_subset = torch.rand(n_parts, count, device=device, generator=generator) < rate
-    chosen = everything | (subset & in_subset)
-    single = torch.full((count,), -1, device=device)
-    if n_parts:
-        each = torch.tensor(list(vars(kind).values()), device=device).repeat(n_parts, 1) / n_parts
-        if focus is not None:
-            each = focused(each, focus.singles, focus.share)
-        single = torch.where(one, _choose(each.flatten(), count, generator), single)
-        kinds = torch.where(one, single % N_KINDS, kinds)
-        chosen = chosen | (torch.arange(n_parts, device=device).unsqueeze(1) == single // N_KINDS)
+    each = torch.tensor(list(vars(kind).values()), device=device).repeat(n_parts + 1, 1) / (n_parts + 1)
+    if focus is not None:
+        each = focused(each, focus.singles, focus.share)
+    drawn = _choose(each.flatten(), count, generator)
+    kinds = torch.where(one, drawn % N_KINDS, kinds)
+    part = torch.where(one, drawn // N_KINDS, torch.where(everything, n_parts, -1))
+    chosen = (subset & in_subset) | (part == n_parts) | (torch.arange(n_parts, device=device).unsqueeze(1) == part)
+    single = torch.where(part >= 0, part * N_KINDS + kinds, -1)
     nodes = chosen[:n_nodes] | nodes_only
     if n_nodes:
         place = torch.randint(n_nodes, (count,), device=device, generator=generator)

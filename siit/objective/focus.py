@@ -21,12 +21,12 @@ class Focus:
     Attributes:
         share: of the draws that follow the errors; the others follow the probabilities of the configuration.
         exchanges: of each exchange.
-        singles: of each off-circuit part replaced alone, [part, kind].
+        singles: of each off-circuit part replaced alone, and of all together, [part + 1, kind].
     """
 
     share: float
     exchanges: Float[Tensor, " exchange"]
-    singles: Float[Tensor, "part kind"]
+    singles: Float[Tensor, "singles kind"]
 
 
 def focused(chances: Tensor, error: Tensor, share: float) -> Tensor:
@@ -51,7 +51,7 @@ class RunningErrors(nn.Module):
     def __init__(self, n_exchanges: int, n_parts: int, n_kinds: int) -> None:
         super().__init__()
         self.register_buffer("exchanges", torch.ones(n_exchanges))
-        self.register_buffer("singles", torch.ones(n_parts, n_kinds))
+        self.register_buffer("singles", torch.ones(n_parts + 1, n_kinds))
 
     def focus(self, share: float) -> Focus:
         """What the next draw follows."""
@@ -69,7 +69,7 @@ class RunningErrors(nn.Module):
 
         Args:
             choice: exchange of each example, numbered from 1; 0 for none.
-            single: index into the flattened `singles` of the part that is replaced alone, -1 for none.
+            single: index into the flattened `singles` of the part that is replaced, -1 for none.
             wrong, scored: how many positions are wrong, and how many there are.
         """
         _blend(self.exchanges, choice - 1, wrong, scored)

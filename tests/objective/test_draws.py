@@ -92,22 +92,29 @@ def test_focus_leaves_out_what_is_not_drawn_at_all():
 
 def test_focus_weighs_single_parts_with_their_kind():
     kind = KindDraw(resample=0.75, mean=0.0, zero=0.25)
-    focus = focus_on([], [[0.1, 0.9, 0.0], [0.0, 0.9, 0.3]], share=0.5)
+    focus = focus_on([], [[0.1, 0.9, 0.0], [0.0, 0.9, 0.3], [0.4, 0.0, 0.0]], share=0.5)
     drawn = draw_replacement(OffCircuitDraw(0.0, one=1.0), kind, COUNT, 1, 1, seeded(), focus)
-    # Part 0 by RESAMPLE, MEAN, ZERO; part 1 likewise. Half by probability, half by error: a quarter is 0.1 / 0.4.
-    expected = [0.5 * 0.375 + 0.5 * 0.25, 0, 0.5 * 0.125, 0.5 * 0.375, 0, 0.5 * 0.125 + 0.5 * 0.75]
-    assert shares(drawn.single, 6) == pytest.approx(expected, abs=WITHIN)
+    # Part 0 by RESAMPLE, MEAN, ZERO; part 1 likewise; both. Half by probability, half by error: an eighth is 0.1 / 0.8.
+    likely, rare = 0.5 * 0.25, 0.5 * 0.25 / 3
+    expected = [likely + 0.5 / 8, 0, rare, likely, 0, rare + 1.5 / 8, likely + 0.5 / 2, 0, rare]
+    assert shares(drawn.single, 9) == pytest.approx(expected, abs=WITHIN)
     assert torch.equal(drawn.kind, drawn.single % 3)
-    assert torch.equal(torch.cat([drawn.nodes, drawn.edges]).int().argmax(0), drawn.single // 3)
+    parts = torch.cat([drawn.nodes, drawn.edges])
+    part = drawn.single // 3
+    assert bool(parts[:, part == 2].all())
+    assert torch.equal(parts.int().argmax(0)[part < 2], part[part < 2])
+    assert set(parts[:, part < 2].sum(0).tolist()) == {1}
 
 
-def test_only_what_one_draws_is_single():
+def test_single_parts_and_all_together_are_numbered():
     draw = OffCircuitDraw(none=0.25, all=0.25, one=0.25, one_node=0.25)
     drawn = draw_replacement(draw, KindDraw(), 1000, NODES, EDGES, seeded())
     replaced = torch.cat([drawn.nodes, drawn.edges]).sum(0)
-    assert set(replaced[drawn.single >= 0].tolist()) == {1}
-    assert set(replaced[drawn.single < 0].tolist()) == {0, 1, NODES + EDGES}
-    assert (drawn.single >= 0).float().mean().item() == pytest.approx(0.25, abs=0.06)
+    part = drawn.single.div(3, rounding_mode="floor")
+    assert set(replaced[(part >= 0) & (part < NODES + EDGES)].tolist()) == {1}
+    assert torch.equal(part == NODES + EDGES, replaced == NODES + EDGES)
+    assert set(replaced[drawn.single < 0].tolist()) == {0, 1}
+    assert (drawn.single >= 0).float().mean().item() == pytest.approx(0.5, abs=0.06)
 
 
 def test_kinds():
@@ -150,8 +157,12 @@ def test_one_node_where_all_are_on_the_circuit():
 
 def test_one_part_off_the_circuit():
     parts = torch.cat(only("one"))
-    assert torch.equal(parts.sum(0), torch.ones(COUNT, dtype=torch.int64))
-    assert parts.float().mean(1).tolist() == pytest.approx([1 / (NODES + EDGES)] * (NODES + EDGES), abs=WITHIN)
+    size = NODES + EDGES
+    # All together are as likely as each alone.
+    assert shares(parts.sum(0), size + 1) == pytest.approx(
+        [0, size / (size + 1), *[0] * (size - 2), 1 / (size + 1)], abs=WITHIN
+    )
+    assert parts.float().mean(1).tolist() == pytest.approx([2 / (size + 1)] * size, abs=WITHIN)
 
 
 def test_subsets_off_the_circuit():

@@ -28,7 +28,7 @@ def test_errors_by_hand():
     )
     # Exchange 1 was wrong at 1 of 10 positions, part 1 replaced alone by kind 1 at 2 of 10.
     assert errors.exchanges.tolist() == pytest.approx([MEMORY + (1 - MEMORY) * 0.1, 1])
-    expected = [[1, 1, 1], [1, MEMORY + (1 - MEMORY) * 0.2, 1]]
+    expected = [[1, 1, 1], [1, MEMORY + (1 - MEMORY) * 0.2, 1], [1, 1, 1]]
     torch.testing.assert_close(errors.singles, torch.tensor(expected))
 
 
@@ -37,7 +37,7 @@ def test_errors_stay_above_a_floor():
     for _ in range(1000):
         errors.note(torch.tensor([1]), torch.tensor([0]), torch.tensor([0]), torch.tensor([5]))
     assert errors.exchanges.tolist() == pytest.approx([FLOOR])
-    assert errors.singles.flatten().tolist() == pytest.approx([FLOOR, 1, 1])
+    assert errors.singles.flatten().tolist() == pytest.approx([FLOOR, 1, 1, 1, 1, 1])
 
 
 def test_unscored_examples_say_nothing():
@@ -49,5 +49,5 @@ def test_unscored_examples_say_nothing():
 def test_circuits_without_anything_off_them():
     errors = RunningErrors(1, 0, 3)
     errors.note(torch.tensor([1, 0]), torch.tensor([-1, -1]), torch.tensor([1, 1]), torch.tensor([2, 1]))
-    assert errors.singles.shape == (0, 3)
+    assert errors.singles.shape == (1, 3)
     assert errors.exchanges.tolist() == pytest.approx([MEMORY + (1 - MEMORY) * 0.5])

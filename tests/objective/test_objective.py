@@ -229,7 +229,7 @@ def test_focus_reaches_the_terms():
     count = len(objective.exchanges.names)
     errors = torch.zeros(count).index_fill(0, torch.tensor([2]), 0.1)
     circuit = objective.exchanges.labels.circuit
-    focus = Focus(1.0, errors, torch.ones(len(circuit.off_nodes) + len(circuit.off_edges), N_KINDS))
+    focus = Focus(1.0, errors, torch.ones(len(circuit.off_nodes) + len(circuit.off_edges) + 1, N_KINDS))
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False, focus)
     assert set(drawn.choice.tolist()) == {0, 3}
 

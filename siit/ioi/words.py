@@ -9,14 +9,13 @@ def _words(text: str) -> tuple[str, ...]:
 
 NAMES = _words(
     """
-    Aaron Adam Alan Alex Alice Allison Amanda Amy Andrea Andrew Angela Anna Anthony Arthur Ashley Austin Barbara
-    Benjamin Brandon Brian Bruce Carl Carlos Charles Christina Christopher Daniel David Dennis Diana Donald
-    Douglas Edward Elizabeth Emily Emma Eric Erica Frank Fred George Gary Gregory Harry Heather Helen Henry Ian
-    Jack Jacob James Jamie Jason Jennifer Jeremy Jessica Joe John Jonathan Joseph Joshua Julia Justin Karen Kate
-    Keith Kelly Kenneth Kevin Kimberly Kyle Larry Laura Lauren Leon Linda Lisa Louis Lucas Luke Marcus Maria
-    Martin Mary Matthew Megan Melissa Michael Michelle Nathan Nicholas Nicole Oliver Oscar Patrick Paul Peter
+    Aaron Adam Alan Alex Alice Amanda Amy Andrea Andrew Angela Anna Anthony Arthur Ashley Benjamin Brandon Brian
+    Bruce Carl Charles Christina Christopher Daniel David Dennis Diana Donald Douglas Edward Elizabeth Emily
+    Emma Eric Frank Fred George Gary Gregory Harry Heather Helen Henry Ian Jack Jacob James Jamie Jason Jennifer
+    Jeremy Jessica Joe John Jonathan Joseph Joshua Julia Justin Karen Kate Kelly Kevin Larry Laura Lauren Linda
+    Lisa Louis Luke Maria Martin Mary Matthew Michael Michelle Nathan Nicholas Nicole Oliver Patrick Paul Peter
     Philip Rachel Rebecca Richard Robert Roger Ryan Samantha Samuel Sarah Scott Simon Stephanie Stephen Steven
-    Susan Taylor Thomas Timothy Tyler Victor Victoria Vincent William
+    Susan Taylor Thomas Timothy Tyler Victor William
     """
 )
 

@@ -46,6 +46,7 @@ class CaseSettings:
     tier: str | None = None
     generator_seed: int | None = None
     tokenizer: str | None = None
+    circuit_first: float = 1.0
     alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
 
 

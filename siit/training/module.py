@@ -91,8 +91,13 @@ class SIITModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.settings
-        trained = [*self.model.parameters(), *self.decoders.parameters()]
-        optimizer = torch.optim.Adam(trained, lr=settings.learning_rate, betas=(settings.beta1, settings.beta2))
+        matrices = [parameter for parameter in self.model.parameters() if parameter.ndim > 1]
+        others = [parameter for parameter in self.model.parameters() if parameter.ndim < 2]
+        groups = [
+            {"params": matrices, "weight_decay": settings.weight_decay},
+            {"params": [*others, *self.decoders.parameters()], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(settings.beta1, settings.beta2))
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self._learning_rate_factor(step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -104,6 +104,7 @@ class TrainerSettings:
     anneal_steps: int = 1
     beta1: float = 0.9
     beta2: float = 0.99
+    weight_decay: float = 0.0
     gradient_clip: float = 1.0
     weight_averaging: float = 0.0
     check_every: int = 100
@@ -185,7 +186,7 @@ def _check_ranges(settings: Settings) -> None:
     for name in _SHARES:
         value = getattr(trainer, name)
         _require(f"trainer.{name}", value, 0 <= value < 1, "a number from 0 to below 1")
-    for name in ("warmup_steps", "final_learning_rate"):
+    for name in ("warmup_steps", "final_learning_rate", "weight_decay"):
         _require(f"trainer.{name}", getattr(trainer, name), getattr(trainer, name) >= 0, "0 or more")
     _require("trainer.validation_bar", trainer.validation_bar, 0 <= trainer.validation_bar <= 1, "a number from 0 to 1")
     _require("trainer.screen", trainer.screen, 0 <= trainer.screen <= 1, "a number from 0 to 1")

@@ -227,7 +227,8 @@ class Objective:
         )
         if never and not (drawn.all_off or self.next_token):
             return None
-        with torch.set_grad_enabled(self.source_gradient and torch.is_grad_enabled()):
+        wanted = self.source_gradient or self.next_token > 0
+        with torch.set_grad_enabled(wanted and torch.is_grad_enabled()):
             return model.run(pairs.source, drawn.source_positions)
 
     def patch(self, model: Transformer, source: Outputs, drawn: Drawn) -> Patch:
@@ -243,7 +244,7 @@ class Objective:
             points=self.points,
             nodes=nodes,
             edges=torch.cat([edges, drawn.replacement.edges]),
-            interchange=source.senders,
+            interchange=source.senders if self.source_gradient else [output.detach() for output in source.senders],
             ablation=ablation,
             off_nodes_always=drawn.all_off,
         )

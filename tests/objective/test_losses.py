@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from siit.objective import right, task_loss
+from siit.objective.losses import next_token_loss
 
 NOWHERE = torch.zeros(1, 3, dtype=torch.bool)
 
@@ -57,3 +58,26 @@ def test_right_number():
     logits = torch.tensor([[[1.0], [1.25], [1.5], [0.0]]])
     target = torch.tensor([[1.0, 1.0, 1.0, math.nan]])
     assert right(logits, target, 0.25).tolist() == [[True, True, False, False]]
+
+
+def test_next_tokens():
+    """BOS a b PAD and BOS b PAD PAD, with a = 0, b = 1, BOS = 2, PAD = 3: a, b and b are what follows."""
+    tokens = torch.tensor([[2, 0, 1, 3], [2, 1, 3, 3]])
+    log3 = math.log(3)
+    logits = torch.tensor(
+        [[[log3, 0.0], [log3, 0.0], [50.0, 0.0], [0.0, 50.0]], [[0.0, 0.0], [50.0, 0.0], [7.0, 0.0], [0.0, 7.0]]],
+        requires_grad=True,
+    )
+    loss = next_token_loss(logits, tokens, 2)
+    # Softmax of (log 3, 0) is (3/4, 1/4).
+    assert loss.item() == pytest.approx((math.log(4 / 3) + math.log(4) + math.log(2)) / 3)
+    loss.backward()
+    expected = [[[-1 / 4, 1 / 4], [3 / 4, -3 / 4], [0, 0], [0, 0]], [[1 / 2, -1 / 2], [0, 0], [0, 0], [0, 0]]]
+    torch.testing.assert_close(logits.grad, torch.tensor(expected) / 3)
+
+
+def test_no_next_token_is_no_loss():
+    logits = torch.ones(1, 3, 2, requires_grad=True)
+    loss = next_token_loss(logits, torch.tensor([[2, 3, 3]]), 2)
+    loss.backward()
+    assert loss.item() == 0 and logits.grad is not None and not logits.grad.any()

@@ -19,6 +19,7 @@ from siit.certificate import ReferenceModel
 from siit.data import Pairs
 from siit.objective import N_KINDS, Focus, InterchangeDraw, Objective, OffCircuitDraw, Term
 from siit.objective.draws import MEAN, RESAMPLE, ZERO
+from siit.objective.losses import next_token_loss
 from siit.objective.objective import Drawn
 from siit.transformer import Outputs, Patch, Transformer
 from tests.objective import cases
@@ -253,6 +254,49 @@ def test_constant_edges_are_exchanged_beside_all_else():
     without = objective.evaluate(model, few, dataclasses.replace(drawn, constant=torch.zeros_like(drawn.constant)))
     assert torch.equal(step.answers.output, without.answers.output)
     assert not torch.equal(step.logits, without.logits)
+
+
+@pytest.mark.parametrize("source_gradient", [False, True])
+@pytest.mark.parametrize("terms", ["siit", "behaviour"])
+def test_next_tokens_are_learned_on_the_plain_sources(terms: str, source_gradient: bool):
+    """Whatever else is drawn, and whether or not gradients flow from the exchanges into the source run."""
+    plain, model, task = cases.objective_of("first_token_everywhere", cases.configured_terms(terms), source_gradient)
+    assert task.model.classes == task.model.vocab
+    objective = Objective(plain.exchanges, plain.terms, source_gradient, next_token=0.5)
+    pairs = cases.pairs_of(task, BATCH, seed=0)
+    drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
+    drawn = dataclasses.replace(drawn, source_positions=torch.arange(task.n_ctx).expand_as(pairs.source))
+    without, step = plain.evaluate(model, pairs, drawn), objective.evaluate(model, pairs, drawn)
+    expected = next_token_loss(model(pairs.source), pairs.source, len(task.model.vocab))
+    torch.testing.assert_close(step.losses["next_token"], expected)
+    torch.testing.assert_close(step.loss, without.loss + 0.5 * expected, check_dtype=False)
+    torch.testing.assert_close(step.logits, without.logits)
+
+    def gradient(loss: Tensor) -> Tensor:
+        (found,) = torch.autograd.grad(loss, [model.unembed.W_U], retain_graph=True)
+        return found
+
+    torch.testing.assert_close(gradient(step.losses["next_token"]), gradient(expected))
+    if terms == "siit":
+        patch = objective.patch(model, run_of(objective, model, pairs, drawn), drawn)
+        assert all(value.requires_grad == source_gradient for value in (*patch.interchange, *patch.ablation))
+
+
+def test_what_cannot_be_exchanged_only_replaces_what_is_off_the_circuit():
+    objective, model, task = cases.objective_of("histogram", cases.configured_terms("siit"))
+    pairs = cases.pairs_of(task, 200, seed=0)
+    exchangeable = torch.arange(200) % 2 == 0
+    some = dataclasses.replace(pairs, exchangeable=exchangeable)
+    drawn, every = (objective.draw(these, torch.Generator().manual_seed(0), False) for these in (some, pairs))
+    assert torch.equal(drawn.choice[exchangeable], every.choice[exchangeable]) and every.choice[~exchangeable].any()
+    assert not drawn.choice[~exchangeable].any()
+    assert torch.equal(drawn.replacement.nodes, every.replacement.nodes)
+    few = Pairs(some.base[:BATCH], some.source[:BATCH], exchangeable[:BATCH])
+    drawn = objective.draw(few, torch.Generator().manual_seed(1), False)
+    step = objective.evaluate(model, few, drawn)
+    torch.testing.assert_close(step.logits, expected_logits(objective, model, few, drawn))
+    plain = task.model.run(Inputs(few.base))
+    assert torch.equal(step.answers.scored[~exchangeable[:BATCH]], plain.scored[~exchangeable[:BATCH]])
 
 
 def test_circuit_only_overrides_the_terms():

@@ -94,12 +94,12 @@ class LeastInhibited(Mechanism):
     """What stands in the least inhibited slots, among those whose name is a member.
 
     A slot's inhibition is 1 if its name is the inhibited one, plus 2 if the slot before the inhibited place is its own:
-    where the two signals contradict each other, the place decides.
+    of two slots that the signals inhibit one each, the one that is inhibited by its name is attended.
 
     Attributes:
         name_query, place_query: the parents in slot q: the name and the place (one past the slot) that are inhibited;
             either may be undefined.
-        name_key, place_key: the parents in slot k.
+        name_key, place_key: the parents in slot k, with the value sets of the queries.
         value: the parent in slot v, with the value set of the names.
         members: ascending ids of the names.
     """

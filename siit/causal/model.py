@@ -363,6 +363,8 @@ class CausalModel:
                 key = mechanism.parents["k"][0]
                 for parent in (parent for parents in mechanism.parents.values() for parent in parents):
                     expect(f"kind of {parent}", _kind(known[parent]), "categorical")
+                for query, compared in zip(mechanism.parents.get("q", ()), mechanism.parents["k"]):
+                    expect(f"values of {query} are those of {compared}", known[query] == known[compared], True)
                 members, size = mechanism.members, len(known[key] or ())
                 inside = members.ndim == 1 and len(members) > 0 and bool((members.diff() > 0).all())
                 inside = inside and bool((members[0] >= 0) & (members[-1] < size))

@@ -203,6 +203,8 @@ NUMBER = {"type": "table", "inputs": ["tokens"], "table": [0.0, 1.0, 2.0, None]}
         (mechanism(3, place_query="least"), "'least': parent 'least' is not computed before it"),
         (variable(0, values=["a", "b"]), r"'twice': values: found \('a', 'b'\), accepted is \('a', 'b', 'c'\)"),
         (variable(1, values=None), "'where': values: found None, accepted is"),
+        (mechanism(1, query="indices"), "'where': values of indices are those of twice: found False, accepted is True"),
+        (mechanism(3, place_query="only"), "'least': values of only are those of indices: found False"),
         (variable(1, mechanism=TABLE), "variable 'where': parent twice: found a lookup, accepted is none"),
     ],
 )

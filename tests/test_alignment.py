@@ -15,6 +15,7 @@ from siit.causal import CausalModel
 from siit.causal.from_rasp import build_causal_model
 from siit.circuit import Circuit
 from tests.cases.programs import NAMES, causal_model, config_for, exclusions, labels, own, task
+from tests.ioi.plain import task as ioi_task
 
 
 def carried(found: Labels) -> dict[str, str | None]:
@@ -83,6 +84,19 @@ def test_what_is_drawn_has_a_circuit(name: str):
         ),
         ("reverse", {"heads": {"mirrored": 2}}, {}, r"alignment.heads: \['mirrored'\] are computed by MLPs, accepted"),
         ("reverse", {"heads": {"reverse": 0}}, {}, r"alignment.heads: found \{'reverse': 0\}, accepted is at least 1"),
+        ("frac_prevs", {"mlps": ["is_y"]}, {}, r"unknown variables \['is_y'\], accepted: is_x, frac_prevs"),
+        (
+            "frac_prevs",
+            {"mlps": ["is_x"]},
+            {},
+            r"alignment.mlps: \['is_x'\] are computed by MLPs, accepted are attention",
+        ),
+        (
+            "sort_digits",
+            {"mlps": ["rank_share"]},
+            {},
+            r"the MLP beside \['rank_share'\] computes another variable; fix",
+        ),
         ("frac_prevs", {"nodes": {"is_y": ["m0"]}}, {}, r"unknown variables \['is_y'\]"),
         ("frac_prevs", {"nodes": {"is_x": ["m0"]}}, {}, r"missing \['frac_prevs'\]; a fixed alignment names all"),
         ("frac_prevs", {"nodes": {"is_x": ["a0.h0"], "frac_prevs": ["a1.h0"]}}, {}, "is_x moves nothing between"),
@@ -214,6 +228,28 @@ def test_a_set_with_an_mlp():
         "m1->m2": "rank_share->rank",
     }
     assert {str(edge) for edge in found.edges[key_value]} == {"tokens->rank_share<k>", "tokens->rank_share<v>"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_variable_with_the_mlp_of_its_layer(seed: int):
+    """Drawn heads and MLP; the draw of the heads is that without it."""
+    settings = AlignmentConfig(heads={"frac_prevs": 2}, mlps=["frac_prevs"])
+    found, without = drawn("frac_prevs", seed, settings), drawn("frac_prevs", seed, AlignmentConfig({"frac_prevs": 2}))
+    *heads, last = found["frac_prevs"]
+    assert tuple(heads) == without["frac_prevs"] and found["is_x"] == without["is_x"]
+    assert last == f"m{layer_of(heads[0])}" and len(heads) == 2
+    config = config_for(task("frac_prevs"))
+    edges = {str(edge) for edge in derive_labels(causal_model("frac_prevs"), config, found).circuit.carries}
+    assert {f"{heads[0]}->{last}", f"{heads[1]}->{last}", f"{last}->logits", f"{found['is_x'][0]}->{last}"} <= edges
+
+
+def test_two_variables_with_the_mlp_of_one_layer_are_a_unit():
+    subject = ioi_task("ioi_full")
+    assert program_layers(subject.model)["previous"] == program_layers(subject.model)["duplicate"] == 0
+    config = config_for(subject)
+    found = draw_alignment(subject.model, config, AlignmentConfig(mlps=["previous", "duplicate"]), 0)
+    assert found["previous"][-1] == found["duplicate"][-1] and found["previous"][0] != found["duplicate"][0]
+    assert derive_labels(subject.model, config, found).units["previous+duplicate"] == ("previous", "duplicate")
 
 
 def test_two_parents_in_one_node_are_exchanged_together():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from siit.causal import Inputs
 from siit.data import Pairs, PairSampler
-from siit.evidence import MIN_CHANGED, MIN_SCORED, build_evidence
+from siit.evidence import MIN_CHANGED, MIN_SCORED, build_evidence, evidence_pairs, further_evidence
 from tests.cases.programs import NAMES, exchanges, task
 from tests.test_exchanges import NEUTRAL
 
@@ -126,3 +126,40 @@ def test_pairs_are_doubled_until_there_is_enough():
     assert rows() == 16
     assert rows(min_scored=100) == 64, "at most 4 scored positions each, fewer where some are undefined"
     assert rows(min_changed=64) >= 128
+
+
+def test_pairs_of_evidence():
+    """Exchangeable are those in which some exchange is scored."""
+    found = evidence("frac_prevs")
+    pairs = evidence_pairs(found)
+    assert torch.equal(pairs.base, found["base_tokens"]) and torch.equal(pairs.source, found["source_tokens"])
+    assert pairs.exchangeable is not None and pairs.exchangeable.all()
+    some = dict(found)
+    for key in [key for key in found if key.startswith("do/") and key.endswith("/scored")]:
+        some[key] = found[key].clone()
+        some[key][:5] = False
+    some["do/is_x/scored"][3, 2] = True
+    exchangeable = evidence_pairs(some).exchangeable
+    assert exchangeable is not None and (~exchangeable).nonzero().flatten().tolist() == [0, 1, 2, 4]
+    plain = {key: tensor for key, tensor in found.items() if not key.startswith("do/")}
+    assert evidence_pairs(plain).exchangeable is None
+
+
+def test_evidence_of_pairs_that_cannot_all_be_exchanged():
+    class Half:
+        device = torch.device("cpu")
+
+        def draw(self, count: int, generator: torch.Generator) -> Pairs:
+            pairs = sampler("frac_prevs").draw(count, generator)
+            return Pairs(pairs.base, pairs.source, torch.arange(count) % 2 == 0)
+
+    found = build_evidence(exchanges("frac_prevs"), Half(), 3, tolerance=0.05, **SMALL)
+    every = evidence("frac_prevs")
+    assert torch.equal(found["base_scored"], every["base_scored"])
+    for label in exchanges("frac_prevs").names:
+        scored = found[f"do/{label}/scored"]
+        assert torch.equal(scored[::2], every[f"do/{label}/scored"][::2]) and not scored[1::2].any()
+
+
+def test_tasks_without_contrasts_and_probes():
+    assert further_evidence(task("frac_prevs"), evidence("frac_prevs")["base_tokens"], 0) == {}

@@ -10,10 +10,10 @@ from tracr.rasp import rasp
 
 from siit.alignment import AlignmentConfig, derive_labels, draw_alignment
 from siit.cases import exchange_shares
-from siit.causal import Exchange, Inputs, Interventions
+from siit.causal import CausalModel, Exchange, Inputs, Interventions, Lookup, Variable
 from siit.causal.from_rasp import build_causal_model
 from siit.data import Pairs, Task, permuted_positions, task_from_case
-from siit.exchanges import NONE, Exchanges, Shares, differs
+from siit.exchanges import NONE, Exchanges, Shares, differs, vacuous_parts
 from tests.cases.programs import (
     EVERY,
     NAMES,
@@ -188,6 +188,43 @@ def test_what_no_longer_reaches_the_output():
     reason = "nothing that it changes reaches the output"
     assert exclusions(subject) == {"inner": reason, "unused": reason}
     assert set(labels(subject).edges) == {"tokens->same", "same->output"}
+
+
+def test_finding_nothing_is_an_answer_of_a_lookup():
+    """Asked for another repeated token, a lookup finds nothing: that changes it, though it never finds another."""
+    members = torch.tensor([0, 1, 2])
+    twice = Variable("twice", tuple("abc"), Lookup("tokens", "tokens", "tokens", "same", 2, members))
+    only = Variable("only", tuple("abc"), Lookup(None, "twice", "twice", None, 1, members))
+    model = CausalModel("abc", 3, [twice, only])
+    # Repeated in both is the third token, the second time at the same place.
+    pairs = Pairs(encode(model, "abb", "caa", "bcc"), encode(model, "bcc", "abb", "caa"))
+    found = vacuous_parts(model, pairs, torch.Generator())
+    # Which slot is marked never differs.
+    assert found == {"twice->only<k>": "exchanging it changed only in none of 3 pairs"}
+    run = model.run(Inputs(pairs.base))
+    source = model.run(Inputs(pairs.source))
+    for slot in "qk":
+        (edge,) = [edge for edge in model.edges if str(edge) == f"tokens->twice<{slot}>"]
+        exchanged = model.run(Inputs(pairs.base), Interventions(edges={edge: Exchange(source.values["tokens"])}))
+        assert not differs(exchanged.values["twice"], run.values["twice"]).any()
+        assert (exchanged.values["twice"] == -1).all() and (run.values["twice"] >= 0).sum() == 3
+
+
+def test_what_cannot_be_exchanged_is_not_scored():
+    found = exchanges("frac_prevs")
+    pairs, generator = draw(task("frac_prevs"))
+    exchangeable = torch.rand(len(pairs), generator=generator) < 0.5
+    some = dataclasses.replace(pairs, exchangeable=exchangeable)
+    choice = torch.randint(len(found.names) + 1, (len(pairs),), generator=generator)
+    positions = found.source_positions(pairs.source, choice, generator)
+    every, run = found.answers(pairs, choice, positions), found.answers(some, choice, positions)
+    # Without an exchange any pair counts.
+    kept = exchangeable | (choice == NONE)
+    assert 0 < int(kept.sum()) < len(pairs) and (choice == NONE)[~exchangeable].any()
+    assert torch.equal(run.scored, every.scored & kept.unsqueeze(1))
+    assert torch.equal(run.output.nan_to_num(-7), every.output.nan_to_num(-7))
+    never = found.shares(dataclasses.replace(pairs, exchangeable=torch.zeros_like(exchangeable)), 0.05, generator)
+    assert {share.changes for share in never.values()} == {0.0}
 
 
 def test_an_output_that_never_changes():

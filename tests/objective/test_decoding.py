@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -54,6 +55,10 @@ def decoders(excluded: dict[str, str] | None = None) -> Decoders:
     return Decoders(causal_model(), labels(excluded), CONFIG.d_model, seed=0)
 
 
+def maps(found: Decoders) -> list[Any]:
+    return list(found.maps)
+
+
 def senders(requires_grad: bool = False) -> dict[str, Tensor]:
     """What the nodes write, other numbers at every place."""
     generator = torch.Generator().manual_seed(0)
@@ -72,7 +77,7 @@ def test_a_map_for_each_variable_of_the_circuit_but_the_answer():
     # Two variables of one unit are read off the same node.
     assert found.nodes == {"is_a": ("m0",), "weight": ("m0",), "twice": ("a1.h0", "a1.h1"), "unused": ("m2",)}
     # Two classes; a number; three names, and that nothing is found.
-    assert [linear.out_features for linear in found.maps] == [2, 1, 4, 2]
+    assert [linear.out_features for linear in maps(found)] == [2, 1, 4, 2]
     assert found.finds_nothing == {"twice": 3}
     without = decoders({"unused": "never changes"})
     assert list(without.nodes) == ["is_a", "weight", "twice"]
@@ -90,11 +95,11 @@ def test_the_loss_by_hand():
     found = decoders({"unused": "never changes"})
     written = senders()
     with torch.no_grad():
-        for linear in found.maps:
+        for linear in maps(found):
             linear.bias.uniform_(-1, 1)
 
     def decoded(index: int, nodes: tuple[str, ...], row: int, slot: int) -> list[float]:
-        linear = found.maps[index]
+        linear = maps(found)[index]
         total = [sum(written[node][row, slot, part].item() for node in nodes) for part in range(2)]
         rows = zip(linear.weight.tolist(), linear.bias.tolist(), strict=True)
         return [sum(w * x for w, x in zip(weights, total, strict=True)) + bias for weights, bias in rows]
@@ -134,7 +139,7 @@ def test_what_is_ambiguous_is_not_decoded():
     assert run.values["only"].tolist() == [[-1, -1, -1, 0, -2]]
     written = {f"a{layer}.h0": torch.zeros(1, 5, 2, requires_grad=True) for layer in range(3)}
     with torch.no_grad():
-        found.maps[1].bias.copy_(torch.tensor([0.0, 9.0, 0.0, 0.0]))
+        maps(found)[1].bias.copy_(torch.tensor([0.0, 9.0, 0.0, 0.0]))
     found.loss(written, run, tokens < 3).backward()
     gradient = written["a1.h0"].grad
     assert gradient is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -216,6 +217,61 @@ def test_exhaustive(folder: Path):
     path.write_bytes(safetensors.torch.save(safetensors.torch.load(path.read_bytes())))
     reseal(folder)
     assert error(folder).startswith("evaluation.safetensors: __metadata__.exhaustive: found None")
+
+
+@pytest.fixture(scope="module")
+def probed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with inputs of another kind."""
+    bundle = make_bundle()
+    probe = {f"probe/odd/{field}": bundle.evidence[f"base_{field}"].clone() for field in ("tokens", "target", "scored")}
+    evidence = {**bundle.evidence, **probe}
+    return write_bundle(tmp_path_factory.mktemp("probed"), dataclasses.replace(bundle, evidence=evidence))
+
+
+def changed_tensor(folder: Path, name: str, tensor: torch.Tensor | None) -> None:
+    """Puts another tensor, or none, into the evidence, and makes the manifest fit."""
+    path = folder / "evaluation.safetensors"
+    with safetensors.safe_open(path, "pt") as file:
+        tensors, metadata = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+    tensors.pop(name, None)
+    if tensor is not None:
+        tensors[name] = tensor
+    path.write_bytes(safetensors.torch.save(tensors, metadata))
+    reseal(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("probe/odd/tokens", lambda t: t.index_fill(1, torch.tensor([0]), 0), "probe/odd/tokens: found 'BOS missing"),
+        ("probe/odd/tokens", lambda t: t.index_fill(1, torch.tensor([2]), 4), "probe/odd/tokens: found 'a token after"),
+        ("probe/odd/tokens", lambda t: t.index_fill(1, torch.tensor([2]), 9), "probe/odd/tokens: found 'an id out of"),
+        ("probe/odd/tokens", lambda t: t[:1], "probe/odd/tokens: "),
+        ("probe/odd/tokens", lambda t: None, "probe/odd/tokens: "),
+        ("probe/odd/target", lambda t: t + 2, "probe/odd/target: found 'an id out of range'"),
+        ("probe/odd/target", lambda t: t.float(), "probe/odd/target: "),
+        ("probe/odd/target", lambda t: None, "probe/odd/target: "),
+        ("probe/odd/scored", lambda t: torch.ones_like(t), "probe/odd/scored: found 'a scored BOS or PAD'"),
+        ("probe/odd/scored", lambda t: t.long(), "probe/odd/scored: "),
+        ("probe/odd/scored", lambda t: None, "probe/odd/scored: "),
+        ("contrast/swap/tokens", lambda t: None, "contrast/swap/tokens: "),
+        ("contrast/swap/scored", lambda t: torch.ones_like(t), "contrast/swap/scored: found 'a scored BOS or PAD'"),
+    ],
+)
+def test_probes_and_contrasts(probed: Path, tmp_path: Path, name: str, change: Any, message: str):
+    folder = Path(shutil.copytree(probed, tmp_path / "toy" / "seed-0"))
+    tensor = read_bundle(folder).evidence[name]
+    changed_tensor(folder, name, tensor)
+    read_bundle(folder)
+    changed_tensor(folder, name, change(tensor))
+    assert error(folder).startswith(f"evaluation.safetensors: {message}")
+
+
+@pytest.mark.parametrize("name", ["probe/tokens", "probe/a/b/tokens", "probes/odd/tokens", "odd"])
+def test_other_evidence(probed: Path, tmp_path: Path, name: str):
+    folder = Path(shutil.copytree(probed, tmp_path / "toy" / "seed-0"))
+    changed_tensor(folder, name, read_bundle(folder).evidence["base_tokens"].clone())
+    assert error(folder).startswith(f"evaluation.safetensors: {name}: ")
 
 
 def replaced(name: str, old: str, new: str) -> Damage:

@@ -11,6 +11,7 @@ import torch
 from siit.architecture import Edge, edges
 from siit.certificate import FIELDS, ReferenceModel, measure
 from siit.certificate.questions import draw_subsets
+from siit.certificate.report import rows
 from siit.circuit import Circuit
 from tests.certificate import handmade
 from tests.certificate.handmade import BIAS, CIRCUIT, CONFIG, IS_X, PREV, TOKEN, certify, copy_previous, parameters
@@ -253,6 +254,81 @@ def test_subsets_are_drawn_once():
     assert all(len(bits) == 16 and "1" in bits for bits in subsets.values())
     small = Circuit(dataclasses.replace(CONFIG, n_layers=1, n_heads=1), {}, {})
     assert len(draw_subsets(small, 100)) == 15
+
+
+def _probed(**changes: torch.Tensor) -> dict[str, torch.Tensor]:
+    """All the evidence, and the bases once more as inputs of another kind."""
+    tensors = handmade.evidence()
+    fields = {field: tensors[f"base_{field}"] for field in ("tokens", "target", "scored")}
+    return tensors | {f"probe/again/{field}": tensor for field, tensor in {**fields, **changes}.items()}
+
+
+def test_probes_are_reported():
+    certificate = certify(tensors=_probed())
+    assert certificate.details["probes"] == {
+        "again": {"accuracy": 1.0, "circuit_alone": 1.0, "scored": handmade.SCORED}
+    }
+    found = {row[0]: row[1:] for row in rows(certificate)}
+    assert found["again: accuracy"] == found["again: circuit_alone"] == ("1.00000", "", "reported", "")
+    assert "probes" not in certify().details
+
+
+def test_probes_are_no_bar():
+    """Every target but one in four is the other class, and the model is certified all the same."""
+    tensors = _probed()
+    target, scored = tensors["probe/again/target"], tensors["probe/again/scored"].clone()
+    scored[:, :4] = False
+    wrong = torch.arange(handmade.PAIRS).unsqueeze(1) % 4 > 0
+    certificate = certify(tensors=_probed(target=torch.where(wrong, 1 - target, target), scored=scored))
+    assert certificate.certified
+    assert certificate.details["probes"]["again"] == {"accuracy": 0.25, "circuit_alone": 0.25, "scored": 256}
+    other = certify(tensors=handmade.evidence()).to_json()
+    assert {**certificate.to_json()["details"], "probes": 0} == {**other["details"], "probes": 0}
+
+
+def test_a_probes_circuit_alone():
+    """Two off-circuit heads outvote the circuit: right are only answers that the row before has too."""
+    weights = parameters()
+    for head in (1, 2):
+        copy_previous(weights, head, IS_X)
+    weights["unembed.b_U"][0] = 1.5
+    draw = torch.randperm(handmade.PAIRS, generator=torch.Generator().manual_seed(0))
+    good = handmade.evidence()
+    fields = {field: good[f"base_{field}"][draw] for field in ("tokens", "target", "scored")}
+    probe = certify(weights, tensors=_probed(**fields)).details["probes"]["again"]
+    agree = (fields["target"] == fields["target"].roll(1, 0))[fields["scored"]]
+    assert 0.3 < agree.float().mean() < 0.7
+    assert probe == {
+        "accuracy": 1.0,
+        "circuit_alone": pytest.approx(agree.double().mean().item()),
+        "scored": handmade.SCORED,
+    }
+    for size in (1000, 31):
+        assert certify(weights, tensors=_probed(tokens=fields["tokens"]), batch_size=size).details["probes"]
+
+
+def test_probes_are_not_measured_where_the_rest_is_screened():
+    weights = parameters()
+    weights["unembed.b_U"][0] = 5
+    assert "probes" not in certify(weights, tensors=_probed(), screen=0.9).details
+
+
+def test_wrong_probes():
+    good = _probed()
+    scored = good["probe/again/scored"]
+    missing = {name: tensor for name, tensor in good.items() if name != "probe/again/scored"}
+    with pytest.raises(ValueError, match="evidence: missing probe/again/scored"):
+        certify(tensors=missing)
+    for changes, message in [
+        ({"tokens": good["base_tokens"] + 3}, "probe/again/tokens: found 5, accepted are token ids from 0 to 2"),
+        ({"tokens": good["base_tokens"].int()}, "probe/again/tokens: found int32"),
+        ({"target": torch.full_like(good["base_target"], 2)}, "probe/again/target: found 2, accepted are classes"),
+        ({"target": good["base_target"].float()}, "probe/again/target: found float32"),
+        ({"scored": scored[:5]}, r"probe/again/scored: found bool \[5, 5\], accepted is bool \[256, 5\]"),
+        ({"scored": scored.long()}, "probe/again/scored: found int64"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            certify(tensors=_probed(**changes))
 
 
 def _broken(name: str, tensor: torch.Tensor) -> dict[str, torch.Tensor]:

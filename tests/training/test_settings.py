@@ -8,6 +8,7 @@ import pytest
 
 from siit.causal.from_rasp import ProgramError
 from siit.generator import draws
+from siit.train import train
 from siit.training.command_line import check_overrides, register_cases
 from siit.training.plan import find_case, find_task, plan_for
 from siit.training.settings import ConfigError, read_settings, terms_of
@@ -52,6 +53,8 @@ def test_good_overrides_pass() -> None:
         ("seed=-1", "seed: found -1"),
         ("model.n_heads=0", "model.n_heads: found 0"),
         ("objective.focus=1", "objective.focus: found 1.0"),
+        ("objective.decoding=-1", "objective.decoding: found -1.0, accepted is 0 or more"),
+        ("objective.next_token=-0.5", "objective.next_token: found -0.5, accepted is 0 or more"),
         ("+case.tier=foo", "case.tier: found 'foo', accepted is pointwise, single, composed, deep"),
         ("+case.generator_seed=-1", "case.generator_seed: found -1, accepted is an integer from 0 to 2147483647"),
         ("+case.generator_seed=x", "case.generator_seed: Value 'x'"),
@@ -170,3 +173,38 @@ def test_a_generator_that_finds_nothing(composed: Compose, monkeypatch: pytest.M
     message = r"case.generator_seed: no well-formed composed program within 500 draws of seed 0; .*first \(500\)"
     with pytest.raises(ConfigError, match=message):
         find_case(read_settings(composed("case=random")).case)
+
+
+def test_next_tokens_need_answers_that_are_tokens(composed: Compose) -> None:
+    message = r"objective\.next_token: found 0\.5, accepted is 0 where answers are not tokens, as in case=histogram"
+    with pytest.raises(ConfigError, match=message):
+        train(composed("case=histogram", "objective.next_token=0.5"))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("case.vocab=[a,b]", r"case.vocab: found \['a', 'b'\]; accepted for case=ioi.* is null"),
+        ("case.max_len=4", "case.max_len: found 4; accepted for case=ioi.* is null"),
+        ("case.balanced=true", "case.balanced: found True; accepted"),
+        ("+case.tier=deep", "case.tier: found 'deep'; accepted"),
+        ("case.tokenizer=nowhere", "case.tokenizer: found 'nowhere', accepted are words, gpt2, or a folder"),
+    ],
+)
+def test_what_indirect_objects_cannot_have(composed: Compose, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        find_task(read_settings(composed("case=ioi_next_token", override)).case)
+
+
+def test_the_cases_of_indirect_objects(composed: Compose) -> None:
+    """Each configuration names its case, gives a plan, and alone learns next tokens."""
+    assert read_settings(composed("case=ioi")).objective.next_token == 0
+    for case in ("ioi_next_token", "ioi_full"):
+        settings = read_settings(composed(f"case={case}", "model.d_model=64"))
+        task = find_task(settings.case)
+        assert task.name == settings.case.name == case
+        assert settings.objective.next_token == float(case == "ioi_next_token")
+        plan = plan_for(task, settings)
+        assert plan.config.n_layers == 6 and plan.config.attention_dir == "causal"
+        assert not plan.exchanges.labels.circuit.excluded, "all is put to the test"
+        assert set(plan.exchanges.labels.units) == set(task.model.variables)

@@ -179,7 +179,7 @@ def test_contrasts(case: str):
     base = task.pairs("test").draw(300, generator()).base
     found = task.contrasts(base, generator())
     assert set(found) == {"roles_exchanged", "third_name"}
-    thirds = Counter()
+    thirds: Counter[str] = Counter()
     for before, roles, third in zip(
         sentences(base), sentences(found["roles_exchanged"]), plain.words_of(found["third_name"]), strict=True
     ):

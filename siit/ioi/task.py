@@ -11,12 +11,15 @@ from torch import Tensor
 
 from siit.causal import Inputs
 from siit.causal.mechanisms import UNDEFINED
-from siit.data.pairs import PARTS, PARTS_OF, Pairs, Split, mixed
+from siit.data.pairs import Pairs, Split, mixed
 from siit.data.task import Probe, Task, short_hash
 from siit.ioi.causal_models import IOI_CASES
 from siit.ioi.sentences import Sentences, make_sentences
 
 TOKENIZER_FILE = "tokenizer.json"
+NAMES_OF: dict[Split, tuple[int, int]] = {"train": (0, 93), "val": (93, 96), "test": (96, 100)}
+FILLERS_OF: dict[Split, tuple[int, int]] = {"train": (0, 80), "val": (80, 90), "test": (90, 100)}
+"""Which hundredths, from and to, of the pairs of names, and of places and objects, belong to a split."""
 ROLES, OTHER_ORDER, OTHER_OBJECT, OTHER_SUBJECT, OTHER_NAMES, ANY = range(6)
 """Kinds of sources: the base's names in exchanged roles and places; the other name as the subject, the first mentions
 where they are; another indirect object; another subject; two other names, all in the base's skeleton but for the order;
@@ -74,7 +77,10 @@ class IOITask(Task):
     def note(self) -> dict[str, Any]:
         texts = self.sentences
         words = [ids.tolist() for ids in (texts.skeletons, texts.names, texts.places, texts.objects)]
-        return {**super().note(), "sentences": short_hash(words)}
+        return {
+            **super().note(),
+            "sentences": short_hash([*words, NAMES_OF, FILLERS_OF, SOURCES, SOURCES_OF_BOTH_ORDERS]),
+        }
 
     def files(self) -> dict[str, bytes]:
         return {TOKENIZER_FILE: self.sentences.tokenizer.to_str(pretty=True).encode()}
@@ -114,14 +120,15 @@ class IOIPairSampler:
         self.shares = SOURCES_OF_BOTH_ORDERS if IOI_CASES[task.name].other_order else SOURCES
         self.sentences = texts
         n_names, n_places, n_objects = len(texts.names), len(texts.places), len(texts.objects)
-        one_order = _in_split(n_names, n_names, split).triu(1)
+        one_order = _in_split(n_names, n_names, *NAMES_OF[split]).triu(1)
         together = one_order | one_order.T
-        if not bool(together.any(1).all()):
+        if not bool(together.any()):
             raise ValueError(f"{task.name}: {n_names} names are too few to hold a {split} split out")
         first, last = (texts.n_trained, len(texts.skeletons)) if held_out_templates else (0, texts.n_trained)
         self.skeletons = torch.arange(first, last, device=self.device)
         self.partners = together.float().to(self.device)
-        self.fillers = torch.nonzero(_in_split(n_places, n_objects, split)).to(self.device)
+        self.together = torch.nonzero(together).to(self.device)
+        self.fillers = torch.nonzero(_in_split(n_places, n_objects, *FILLERS_OF[split])).to(self.device)
         self.names, self.places, self.objects = (
             ids.to(self.device) for ids in (texts.names, texts.places, texts.objects)
         )
@@ -157,9 +164,9 @@ class IOIPairSampler:
         def one_of(size: int) -> Tensor:
             return torch.randint(size, (count,), device=self.device, generator=generator)
 
-        a = one_of(len(self.names))
+        a, b = self.together[one_of(len(self.together))].unbind(1)
         place, thing = self.fillers[one_of(len(self.fillers))].unbind(1)
-        return _Drawn(self.skeletons[one_of(len(self.skeletons))], a, self._partner(a, generator), place, thing)
+        return _Drawn(self.skeletons[one_of(len(self.skeletons))], a, b, place, thing)
 
     def _partner(self, name: Int[Tensor, " batch"], generator: torch.Generator) -> Int[Tensor, " batch"]:
         """A name that may stand in one sentence with this one."""
@@ -170,10 +177,9 @@ class IOIPairSampler:
         return self.sentences.render(drawn.skeleton, a, b, self.places[drawn.place], self.objects[drawn.thing])
 
 
-def _in_split(rows: int, columns: int, split: Split) -> Bool[Tensor, "rows columns"]:
-    """Which pairs of two indices belong to a split, the same for every seed."""
-    first, last = PARTS_OF[split]
-    part = mixed(torch.cartesian_prod(torch.arange(rows), torch.arange(columns))).reshape(rows, columns) % PARTS
+def _in_split(rows: int, columns: int, first: int, last: int) -> Bool[Tensor, "rows columns"]:
+    """Which pairs of two indices belong to some hundredths of them, the same for every seed."""
+    part = mixed(torch.cartesian_prod(torch.arange(rows), torch.arange(columns))).reshape(rows, columns) % 100
     return (part >= first) & (part < last)
 
 

@@ -65,7 +65,9 @@ def test_splits_share_no_pair_of_names_nor_of_fillers(part: str):
 @pytest.mark.parametrize("split", SPLITS)
 def test_all_words_and_templates_occur_in_every_split(split: Split):
     bases = drawn(split)[0]
-    assert {s.a for s in bases} == {s.b for s in bases} == set(NAMES)
+    # Few pairs of names are held out, so that some names may be in none of them.
+    for names in ({s.a for s in bases}, {s.b for s in bases}):
+        assert len(names) == len(NAMES) if split == "train" else len(names) > 0.9 * len(NAMES)
     assert {s.place for s in bases} == set(PLACES) and {s.thing for s in bases} == set(OBJECTS)
     skeletons = Counter((s.template, s.subject_is_first) for s in bases)
     assert {template for template, _ in skeletons} == set(TEMPLATES), "held-out templates are only probed"
@@ -77,7 +79,7 @@ def test_a_split_is_the_same_for_every_seed():
     one, other = (plain.task().pairs("test", seed=seed) for seed in (0, 5))
     assert isinstance(one, IOIPairSampler) and isinstance(other, IOIPairSampler)
     assert torch.equal(one.partners, other.partners) and torch.equal(one.fillers, other.fillers)
-    assert one.partners.any(1).all() and torch.equal(one.partners, one.partners.T)
+    assert torch.equal(one.partners, one.partners.T)
 
 
 def kind_of(base: Sentence, source: Sentence) -> str:

@@ -105,7 +105,7 @@ def certify(plan: Plan, settings: Settings, module: SIITModule, config: dict[str
         tolerance=task.tolerance,
         parameters=parameters,
         vocab=Vocab(
-            tokens=(*task.model.vocab, "BOS", "PAD"),
+            tokens=(*task.model.vocab, *task.special_tokens),
             bos_id=task.bos_id,
             pad_id=task.pad_id,
             classes=task.model.classes,

@@ -82,6 +82,11 @@ class Task:
         return len(self.model.vocab) + 2
 
     @property
+    def special_tokens(self) -> tuple[str, str]:
+        """What BOS and PAD are called."""
+        return "BOS", "PAD"
+
+    @property
     def n_ctx(self) -> int:
         return self.model.max_len + 1
 

@@ -86,6 +86,11 @@ class IOITask(Task):
         return {TOKENIZER_FILE: self.sentences.tokenizer.to_str(pretty=True).encode()}
 
     @property
+    def special_tokens(self) -> tuple[str, str]:
+        bos, pad = self.sentences.tokens[-2:]
+        return bos, pad
+
+    @property
     def input_count(self) -> int:
         texts = self.sentences
         return texts.n_trained * len(texts.names) * (len(texts.names) - 1) * len(texts.places) * len(texts.objects)

@@ -138,6 +138,11 @@ def find_case(settings: CaseSettings) -> Case:
     Raises:
         ConfigError: an unknown name, a program that cannot be imported, or none that could be drawn.
     """
+    if settings.tokenizer is not None:
+        raise ConfigError(
+            f"case.tokenizer: found {settings.tokenizer!r}, accepted for case={settings.name} is null; "
+            f"only {', '.join(IOI_CASES)} have one"
+        )
     if settings.tier is not None or settings.generator_seed is not None:
         return _random_case(settings)
     if settings.program is not None or settings.name == "custom":

@@ -121,6 +121,10 @@ def test_impossible_inputs(composed: Compose, override: str, message: str) -> No
         (["case=custom", "case.program=json:loads", "case.vocab=[a,a]", "case.max_len=4"], "case.vocab"),
         (["case=custom", "case.program=json:loads", "case.vocab=[a,b]", "case.max_len=1"], "case.max_len: found 1"),
         (["case=frac_prevs", "case.max_len=3"], "the catalogue fixes it"),
+        (
+            ["case=frac_prevs", "case.tokenizer=gpt2"],
+            "case.tokenizer: found 'gpt2', .* only ioi, ioi_next_token, ioi_full",
+        ),
         (["case=frac_prevs", "case.none_is_answer=true"], "case.none_is_answer: found True; the catalogue fixes it"),
     ],
 )

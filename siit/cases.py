@@ -29,6 +29,7 @@ from siit.ioi.causal_models import IOI_CASES
 from siit.tiers import tier
 from siit.training.command_line import case_settings
 from siit.training.plan import find_task, plan_for
+from siit.training.settings import Settings
 
 FEW = 16
 """Cases that are described no slower in one process than in two."""
@@ -63,13 +64,20 @@ class CaseInfo:
     description: str
 
 
+def _settings(name: str) -> Settings:
+    """The settings of a case, without any override; KeyError with the nearest names where there is none."""
+    if name not in IOI_CASES:
+        tracr_cases.get(name)
+    return case_settings(name)
+
+
 def describe(name: str) -> CaseInfo:
     """What the listing says of a case.
 
     Raises:
         KeyError: with the nearest names.
     """
-    settings = case_settings(name)
+    settings = _settings(name)
     task = find_task(settings.case)
     model, circuit = task.model, plan_for(task, settings).exchanges.labels.circuit
     case = None if name in IOI_CASES else tracr_cases.get(name)
@@ -125,7 +133,7 @@ def exchange_shares(name: str) -> dict[str, Shares]:
     Raises:
         KeyError: with the nearest names.
     """
-    settings = case_settings(name)
+    settings = _settings(name)
     plan = plan_for(find_task(settings.case), settings)
     generator = torch.Generator().manual_seed(0)
     pairs = plan.task.pairs("train").draw(PAIRS, generator)

@@ -278,7 +278,7 @@ class CausalModel:
             "format": CAUSAL_MODEL_FORMAT,
             "vocab": list(self.vocab),
             "max_len": self.max_len,
-            "scored_at": self.scored_at,
+            **({} if self.scored_at == "all" else {"scored_at": self.scored_at}),
             "variables": [
                 {
                     "name": variable.name,

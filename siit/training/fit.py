@@ -113,6 +113,7 @@ def make_module(plan: Plan, settings: Settings) -> SIITModule:
         evidence=evidence,
         tolerance=plan.task.tolerance,
         circuit_first=settings.objective.circuit_first,
+        keep_decoders=settings.objective.keep_decoders,
         focus=settings.objective.focus,
         settings=trainer,
         seed=settings.seed,

@@ -42,6 +42,7 @@ class SIITModule(pl.LightningModule):
         tolerance: within what a numerical answer is right.
         circuit_first: share of right answers of the circuit alone, in its worst exchange, at which off-circuit parts
             are let in; None starts with them.
+        keep_decoders: whether decoders are used after off-circuit parts are let in, too.
         focus: share of the draws of interchanges and of single off-circuit parts that follow their running errors.
         settings: optimisation.
         seed: of all draws.
@@ -54,6 +55,7 @@ class SIITModule(pl.LightningModule):
         evidence: Mapping[str, Tensor],
         tolerance: float | None,
         circuit_first: float | None,
+        keep_decoders: bool,
         focus: float,
         settings: TrainerSettings,
         seed: int,
@@ -64,7 +66,7 @@ class SIITModule(pl.LightningModule):
         self.objective = objective
         self.evidence = dict(evidence)
         self.tolerance, self.focus, self.settings, self.seed = tolerance, focus, settings, seed
-        self.circuit_first = circuit_first
+        self.circuit_first, self.keep_decoders = circuit_first, keep_decoders
         self.relaxed_at: int | None = None
         """The step from which off-circuit parts are not always replaced; None before."""
         if circuit_first is None:
@@ -113,7 +115,8 @@ class SIITModule(pl.LightningModule):
         generator = step_generator(self.seed, 2 * self.global_step + 1, self.device)
         focus = self.errors.focus(self.focus) if self.focus else None
         drawn = self.objective.draw(pairs, generator, self.relaxed_at is None, focus)
-        decoders = self.decoders if self.relaxed_at is None and self.objective.decoding else None
+        wanted = self.objective.decoding > 0 and (self.relaxed_at is None or self.keep_decoders)
+        decoders = self.decoders if wanted else None
         step = self.objective.evaluate(self.model, pairs, drawn, decoders)
         self._note_errors(step)
         self.log("loss", step.loss, prog_bar=True, batch_size=len(pairs))

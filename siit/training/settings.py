@@ -47,6 +47,7 @@ class CaseSettings:
     generator_seed: int | None = None
     tokenizer: str | None = None
     circuit_first: float = 1.0
+    keep_decoders: bool = False
     alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
 
 
@@ -88,6 +89,7 @@ class ObjectiveSettings:
     circuit_first: float | None = None
     source_gradient: bool = True
     decoding: float = 0.0
+    keep_decoders: bool = False
     next_token: float = 0.0
     focus: float = 0.0
 

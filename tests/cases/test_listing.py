@@ -24,7 +24,7 @@ def two_cases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("two_cases")
 def test_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    first, second = json.loads(listed(monkeypatch, capsys, "--json"))
+    first, second, *others = json.loads(listed(monkeypatch, capsys, "--json"))
     assert first == {
         "name": "frac_prevs",
         "family": "counting",
@@ -39,13 +39,15 @@ def test_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         "description": "The fraction of 'x' among the tokens up to and including this position.",
     }
     assert second["name"] == "histogram"
+    assert [other["name"] for other in others] == ["ioi", "ioi_next_token", "ioi_full"]
+    assert {other["family"] for other in others} == {"ioi"}
 
 
 @pytest.mark.usefixtures("two_cases")
 def test_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setenv("COLUMNS", "200")
     table = listed(monkeypatch, capsys)
-    assert "2 cases" in table and "frac_prevs" in table and "numerical" in table
+    assert "5 cases" in table and "frac_prevs" in table and "numerical" in table
 
 
 def test_exchanges(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

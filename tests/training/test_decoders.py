@@ -42,10 +42,11 @@ def run(settings: Settings, root: Path, *callbacks: pl.Callback) -> SIITModule:
     return fit(make_plan(find_task(settings.case), settings), settings, folder, None, callbacks)
 
 
+@pytest.mark.parametrize("kept", [False, True])
 def test_decoders_are_used_until_off_circuit_parts_are_let_in(
-    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
 ) -> None:
-    """They are let in at the first check, after ten steps."""
+    """They are let in at the first check, after ten steps; decoders may be kept."""
     used: list[bool] = []
     evaluate = Objective.evaluate
 
@@ -60,11 +61,11 @@ def test_decoders_are_used_until_off_circuit_parts_are_let_in(
     measured = SIITModule._circuit_alone
     monkeypatch.setattr(SIITModule, "_circuit_alone", lambda module: 1.0 + 0 * measured(module))
     watch = Watch()
-    module = run(read_settings(composed("trainer.max_steps=20")), tmp_path, watch)
-    assert module.relaxed_at == 10 and used == [True] * 10 + [False] * 10
+    module = run(read_settings(composed("trainer.max_steps=20", f"case.keep_decoders={kept}")), tmp_path, watch)
+    assert module.relaxed_at == 10 and used == [True] * 10 + [kept] * 10
     before = [torch.equal(a["maps.0.weight"], b["maps.0.weight"]) for a, b in zip(watch.seen[:9], watch.seen[1:10])]
     after = [torch.equal(a["maps.0.weight"], b["maps.0.weight"]) for a, b in zip(watch.seen[10:19], watch.seen[11:])]
-    assert not any(before) and all(after)
+    assert not any(before) and all(same != kept for same in after)
     # What is certified and saved is the transformer alone.
     shapes = module.model.config.parameter_shapes()
     assert set(module.averaged.state_dict()) == set(module.model.state_dict()) == set(shapes)

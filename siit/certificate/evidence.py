@@ -70,8 +70,8 @@ class Evidence:
         return Evidence({name: tensor[:pairs] for name, tensor in self.tensors.items()}, self.answers)
 
     def enough(self, min_scored: int) -> int:
-        """How many pairs, in thousands doubled, have bases with at least as many scored positions; at most all."""
-        count = 1024
+        """How many pairs, 1,024 doubled, have bases with at least as many scored positions; all if none are asked for."""
+        count = 1024 if min_scored else self.pairs
         while count < self.pairs and int(self.scored(None)[:count].sum()) < min_scored:
             count *= 2
         return min(count, self.pairs)

@@ -1,7 +1,7 @@
-"""Temporary decoders: while only the circuit is trained, each variable is read off its nodes' outputs by a linear map.
+"""Temporary decoders: in training, each variable is read off its nodes' outputs by a linear map.
 
 They tell every node what to hold before the nodes that read it have learned to; they are no part of the model, and of
-no measurement.
+no measurement. They go when off-circuit parts are let in, or stay to the end (`objective.keep_decoders`).
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ import torch
 
 from siit.architecture import Edge, edges
 from siit.certificate import FIELDS, ReferenceModel, measure
+from siit.certificate.answers import Answers
+from siit.certificate.evidence import Evidence
 from siit.certificate.questions import draw_subsets
 from siit.certificate.report import rows
 from siit.circuit import Circuit
@@ -402,3 +404,14 @@ def test_logits_that_overflow_are_wrong():
     assert not ReferenceModel(CONFIG, weights).run(handmade.evidence()["base_tokens"]).logits.isfinite().any()
     certificate = certify(weights)
     assert certificate.accuracy == 0.0 and not certificate.certified
+
+
+def test_how_many_pairs_are_enough():
+    """1,024 doubled until the bases have as many scored positions; all where none are asked for, or there are no more."""
+    scored = torch.zeros(3000, 2, dtype=torch.bool)
+    scored[:, 1] = True
+    tensors = {"base_tokens": torch.zeros(3000, 2, dtype=torch.int64), "base_scored": scored}
+    held = Evidence(tensors, Answers("categorical", None))
+    found = {count: held.enough(count) for count in (0, 1, 1024, 1025, 2048, 2049, 9999)}
+    assert found == {0: 3000, 1: 1024, 1024: 1024, 1025: 2048, 2048: 2048, 2049: 3000, 9999: 3000}
+    assert held.first(1024).pairs == 1024

@@ -70,7 +70,7 @@ class Evidence:
         return Evidence({name: tensor[:pairs] for name, tensor in self.tensors.items()}, self.answers)
 
     def enough(self, min_scored: int) -> int:
-        """How many pairs, 1,024 doubled, have bases with at least as many scored positions; all if none are asked for."""
+        """How many pairs, 1,024 doubled, have bases with so many scored positions; all if none are asked for."""
         count = 1024 if min_scored else self.pairs
         while count < self.pairs and int(self.scored(None)[:count].sum()) < min_scored:
             count *= 2

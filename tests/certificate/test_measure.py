@@ -407,7 +407,7 @@ def test_logits_that_overflow_are_wrong():
 
 
 def test_how_many_pairs_are_enough():
-    """1,024 doubled until the bases have as many scored positions; all where none are asked for, or there are no more."""
+    """1,024 doubled until the bases have so many scored positions; all where none are asked for, or none are left."""
     scored = torch.zeros(3000, 2, dtype=torch.bool)
     scored[:, 1] = True
     tensors = {"base_tokens": torch.zeros(3000, 2, dtype=torch.int64), "base_scored": scored}

@@ -53,6 +53,7 @@ class Case:
         roles: variable -> what it holds, in the words of a researcher.
         sampler: how inputs are drawn, see `siit.data.samplers`.
         balanced: whether rare answers are drawn as often as others, see `siit.data.balance`.
+        rearranged: whether half of the sources are the base in another order, see `siit.data.pairs`.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Case:
     roles: Mapping[str, str] = field(default_factory=dict)
     sampler: str = "uniform"
     balanced: bool = False
+    rearranged: bool = False
 
     def expression(self) -> rasp.SOp:
         """The program, with labels that do not depend on what was built before.
@@ -130,6 +132,7 @@ def register(
     roles: Mapping[str, str] | None = None,
     sampler: str = "uniform",
     balanced: bool = False,
+    rearranged: bool = False,
 ) -> Callable[[Callable[[], rasp.SOp]], Callable[[], rasp.SOp]]:
     """Adds a program to the catalogue under its function's name, in its module's family."""
 
@@ -147,6 +150,7 @@ def register(
             roles=dict(roles or {}),
             sampler=sampler,
             balanced=balanced,
+            rearranged=rearranged,
         )
         add(case)
         return make

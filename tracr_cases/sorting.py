@@ -57,6 +57,8 @@ def _mean(lower: int, upper: int) -> float:
         **_RANK_ROLES,
         "sort_digits": "fetches the token whose rank is this position",
     },
+    # Ranks of one input's tokens among another's often coincide, so that few positions have an answer.
+    rearranged=True,
 )
 def sort_digits() -> rasp.SOp:
     return rasp.Aggregate(rasp.Select(_rank(), rasp.indices, rasp.Comparison.EQ), rasp.tokens).named("sort_digits")

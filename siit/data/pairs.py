@@ -26,6 +26,8 @@ POOL = 1 << 17
 """Inputs drawn for the pools of a larger space."""
 SAME_LENGTH = 0.5
 """Share of pairs whose source has the base's length."""
+REARRANGED = 0.5
+"""Share of pairs whose source is the base in another order, where the task asks for such pairs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,8 @@ class PairSampler:
 
     Lengths are uniform; half of the sources have the base's length, the others any; inputs of one length are uniform,
     or weighted by their answers where the task is balanced. In an enumerated space a length with fewer inputs than
-    parts occurs among the bases only: its pairs with itself could not all be kept apart.
+    parts occurs among the bases only: its pairs with itself could not all be kept apart. Where the task is rearranged,
+    half of the sources are the base in another order, and all orders of the same tokens belong to one split.
 
     Args:
         task: whose inputs are drawn.
@@ -71,14 +74,14 @@ class PairSampler:
 
     def __init__(self, task: Task, split: Split, device: torch.device | str = "cpu", seed: int = 0) -> None:
         generator = torch.Generator().manual_seed(seed)
-        self.enumerated = task.sampler == "uniform" and task.input_count <= ENUMERATED
+        self.enumerated = task.sampler == "uniform" and task.input_count <= ENUMERATED and not task.rearranged
         first, last = PARTS_OF[split]
         if self.enumerated:
             tokens = task.enumerate()
             tokens = tokens[torch.randperm(len(tokens), generator=generator)]
         else:
             tokens = task.sample(POOL, generator).unique(dim=0)
-            split_part = mixed(tokens) % PARTS
+            split_part = mixed(tokens.sort(dim=1).values if task.rearranged else tokens) % PARTS
             tokens = tokens[(split_part >= first) & (split_part < last)]
         weights = answer_weights(task, tokens) if task.balanced else torch.ones(len(tokens), dtype=torch.float64)
         lengths = (tokens < task.bos_id).sum(1)
@@ -97,7 +100,7 @@ class PairSampler:
         groups = task.n_ctx * PARTS
         ends = torch.nn.functional.pad(torch.bincount(group, minlength=groups).cumsum(0), (1, 0))
         running = torch.nn.functional.pad(weights[order].cumsum(0), (1, 0))
-        self.tokens = tokens[order].to(device)
+        self.tokens, self.rearranged, self.size = tokens[order].to(device), task.rearranged, len(task.model.vocab)
         self.ends, self.running, self.allowed = ends.to(device), running.to(device), allowed.to(device)
         self.mass = running[ends].diff().reshape(-1, PARTS).float().to(device)
         self.lengths = torch.nonzero(sizes).flatten().to(device)
@@ -131,7 +134,11 @@ class PairSampler:
         chosen = torch.searchsorted(upto, place.unsqueeze(1), right=True).squeeze(1)
         base = self._pick(base_length * PARTS + chosen // PARTS, uniform())
         source = self._pick(source_length * PARTS + chosen % PARTS, uniform())
-        return Pairs(self.tokens[base], self.tokens[source])
+        if not self.rearranged:
+            return Pairs(self.tokens[base], self.tokens[source])
+        other_order = self.tokens[base].gather(1, permuted_positions(self.tokens[base], self.size, generator))
+        rearranged = (uniform() < REARRANGED).unsqueeze(1)
+        return Pairs(self.tokens[base], torch.where(rearranged, other_order, self.tokens[source]))
 
     def _pick(self, group: Int[Tensor, " batch"], chance: Float[Tensor, " batch"]) -> Int[Tensor, " batch"]:
         """An input of each group, by weight; `chance` is uniform from 0 to 1."""

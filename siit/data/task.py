@@ -50,6 +50,7 @@ class Task:
         causal: whether transformers attend causally.
         sampler: the name of the distribution of tokens, see `siit.data.samplers`.
         balanced: whether pairs are drawn such that rare answers are as frequent as others, see `siit.data.balance`.
+        rearranged: whether half of the sources are the base in another order, see `siit.data.pairs`.
         case: the program that the causal model was built from; None where it was written by hand.
     """
 
@@ -59,6 +60,7 @@ class Task:
     causal: bool
     sampler: str = "uniform"
     balanced: bool = False
+    rearranged: bool = False
     case: Case | None = None
 
     def __post_init__(self) -> None:
@@ -146,7 +148,7 @@ class Task:
         for variable in causal_model["variables"]:
             del variable["description"]  # its words change no number
         return {
-            **{name: getattr(self, name) for name in ("min_len", "causal", "sampler", "balanced")},
+            **{name: getattr(self, name) for name in ("min_len", "causal", "sampler", "balanced", "rearranged")},
             "causal_model": short_hash(causal_model),
         }
 
@@ -182,4 +184,4 @@ def short_hash(data: Any) -> str:
 
 def task_from_case(case: Case, model: CausalModel) -> Task:
     """The task of a catalogue entry and its causal model."""
-    return Task(case.name, model, case.min_len, case.causal, case.sampler, case.balanced, case)
+    return Task(case.name, model, case.min_len, case.causal, case.sampler, case.balanced, case.rearranged, case)

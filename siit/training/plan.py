@@ -155,11 +155,11 @@ def find_case(settings: CaseSettings) -> Case:
     for name, value in fixed.items():
         if value is not None:
             raise ConfigError(f"case.{name}: found {value!r}; the catalogue fixes it, use case=custom for your own")
-    changes = {name: getattr(settings, name) for name in ("min_len", "sampler", "balanced")}
+    changes = {name: getattr(settings, name) for name in ("min_len", "sampler", "balanced", "rearranged")}
     return replace(case, **{name: value for name, value in changes.items() if value is not None})
 
 
-_DRAWN = ("program", "vocab", "max_len", "min_len", "causal", "none_is_answer", "sampler", "balanced")
+_DRAWN = ("program", "vocab", "max_len", "min_len", "causal", "none_is_answer", "sampler", "balanced", "rearranged")
 """What a random case has from the generator."""
 
 
@@ -203,6 +203,7 @@ def _own_case(settings: CaseSettings) -> Case:
         none_is_answer=bool(settings.none_is_answer),
         sampler=settings.sampler or "uniform",
         balanced=bool(settings.balanced),
+        rearranged=bool(settings.rearranged),
     )
 
 

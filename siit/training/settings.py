@@ -43,6 +43,7 @@ class CaseSettings:
     none_is_answer: bool | None = None
     sampler: str | None = None
     balanced: bool | None = None
+    rearranged: bool | None = None
     tier: str | None = None
     generator_seed: int | None = None
     tokenizer: str | None = None

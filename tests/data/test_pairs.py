@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 
 import pytest
@@ -69,6 +70,22 @@ def test_splits_of_a_large_space_share_no_input(name: str):
         inputs[split] = set(map(tuple, sampler(name, split).tokens.tolist()))
     assert not inputs["train"] & (inputs["val"] | inputs["test"]) and not inputs["val"] & inputs["test"]
     assert len(inputs["train"]) > 6 * len(inputs["test"])
+
+
+def test_rearranged_sources():
+    """Half of the sources are the base in another order; no split has the tokens of another's input, in any order."""
+    subject = dataclasses.replace(task("detect_abc"), rearranged=True)
+    seen = []
+    for split in SPLITS:
+        pairs = PairSampler(subject, split).draw(DRAWS, generator())
+        base, source = pairs.base.sort(1).values, pairs.source.sort(1).values
+        same = (base == source).all(1)
+        assert 0.5 < same.double().mean() < 0.65, "others are the same tokens by chance"
+        assert (pairs.base != pairs.source)[same].any(1).double().mean() > 0.5
+        assert (pairs.source[:, 0] == subject.bos_id).all()
+        assert ((pairs.source == subject.pad_id).sum(1) == (pairs.base == subject.pad_id).sum(1))[same].all()
+        seen.append({*keys(subject, base), *keys(subject, source)})
+    assert not seen[0] & seen[1] and not seen[0] & seen[2] and not seen[1] & seen[2]
 
 
 def test_another_seeds_training_inputs_are_not_held_out_here():

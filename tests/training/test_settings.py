@@ -191,6 +191,7 @@ def test_next_tokens_need_answers_that_are_tokens(composed: Compose) -> None:
         ("case.vocab=[a,b]", r"case.vocab: found \['a', 'b'\]; accepted for case=ioi.* is null"),
         ("case.max_len=4", "case.max_len: found 4; accepted for case=ioi.* is null"),
         ("case.balanced=true", "case.balanced: found True; accepted"),
+        ("case.rearranged=true", "case.rearranged: found True; accepted"),
         ("+case.tier=deep", "case.tier: found 'deep'; accepted"),
         ("case.tokenizer=nowhere", "case.tokenizer: found 'nowhere', accepted are words, gpt2, or a folder"),
     ],

@@ -37,11 +37,13 @@ class Pairs:
     Attributes:
         exchangeable: in which pairs the source can take part in an interchange; elsewhere it only replaces what is off
             the circuit. None: in all.
+        fresh: which pairs are drawn anew and stand for the data, rather than repeated from earlier ones. None: all.
     """
 
     base: Int[Tensor, "batch pos"]
     source: Int[Tensor, "batch pos"]
     exchangeable: Bool[Tensor, " batch"] | None = None
+    fresh: Bool[Tensor, " batch"] | None = None
 
     def __len__(self) -> int:
         return len(self.base)

@@ -5,6 +5,7 @@ from siit.objective.draws import N_KINDS, InterchangeDraw, KindDraw, OffCircuitD
 from siit.objective.focus import Focus, RunningErrors
 from siit.objective.losses import right, task_loss
 from siit.objective.objective import Objective, Step, Term
+from siit.objective.replay import Mistakes
 
 __all__ = [
     "N_KINDS",
@@ -12,6 +13,7 @@ __all__ = [
     "Focus",
     "InterchangeDraw",
     "KindDraw",
+    "Mistakes",
     "Objective",
     "OffCircuitDraw",
     "RunningErrors",

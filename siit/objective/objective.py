@@ -200,7 +200,7 @@ class Objective:
         """One source pass and one patched pass; `decoders` add their loss to the terms'."""
         answers = self.exchanges.answers(pairs, drawn.choice, drawn.source_positions)
         source = self.source_run(model, pairs, drawn)
-        patch = None if source is None else self.patch(model, source, drawn)
+        patch = None if source is None else self.patch(model, source, drawn, pairs.fresh)
         outputs = model.run(pairs.base, patch=patch)
         logits = outputs.logits
         losses, start = {}, 0
@@ -231,10 +231,16 @@ class Objective:
         with torch.set_grad_enabled(wanted and torch.is_grad_enabled()):
             return model.run(pairs.source, drawn.source_positions)
 
-    def patch(self, model: Transformer, source: Outputs, drawn: Drawn) -> Patch:
-        """The patch that carries out the drawn interventions with what the source run gave."""
+    def patch(
+        self, model: Transformer, source: Outputs, drawn: Drawn, fresh: Bool[Tensor, " batch"] | None = None
+    ) -> Patch:
+        """The patch that carries out the drawn interventions with what the source run gave.
+
+        Args:
+            fresh: over which examples means are taken; None: all.
+        """
         with torch.set_grad_enabled(self.source_gradient and torch.is_grad_enabled()):
-            ablation = self._ablation(model, source.senders, drawn)
+            ablation = self._ablation(model, source.senders, drawn, fresh)
         senders, edges = (mask.to(drawn.choice.device)[drawn.choice].T for mask in self._circuit_masks)
         also = self._constant_edges.to(drawn.choice.device).unsqueeze(2) & drawn.constant.unsqueeze(1)
         edges = edges | also.any(0)
@@ -253,16 +259,20 @@ class Objective:
     def _off_index(self) -> list[int]:
         return [self.points.senders.index(node) for node in self.exchanges.labels.circuit.off_nodes]
 
-    def _ablation(self, model: Transformer, outputs: Sequence[Tensor], drawn: Drawn) -> list[Tensor]:
+    def _ablation(
+        self, model: Transformer, outputs: Sequence[Tensor], drawn: Drawn, fresh: Bool[Tensor, " batch"] | None
+    ) -> list[Tensor]:
         """What replaces each sender off the circuit, [batch, pos, d_model].
 
         A position's embedding is resampled from permuted positions; its mean at a position is itself.
         """
         is_resample = (drawn.replacement.kind == RESAMPLE)[:, None, None].to(outputs[0].dtype)
         is_mean = (drawn.replacement.kind == MEAN)[:, None, None].to(outputs[0].dtype)
+        weight = torch.ones_like(is_mean) if fresh is None else fresh[:, None, None].to(is_mean.dtype)
+        weight = weight / weight.sum().clamp(min=1)
         replaced = []
         for name, output in zip(self.points.senders, outputs, strict=True):
-            resampled, mean = output, output.mean(0)
+            resampled, mean = output, (output * weight).sum(0)
             if name == POS_EMBED:
                 resampled, mean = model.pos_embed.W_pos[drawn.off_positions], model.pos_embed.W_pos[: output.shape[1]]
             replaced.append(torch.addcmul(resampled * is_resample, is_mean, mean))

@@ -115,6 +115,7 @@ def make_module(plan: Plan, settings: Settings) -> SIITModule:
         circuit_first=settings.objective.circuit_first,
         keep_decoders=settings.objective.keep_decoders,
         focus=settings.objective.focus,
+        replay=settings.objective.replay,
         settings=trainer,
         seed=settings.seed,
     )

@@ -16,7 +16,7 @@ from siit.certificate import Certificate, measure
 from siit.certificate.certificate import SHARES
 from siit.data import Pairs
 from siit.evidence import evidence_pairs
-from siit.objective import N_KINDS, Decoders, Objective, RunningErrors, Step, right
+from siit.objective import N_KINDS, Decoders, Mistakes, Objective, RunningErrors, Step, right
 from siit.training.clock import Clock
 from siit.training.data_module import step_generator
 from siit.training.settings import TrainerSettings
@@ -44,6 +44,7 @@ class SIITModule(pl.LightningModule):
             are let in; None starts with them.
         keep_decoders: whether decoders are used after off-circuit parts are let in, too.
         focus: share of the draws of interchanges and of single off-circuit parts that follow their running errors.
+        replay: share of the pairs that are earlier mistakes.
         settings: optimisation.
         seed: of all draws.
     """
@@ -57,6 +58,7 @@ class SIITModule(pl.LightningModule):
         circuit_first: float | None,
         keep_decoders: bool,
         focus: float,
+        replay: float,
         settings: TrainerSettings,
         seed: int,
     ) -> None:
@@ -65,7 +67,8 @@ class SIITModule(pl.LightningModule):
         self.averaged = copy.deepcopy(model).requires_grad_(False)
         self.objective = objective
         self.evidence = dict(evidence)
-        self.tolerance, self.focus, self.settings, self.seed = tolerance, focus, settings, seed
+        self.tolerance, self.settings, self.seed = tolerance, settings, seed
+        self.focus, self.replay = focus, replay
         self.circuit_first, self.keep_decoders = circuit_first, keep_decoders
         self.relaxed_at: int | None = None
         """The step from which off-circuit parts are not always replaced; None before."""
@@ -79,6 +82,7 @@ class SIITModule(pl.LightningModule):
         circuit = labels.circuit
         parts = len(circuit.off_nodes) + len(circuit.off_edges)
         self.errors = RunningErrors(len(objective.exchanges.names), parts, N_KINDS)
+        self.mistakes = Mistakes(model.config.n_ctx)
 
     def setup(self, stage: str) -> None:
         exchanges = self.objective.exchanges
@@ -113,22 +117,25 @@ class SIITModule(pl.LightningModule):
 
     def training_step(self, pairs: Pairs, batch_idx: int) -> Tensor:
         generator = step_generator(self.seed, 2 * self.global_step + 1, self.device)
+        if self.replay:
+            pairs = self.mistakes.replay(pairs, self.replay, generator)
         focus = self.errors.focus(self.focus) if self.focus else None
         drawn = self.objective.draw(pairs, generator, self.relaxed_at is None, focus)
         wanted = self.objective.decoding > 0 and (self.relaxed_at is None or self.keep_decoders)
         decoders = self.decoders if wanted else None
         step = self.objective.evaluate(self.model, pairs, drawn, decoders)
-        self._note_errors(step)
+        self._note_errors(pairs, step)
         self.log("loss", step.loss, prog_bar=True, batch_size=len(pairs))
         for name, loss in step.losses.items():
             self.log(f"loss/{name}", loss, batch_size=len(pairs))
         return step.loss
 
     @torch.no_grad()
-    def _note_errors(self, step: Step) -> None:
+    def _note_errors(self, pairs: Pairs, step: Step) -> None:
         scored = step.answers.scored
         wrong = ~right(step.logits, step.answers.output, self.tolerance) & scored
         self.errors.note(step.drawn.choice, step.drawn.replacement.single, wrong.sum(1), scored.sum(1))
+        self.mistakes.note(pairs, wrong.any(1))
 
     @torch.no_grad()
     def on_train_batch_end(self, *args: Any) -> None:

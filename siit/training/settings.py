@@ -93,6 +93,7 @@ class ObjectiveSettings:
     keep_decoders: bool = False
     next_token: float = 0.0
     focus: float = 0.0
+    replay: float = 0.0
 
 
 @dataclass
@@ -204,7 +205,9 @@ def _check_ranges(settings: Settings) -> None:
     tier, drawn = settings.case.tier, settings.case.generator_seed
     _require("case.tier", tier, tier is None or tier in TIERS, ", ".join(TIERS))
     _require("case.generator_seed", drawn, drawn is None or 0 <= drawn < 1 << 31, "an integer from 0 to 2147483647")
-    _require("objective.focus", objective.focus, 0 <= objective.focus < 1, "a number from 0 to below 1")
+    for name in ("focus", "replay"):
+        share = getattr(objective, name)
+        _require(f"objective.{name}", share, 0 <= share < 1, "a number from 0 to below 1")
     for name in ("decoding", "next_token"):
         _require(f"objective.{name}", getattr(objective, name), getattr(objective, name) >= 0, "0 or more")
     first = objective.circuit_first

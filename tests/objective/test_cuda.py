@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from siit.data import Pairs
-from siit.objective import N_KINDS, Objective, RunningErrors
+from siit.objective import N_KINDS, Mistakes, Objective, RunningErrors
 from siit.transformer import Transformer
 from tests.objective import cases
 
@@ -57,3 +57,12 @@ def test_draws_on_the_device():
         assert {value.device.type for value in tensors if isinstance(value, torch.Tensor)} == {"cuda"}
         step = objective.evaluate(Transformer(exchanges.labels.circuit.config, seed=0).cuda(), pairs, drawn)
         assert bool(step.loss.isfinite())
+
+
+def test_replay_on_the_device():
+    mistakes, generator = Mistakes(3).cuda(), torch.Generator("cuda").manual_seed(0)
+    numbers = torch.arange(8, device="cuda").unsqueeze(1).expand(8, 3)
+    mistakes.note(Pairs(numbers, -numbers), numbers[:, 0] % 2 == 0)
+    found = mistakes.replay(Pairs(numbers + 100, numbers), 0.5, generator)
+    assert found.base.device.type == "cuda" and found.fresh is not None and not bool(found.fresh.all())
+    assert set(found.base[~found.fresh, 0].tolist()) <= {0, 2, 4, 6}

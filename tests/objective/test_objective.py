@@ -17,7 +17,7 @@ from siit.architecture import POS_EMBED
 from siit.causal import Exchange, Inputs, Interventions, Run
 from siit.certificate import ReferenceModel
 from siit.data import Pairs
-from siit.objective import N_KINDS, Focus, InterchangeDraw, Objective, OffCircuitDraw, Term
+from siit.objective import N_KINDS, Focus, InterchangeDraw, KindDraw, Objective, OffCircuitDraw, Term
 from siit.objective.draws import MEAN, RESAMPLE, ZERO
 from siit.objective.losses import next_token_loss
 from siit.objective.objective import Drawn
@@ -222,6 +222,19 @@ def test_gradient_through_the_source(source_gradient: bool):
     assert all(bool(parameter.grad.isfinite().all()) for parameter in model.parameters() if parameter.grad is not None)
     with torch.no_grad():
         assert not objective.evaluate(model, pairs, drawn).loss.requires_grad
+
+
+def test_means_are_those_of_pairs_drawn_anew():
+    terms = {"siit": Term(off_circuit=OffCircuitDraw(0.0, 1.0), kind=KindDraw(0.0, 1.0, 0.0))}
+    objective, model, task = cases.objective_of("frac_prevs", terms)
+    pairs = cases.pairs_of(task, BATCH, seed=0)
+    drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
+    source = run_of(objective, model, pairs, drawn)
+    fresh = torch.arange(BATCH) % 3 > 0
+    patch = objective.patch(model, source, drawn, fresh)
+    for name, output, replaced in zip(objective.points.senders, source.senders, patch.ablation, strict=True):
+        if name != "pos_embed":
+            torch.testing.assert_close(replaced, output[fresh].mean(0).expand_as(output))
 
 
 def test_focus_reaches_the_terms():

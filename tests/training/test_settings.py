@@ -53,6 +53,7 @@ def test_good_overrides_pass() -> None:
         ("seed=-1", "seed: found -1"),
         ("model.n_heads=0", "model.n_heads: found 0"),
         ("objective.focus=1", "objective.focus: found 1.0"),
+        ("objective.replay=1", "objective.replay: found 1.0"),
         ("objective.decoding=-1", "objective.decoding: found -1.0, accepted is 0 or more"),
         ("objective.next_token=-0.5", "objective.next_token: found -0.5, accepted is 0 or more"),
         ("+case.tier=foo", "case.tier: found 'foo', accepted is pointwise, single, composed, deep"),

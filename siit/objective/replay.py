@@ -1,0 +1,56 @@
+"""Replay: pairs that the model got wrong take part in later steps again, with interventions drawn anew.
+
+What is rare among the pairs (a long sentence with a short source, a large count) is what the worst case rests on, and
+what the optimiser sees least.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor, nn
+
+from siit.data.pairs import Pairs
+
+CAPACITY = 256
+"""Pairs that are kept; a new mistake takes the place of the oldest."""
+
+
+class Mistakes(nn.Module):
+    """The latest pairs that went wrong in a run; part of its checkpoint.
+
+    Args:
+        positions: of an input.
+    """
+
+    inputs: Tensor
+    exchangeable: Tensor
+    noted: Tensor
+
+    def __init__(self, positions: int) -> None:
+        super().__init__()
+        # One more row than are kept: where pairs go that were right.
+        self.register_buffer("inputs", torch.zeros(2, CAPACITY + 1, positions, dtype=torch.int64))
+        self.register_buffer("exchangeable", torch.zeros(CAPACITY + 1, dtype=torch.bool))
+        self.register_buffer("noted", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def replay(self, pairs: Pairs, share: float, generator: torch.Generator) -> Pairs:
+        """The pairs, each with probability `share` a mistake in its stead, as long as there has been one."""
+        chance, place = torch.rand(2, len(pairs), device=generator.device, generator=generator)
+        fresh = (chance >= share) | (self.noted == 0)
+        row = (place * self.noted.clamp(max=CAPACITY)).long()
+        exchangeable = torch.ones_like(fresh) if pairs.exchangeable is None else pairs.exchangeable
+        base, source = (
+            torch.where(fresh.unsqueeze(1), new, old[row])
+            for new, old in zip((pairs.base, pairs.source), self.inputs, strict=True)
+        )
+        return Pairs(base, source, torch.where(fresh, exchangeable, self.exchangeable[row]), fresh)
+
+    @torch.no_grad()
+    def note(self, pairs: Pairs, wrong: Bool[Tensor, " batch"]) -> None:
+        """Keeps the pairs that are wrong; never waits for the device."""
+        row = torch.where(wrong, (self.noted + wrong.cumsum(0) - 1) % CAPACITY, CAPACITY)
+        self.inputs[:, row] = torch.stack([pairs.base, pairs.source])
+        self.exchangeable[row] = True if pairs.exchangeable is None else pairs.exchangeable
+        self.noted += wrong.sum()

@@ -1,0 +1,63 @@
+"""Mistakes that take part again, by hand."""
+
+from __future__ import annotations
+
+import torch
+
+from siit.data.pairs import Pairs
+from siit.objective import Mistakes
+from siit.objective.replay import CAPACITY
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def numbered(first: int, count: int, exchangeable: bool | None = None) -> Pairs:
+    """Pairs of three positions, each filled with a number of its own; the source's is negative."""
+    numbers = torch.arange(first, first + count).unsqueeze(1).expand(count, 3)
+    return Pairs(numbers, -numbers, None if exchangeable is None else torch.full((count,), exchangeable))
+
+
+def test_nothing_is_replayed_before_a_mistake():
+    mistakes, pairs = Mistakes(3), numbered(1, 50)
+    mistakes.note(pairs, torch.zeros(50, dtype=torch.bool))
+    found = mistakes.replay(pairs, 0.9, seeded())
+    assert torch.equal(found.base, pairs.base) and torch.equal(found.source, pairs.source)
+    assert found.fresh is not None and found.fresh.all()
+    assert found.exchangeable is not None and found.exchangeable.all()
+
+
+def test_mistakes_take_the_place_of_a_share():
+    mistakes = Mistakes(3)
+    mistakes.note(numbered(1, 4), torch.tensor([False, True, False, True]))
+    mistakes.note(numbered(5, 2, exchangeable=False), torch.tensor([True, False]))
+    pairs = numbered(100, 20_000)
+    found = mistakes.replay(pairs, 0.25, seeded())
+    fresh = found.fresh
+    assert fresh is not None and found.exchangeable is not None
+    assert abs(float((~fresh).float().mean()) - 0.25) < 0.01
+    assert torch.equal(found.base[fresh], pairs.base[fresh]) and torch.equal(found.source, -found.base)
+    numbers, counts = found.base[~fresh, 0].unique(return_counts=True)
+    assert numbers.tolist() == [2, 4, 5] and counts.min() > 0.9 * counts.sum() / 3
+    assert torch.equal(found.exchangeable, found.base[:, 0] != 5), "as it was noted"
+
+
+def test_the_oldest_mistakes_go():
+    mistakes = Mistakes(3)
+    for first in range(0, CAPACITY + 40, 8):
+        mistakes.note(numbered(first, 8), torch.tensor([True, False] * 4))
+    assert int(mistakes.noted) == (CAPACITY + 40) // 2
+    for first in range(1000, 1000 + 2 * CAPACITY, 8):
+        mistakes.note(numbered(first, 8), torch.tensor([True, False] * 4))
+    found = mistakes.replay(numbered(0, 20_000), 0.999, seeded())
+    assert found.fresh is not None
+    assert set(found.base[~found.fresh, 0].tolist()) == set(range(1000, 1000 + 2 * CAPACITY, 2))
+
+
+def test_they_are_part_of_a_checkpoint():
+    mistakes, again = Mistakes(3), Mistakes(3)
+    mistakes.note(numbered(1, 4), torch.tensor([False, True, False, True]))
+    again.load_state_dict(mistakes.state_dict())
+    first, second = (each.replay(numbered(9, 64), 0.5, seeded()) for each in (mistakes, again))
+    assert torch.equal(first.base, second.base)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from siit.certificate import Certificate, measure
 from siit.certificate.certificate import SHARES
@@ -97,11 +97,15 @@ class SIITModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.settings
-        matrices = [parameter for parameter in self.model.parameters() if parameter.ndim > 1]
-        others = [parameter for parameter in self.model.parameters() if parameter.ndim < 2]
+        matrices: list[nn.Parameter] = []
+        others = list(self.decoders.parameters())
+        for name, parameter in self.model.named_parameters():
+            own_name = name.rpartition(".")[2]
+            is_matrix = own_name.startswith("W_") and own_name not in ("W_E", "W_pos")
+            (matrices if is_matrix else others).append(parameter)
         groups = [
             {"params": matrices, "weight_decay": settings.weight_decay},
-            {"params": [*others, *self.decoders.parameters()], "weight_decay": 0.0},
+            {"params": others, "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(settings.beta1, settings.beta2))
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self._learning_rate_factor(step))
@@ -135,7 +139,8 @@ class SIITModule(pl.LightningModule):
         scored = step.answers.scored
         wrong = ~right(step.logits, step.answers.output, self.tolerance) & scored
         self.errors.note(step.drawn.choice, step.drawn.replacement.single, wrong.sum(1), scored.sum(1))
-        self.mistakes.note(pairs, wrong.any(1))
+        if self.replay:
+            self.mistakes.note(pairs, wrong.any(1))
 
     @torch.no_grad()
     def on_train_batch_end(self, *args: Any) -> None:

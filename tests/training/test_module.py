@@ -1,0 +1,41 @@
+"""The optimiser's groups, and replay in a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from siit.training.checkpoints import RunFolder
+from siit.training.fit import fit, make_module
+from siit.training.module import SIITModule
+from siit.training.plan import find_task, make_plan
+from siit.training.settings import Settings, read_settings
+from tests.training.conftest import Compose
+
+
+def module_of(settings: Settings) -> SIITModule:
+    return make_module(make_plan(find_task(settings.case), settings), settings)
+
+
+def test_what_decays(composed: Compose) -> None:
+    module = module_of(read_settings(composed("model=gpt2_style", "trainer.weight_decay=0.25")))
+    decays, others = module.configure_optimizers()["optimizer"].param_groups
+    assert decays["weight_decay"] == 0.25 and others["weight_decay"] == 0
+    names = {parameter: name.rpartition(".")[2] for name, parameter in module.model.named_parameters()}
+    assert {names[parameter] for parameter in decays["params"]} == {"W_Q", "W_K", "W_V", "W_O", "W_in", "W_out", "W_U"}
+    kept = {names.get(parameter, "decoder") for parameter in others["params"]}
+    assert kept == {"W_E", "W_pos", "b_Q", "b_K", "b_V", "b_O", "b_in", "b_out", "b_U", "w", "b", "decoder"}
+    trained = {*module.model.parameters(), *module.decoders.parameters()}
+    assert {*decays["params"], *others["params"]} == trained
+
+
+def test_mistakes_are_noted_where_they_are_replayed(composed: Compose, tmp_path: Path) -> None:
+    noted = []
+    for share in ("0.5", "0"):
+        settings = read_settings(composed(f"objective.replay={share}", "trainer.max_steps=10"))
+        folder = RunFolder(tmp_path / share, settings.case.name, settings.seed)
+        folder.open({}, resume=False)
+        module = fit(make_plan(find_task(settings.case), settings), settings, folder, None)
+        noted.append(int(module.mistakes.noted))
+        bos = module.mistakes.inputs[:, : noted[-1], 0]
+        assert bool((bos == 4).all()), "what is kept are inputs of frac_prevs"
+    assert noted[0] > 10 and noted[1] == 0

@@ -32,7 +32,7 @@ def drawn(name: str, seed: int, settings: AlignmentConfig | None = None, **chang
     [
         ("frac_prevs", {"is_x": 0, "frac_prevs": 1}),
         ("reverse", {"length_share": 0, "length": 0, "mirrored": 1, "reverse": 2}),
-        ("sort_digits", {"sort_key": 0, "rank_share": 1, "rank": 1, "sort_digits": 2}),
+        ("sort_by_key", {"sort_key": 0, "rank_share": 1, "rank": 1, "sort_by_key": 2}),
         ("first_token_everywhere", {"first_token_everywhere": 0}),
         ("detect_abc", {"previous": 0, "before_previous": 0, "ab_before": 0, "detect_abc": 1}),
     ],
@@ -43,7 +43,7 @@ def test_program_layers(name: str, layers: dict[str, int]):
 
 def test_heads_needed():
     assert heads_needed(causal_model("detect_abc"), {}) == 2
-    assert heads_needed(causal_model("sort_digits"), {"rank_share": 3}) == 3
+    assert heads_needed(causal_model("sort_by_key"), {"rank_share": 3}) == 3
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -75,7 +75,7 @@ def test_what_is_drawn_has_a_circuit(name: str):
     [
         ("reverse", {}, {"n_layers": 2}, "model.n_layers: found 2, the program needs at least 3"),
         ("detect_abc", {}, {"n_heads": 1}, "model.n_heads: found 1, the program needs at least 2 in one layer"),
-        ("sort_digits", {"heads": {"rank_share": 5}}, {}, "model.n_heads: found 4, the program needs at least 5"),
+        ("sort_by_key", {"heads": {"rank_share": 5}}, {}, "model.n_heads: found 4, the program needs at least 5"),
         (
             "reverse",
             {"heads": {"reversed": 2}},
@@ -92,7 +92,7 @@ def test_what_is_drawn_has_a_circuit(name: str):
             r"alignment.mlps: \['is_x'\] are computed by MLPs, accepted are attention",
         ),
         (
-            "sort_digits",
+            "sort_by_key",
             {"mlps": ["rank_share"]},
             {},
             r"the MLP beside \['rank_share'\] computes another variable; fix",
@@ -181,11 +181,11 @@ def test_the_circuit_of_open_minus_close_fraction():
     assert found.circuit.roles["m0"] == "1 where the token is ')', else 0; 1 where the token is '(', else 0"
 
 
-SORT = {"sort_key": ["m0"], "rank_share": ["a1.h0", "a1.h3"], "rank": ["m1"], "sort_digits": ["a2.h1"]}
+SORT = {"sort_key": ["m0"], "rank_share": ["a1.h0", "a1.h3"], "rank": ["m1"], "sort_by_key": ["a2.h1"]}
 
 
 def test_a_variable_on_two_heads():
-    found = labels(task("sort_digits"), SORT)
+    found = labels(task("sort_by_key"), SORT)
     heads = {
         f"{sender}->a1.h{head}<{slot}>": f"{parent}->rank_share<{slot}>"
         for head in (0, 3)
@@ -197,21 +197,21 @@ def test_a_variable_on_two_heads():
         "pos_embed->m0": "indices->sort_key",
         "a1.h0->m1": "rank_share->rank",
         "a1.h3->m1": "rank_share->rank",
-        "m1->a2.h1<k>": "rank->sort_digits<k>",
-        "pos_embed->a2.h1<q>": "indices->sort_digits<q>",
-        "tok_embed->a2.h1<v>": "tokens->sort_digits<v>",
-        "a2.h1->logits": "sort_digits->output",
+        "m1->a2.h1<k>": "rank->sort_by_key<k>",
+        "pos_embed->a2.h1<q>": "indices->sort_by_key<q>",
+        "tok_embed->a2.h1<v>": "tokens->sort_by_key<v>",
+        "a2.h1->logits": "sort_by_key->output",
     }
     assert found.circuit.alignment["rank_share"] == ("a1.h0", "a1.h3")
     assert found.circuit.edges_by_carried["rank_share->rank"] == [Edge("a1.h0", "m1"), Edge("a1.h3", "m1")]
-    two = drawn("sort_digits", 5, AlignmentConfig(heads={"rank_share": 2}))["rank_share"]
+    two = drawn("sort_by_key", 5, AlignmentConfig(heads={"rank_share": 2}))["rank_share"]
     assert len(set(two)) == 2 and len({layer_of(node) for node in two}) == 1
 
 
 def test_a_set_with_an_mlp():
     """Its head reads each parent in that parent's slot, its MLP reads all of them and the head."""
-    nodes = {"sort_key": ["m0"], "rank_share": ["m1", "a1.h0"], "rank": ["m2"], "sort_digits": ["a3.h1"]}
-    found = labels(task("sort_digits"), nodes)
+    nodes = {"sort_key": ["m0"], "rank_share": ["m1", "a1.h0"], "rank": ["m2"], "sort_by_key": ["a3.h1"]}
+    found = labels(task("sort_by_key"), nodes)
     edges = carried(found)
     assert found.circuit.alignment["rank_share"] == ("a1.h0", "m1")
     # sort_key is read as query and key, tokens as key and value: over m1 they come together.
@@ -350,5 +350,5 @@ def test_the_graph_of_eap_ig(name: str):
 
 
 def test_labels_do_not_depend_on_the_pairs_that_find_what_is_vacuous():
-    for name in ("reverse", "sort_digits", "first_token_everywhere"):
+    for name in ("reverse", "sort_by_key", "first_token_everywhere"):
         assert exclusions(task(name)).keys() == exclusions(task(name), 4096).keys()

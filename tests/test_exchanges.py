@@ -240,7 +240,7 @@ def test_differs():
     assert differs(torch.tensor([[1, 2, -1]]), torch.tensor([[1, 3, 2]])).tolist() == [[False, True, False]]
 
 
-NEUTRAL = {"indices->sort_key"}
+NEUTRAL = {"indices->place"}
 """Ties broken by other positions: another rank for equal digits, the same sorted sequence."""
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 from tracr.rasp import rasp
 
 from tracr_cases.catalogue import register
-from tracr_cases.shared import LENGTH_ROLES, length, smaller_tokens
+from tracr_cases.shared import EARLIER_SAME_ROLES, LENGTH_ROLES, earlier_same, length, smaller_tokens
 
 _DIGITS = tuple(range(10))
 _NUMBERS = tuple(range(11))
 _MAX_LEN = 9
 
+_SMALLER_ROLES = {
+    "smaller_share": "attends to smaller tokens and BOS: the attention left on BOS is 1 / (1 + smaller)",
+    "smaller": "how many tokens are smaller: the first place of this token's value in the sorted sequence",
+}
 _RANK_ROLES = {
     "rank_share": "attends to smaller keys and BOS: the attention left on BOS is 1 / (1 + rank)",
     "rank": "how many keys are smaller: the token's place in the sorted sequence",
 }
 _PLACES_ROLES = {
-    "smaller_share": "attends to smaller tokens and BOS: the attention left on BOS is 1 / (1 + smaller)",
-    "smaller": "how many tokens are smaller: the first place of this token's value in the sorted sequence",
+    **_SMALLER_ROLES,
     "not_greater_share": "attends to tokens that are not greater and BOS, which keeps 1 / (1 + not_greater)",
     "not_greater": "how many tokens are not greater: the end of its value's places",
     "places": "the first place and the end, as two digits",
@@ -53,15 +56,19 @@ def _mean(lower: int, upper: int) -> float:
     interpbench_id="9",
     description="The tokens, digits, in ascending order; repeated values are kept.",
     roles={
-        "sort_key": "the digit, ties broken by position",
-        **_RANK_ROLES,
+        **_SMALLER_ROLES,
+        **EARLIER_SAME_ROLES,
+        "rank": "their sum: the token's place in the sorted sequence",
         "sort_digits": "fetches the token whose rank is this position",
     },
     # Ranks of one input's tokens among another's often coincide, so that few positions have an answer.
     rearranged=True,
 )
 def sort_digits() -> rasp.SOp:
-    return rasp.Aggregate(rasp.Select(_rank(), rasp.indices, rasp.Comparison.EQ), rasp.tokens).named("sort_digits")
+    rank = rasp.SequenceMap(
+        lambda smaller, earlier: smaller + earlier, smaller_tokens("smaller"), earlier_same(_DIGITS, _MAX_LEN)
+    ).named("rank")
+    return rasp.Aggregate(rasp.Select(rank, rasp.indices, rasp.Comparison.EQ), rasp.tokens).named("sort_digits")
 
 
 @register(

@@ -40,12 +40,16 @@ NAMES = (
 
 @cache
 def causal_model(name: str) -> CausalModel:
-    return build_causal_model(get(name))
+    return build_causal_model(_case(name))
 
 
 @cache
 def task(name: str) -> Task:
-    return task_from_case(get(name), causal_model(name))
+    return task_from_case(_case(name), causal_model(name))
+
+
+def _case(name: str) -> Case:
+    return SORT_BY_KEY if name == SORT_BY_KEY.name else get(name)
 
 
 def own(make: Callable[[], Any], vocab: Sequence[Any] = "abc", max_len: int = 4, **changes: Any) -> Case:
@@ -59,6 +63,16 @@ def own(make: Callable[[], Any], vocab: Sequence[Any] = "abc", max_len: int = 4,
         description="",
         **changes,
     )
+
+
+def _sort_by_key() -> rasp.SOp:
+    sort_key = rasp.SequenceMap(lambda token, index: token * 9 + index, rasp.tokens, rasp.indices).named("sort_key")
+    rank = rasp.SelectorWidth(rasp.Select(sort_key, sort_key, rasp.Comparison.LT)).named("rank")
+    return rasp.Aggregate(rasp.Select(rank, rasp.indices, rasp.Comparison.EQ), rasp.tokens).named("sort_by_key")
+
+
+SORT_BY_KEY = own(_sort_by_key, range(10), 9, name="sort_by_key")
+"""Sorts with one head that compares keys of 90 values, read as query and as key."""
 
 
 def encode(model: CausalModel, *words: Sequence[Any]) -> Tensor:

@@ -51,8 +51,8 @@ def test_tokens_is_a_key_parent_where_padding_could_be_selected():
     def keys(name: str, variable: str) -> tuple[str, ...]:
         return causal_model(name).variables[variable].mechanism.parents["k"]
 
-    assert keys("sort_digits", "rank_share") == ("sort_key", "tokens")
-    assert keys("sort_digits", "sort_digits") == ("rank", "tokens")
+    assert keys("sort_by_key", "rank_share") == ("sort_key", "tokens")
+    assert keys("sort_by_key", "sort_by_key") == ("rank", "tokens")
     assert keys("reverse", "reverse") == ("indices",)
     assert keys("histogram", "histogram_share") == ("tokens",)
     # In causal attention padding comes after all that is scored.

@@ -273,8 +273,8 @@ def test_histogram_by_hand(what: str, base: str, source: str, expected: list[Any
         # ranks 1 2 3 0: rank 0 stands on the base's padding
         ("rank", [3, 1, 2], [5, 6, 7, 0], [None, 3, 1]),
         ("rank", [3, 1, 2, 0], [5, 6, 0], [None, None, None, None]),
-        ("tokens->sort_digits<v>", [3, 1, 2], [5, 5, 0], [5, 0, 5]),
-        ("sort_digits", [3, 1, 2], [5, 5, 0], [0, 5, 5]),
+        ("tokens->sort_by_key<v>", [3, 1, 2], [5, 5, 0], [5, 0, 5]),
+        ("sort_by_key", [3, 1, 2], [5, 5, 0], [0, 5, 5]),
         # 45 46 2 ask for smaller ones of 27 10 20: ranks 3 3 0
         ("sort_key->rank_share<q>", [3, 1, 2], [5, 5, 0], [2, None, None]),
         # 27 10 20 ask for smaller ones of 45 46 2: ranks 1 1 1, a tie of different tokens
@@ -285,8 +285,8 @@ def test_histogram_by_hand(what: str, base: str, source: str, expected: list[Any
         ("tokens->rank_share<k>", [5, 3, 0, 1], [9, 9, 9], [0, None, 5, None]),
     ],
 )
-def test_sort_digits_by_hand(what: str, base: list[int], source: list[int], expected: list[Any]):
-    assert exchanged(causal_model("sort_digits"), what, base, source) == expected
+def test_sort_by_key_by_hand(what: str, base: list[int], source: list[int], expected: list[Any]):
+    assert exchanged(causal_model("sort_by_key"), what, base, source) == expected
 
 
 def test_a_table_entry_that_raises():

@@ -40,7 +40,7 @@ def test_good_overrides_pass() -> None:
     register_cases()
     assert check_overrides(["case=reverse,histogram", "seed=0,1,2", "-m"]) is None
     assert check_overrides(["case=random", "case.tier=deep,composed", "case.generator_seed=range(10)", "-m"]) is None
-    assert check_overrides(["case=sort_digits", "case.alignment.heads={rank_share: 3}", "logger=wandb"]) is None
+    assert check_overrides(["case=sort_digits", "case.alignment.heads={earlier_same_share: 3}", "logger=wandb"]) is None
 
 
 @pytest.mark.parametrize(

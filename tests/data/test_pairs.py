@@ -14,7 +14,7 @@ from tracr.rasp import rasp
 
 from siit.causal.from_rasp import build_causal_model
 from siit.data import PairSampler, Task, permuted_positions, task_from_case
-from siit.data.pairs import Split
+from siit.data.pairs import REARRANGED, Split
 from tests.cases.programs import NAMES, own, task
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -105,7 +105,9 @@ def test_all_lengths_occur_alike(name: str, split: Split):
         assert sum(counts[subject.min_len :]) == DRAWS
         assert min(counts[n] for n in possible) > 0.8 * DRAWS / len(possible)
     same = (lengths(subject, pairs.base) == lengths(subject, pairs.source)).double().mean()
-    assert same == pytest.approx(0.5 + 0.5 / len(possible), abs=0.02)
+    by_length = 0.5 + 0.5 / len(possible)
+    expected = REARRANGED + (1 - REARRANGED) * by_length if subject.rearranged else by_length
+    assert same == pytest.approx(expected, abs=0.02)
 
 
 @pytest.mark.parametrize("name", ["histogram", "detect_abc"])

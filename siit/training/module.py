@@ -19,6 +19,7 @@ from siit.evidence import evidence_pairs
 from siit.objective import N_KINDS, Decoders, Mistakes, Objective, RunningErrors, Step, right
 from siit.training.clock import Clock
 from siit.training.data_module import step_generator
+from siit.training.optimizer import MuonAdamW
 from siit.training.settings import TrainerSettings
 from siit.transformer import Transformer
 
@@ -103,11 +104,14 @@ class SIITModule(pl.LightningModule):
             own_name = name.rpartition(".")[2]
             is_matrix = own_name.startswith("W_") and own_name not in ("W_E", "W_pos")
             (matrices if is_matrix else others).append(parameter)
-        groups = [
-            {"params": matrices, "weight_decay": settings.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(settings.beta1, settings.beta2))
+        optimizer = MuonAdamW(
+            matrices,
+            others,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            momentum=settings.momentum,
+            betas=(settings.beta1, settings.beta2),
+        )
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self._learning_rate_factor(step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

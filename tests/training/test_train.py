@@ -178,7 +178,6 @@ def test_frac_prevs_is_certified(composed: Compose, tmp_path: Path) -> None:
         "trainer.check_every=100",
         "trainer.batch_size=64",
         "trainer.validation_pairs=512",
-        "trainer.learning_rate=5e-3",
         "objective.circuit_first=0.96",
         "allow_uncertified=false",
     )

@@ -33,6 +33,12 @@ def _common(selected: Bool[Tensor, "batch query key"], values: Values) -> Values
     return torch.where(selected.any(-1), found, UNDEFINED)
 
 
+def _where_least(selected: Bool[Tensor, "batch query key"], order: Values) -> Bool[Tensor, "batch query key"]:
+    """Those of the selected slots that come first in an order."""
+    ranked = torch.where(selected, order.unsqueeze(-2), _LARGE)
+    return selected & (ranked == ranked.amin(-1, keepdim=True))
+
+
 @dataclass(frozen=True, eq=False)
 class Lookup(Mechanism):
     """What stands where a key is the query, or another than the query.
@@ -45,6 +51,7 @@ class Lookup(Mechanism):
         relation: `same` or `other`: the key is the query, or is not; None without a query.
         at_least: how many slots must be selected.
         members: ascending ids, the keys that can be selected.
+        greatest: whether, of the selected slots, only those with the greatest key are.
     """
 
     type = "lookup"
@@ -54,6 +61,7 @@ class Lookup(Mechanism):
     relation: Literal["same", "other"] | None
     at_least: int
     members: Int[Tensor, " n"]
+    greatest: bool = False
 
     def __post_init__(self) -> None:
         accepted = (None,) if self.query is None else ("same", "other")
@@ -61,6 +69,8 @@ class Lookup(Mechanism):
             raise ValueError(f"relation: found {self.relation!r} with query {self.query!r}, accepted: {accepted}")
         if type(self.at_least) is not int or self.at_least < 1:
             raise ValueError(f"at_least: found {self.at_least!r}, accepted is an integer from 1 up")
+        if type(self.greatest) is not bool:
+            raise ValueError(f"greatest: found {self.greatest!r}, accepted: True, False")
 
     @property
     def parents(self) -> dict[str | None, tuple[str, ...]]:
@@ -79,6 +89,8 @@ class Lookup(Mechanism):
             found = query != UNDEFINED
             ambiguous = ambiguous | (query == AMBIGUOUS)
         found = found & (selected.sum(-1) >= self.at_least)
+        if self.greatest:
+            selected = _where_least(selected, -key)
         value = torch.where(found, _common(selected, read(self.value, "v")), UNDEFINED)
         return torch.where(ambiguous, AMBIGUOUS, value)
 
@@ -91,9 +103,9 @@ class Lookup(Mechanism):
 
 @dataclass(frozen=True, eq=False)
 class LeastInhibited(Mechanism):
-    """What stands in the least inhibited slots, among those whose name is a member.
+    """What stands in the least inhibited slot, among those whose name is a member.
 
-    A slot's inhibition is 1 if its name is the inhibited one, plus 2 if the slot before the inhibited place is its own:
+    Of several it is the first, if any slot is inhibited at all; else all must hold the same. A slot's inhibition is 1 if its name is the inhibited one, plus 2 if the slot before the inhibited place is its own:
     of two slots that the signals inhibit one each, the one that is inhibited by its name is attended.
 
     Attributes:
@@ -124,7 +136,9 @@ class LeastInhibited(Mechanism):
         by_name = name.unsqueeze(-1) == name_key.unsqueeze(-2)
         by_place = place.unsqueeze(-1) == place_key.unsqueeze(-2) + 1
         inhibition = torch.where(candidate, by_name.long() + 2 * by_place.long(), _LARGE)
-        selected = candidate & (inhibition == inhibition.amin(-1, keepdim=True))
+        least = candidate & (inhibition == inhibition.amin(-1, keepdim=True))
+        inhibited = (candidate & (inhibition > 0)).any(-1, keepdim=True)
+        selected = torch.where(inhibited, _where_least(least, place_key), least)
         ambiguous = (name == AMBIGUOUS) | (place == AMBIGUOUS)
         return torch.where(ambiguous, AMBIGUOUS, _common(selected, read(self.value, "v")))
 

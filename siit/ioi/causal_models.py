@@ -45,8 +45,8 @@ def ioi_full(vocab: Sequence[str], max_len: int, names: Names) -> CausalModel:
 
     Beside `duplicate` and `s_inhibition` of `ioi`, the *token signal*: `previous` at a slot is the token before it;
     `induction` at a name is the place after its earlier mention, found by what stands before that place;
-    `s_position`, the *position signal*, is the one such place up to a slot. `name_mover` copies the name that the two
-    signals inhibit least. Where an intervention turns one of them to the other name of the sentence, that is its own
+    `s_position`, the *position signal*, is the furthest such place up to a slot. `name_mover` copies the name that the two
+    signals inhibit least, of several mentions the first. Where an intervention turns one of them to the other name of the sentence, that is its own
     subject: the second mention stands at no place that is inhibited, and a name inhibits less than a place does.
     """
     places = tuple(range(max_len))
@@ -70,7 +70,7 @@ def ioi_full(vocab: Sequence[str], max_len: int, names: Names) -> CausalModel:
         Variable(
             "s_position",
             places,
-            Lookup(None, "induction", "induction", None, 1, torch.arange(max_len)),
+            Lookup(None, "induction", "induction", None, 1, torch.arange(max_len), greatest=True),
             "S-inhibition, position signal: brings the place of the subject's first mention to the last word",
         ),
         Variable(

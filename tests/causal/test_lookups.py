@@ -64,15 +64,16 @@ def test_a_lookup_by_brute_force(
 
 
 @PROPERTY
-@given(ids(), ids(), MEMBERS, st.integers(1, 3))
+@given(ids(), ids(), MEMBERS, st.integers(1, 3), st.booleans())
 def test_a_lookup_without_a_query_by_brute_force(
-    key: list[list[int]], value: list[list[int]], members: list[int], least: int
+    key: list[list[int]], value: list[list[int]], members: list[int], least: int, greatest: bool
 ):
-    found = run(Lookup(None, "b", "c", None, least, torch.tensor(members)), {("b", "k"): key, ("c", "v"): value})
-    for k, v, row in zip(key, value, found, strict=True):
+    mechanism = Lookup(None, "b", "c", None, least, torch.tensor(members), greatest)
+    for k, v, row in zip(key, value, run(mechanism, {("b", "k"): key, ("c", "v"): value}), strict=True):
         for slot, held in enumerate(row):
-            selected = [v[at] for at in range(slot + 1) if k[at] in members]
-            enough = common(selected) if len(selected) >= least else UNDEFINED
+            found = [at for at in range(slot + 1) if k[at] in members]
+            kept = [at for at in found if not greatest or k[at] == max(k[other] for other in found)]
+            enough = common([v[at] for at in kept]) if len(found) >= least else UNDEFINED
             assert held == (AMBIGUOUS if AMBIGUOUS in k[: slot + 1] else enough)
 
 
@@ -93,8 +94,11 @@ def test_the_least_inhibited_by_brute_force(
         for slot, held in enumerate(row):
             candidates = [at for at in range(slot + 1) if nk[at] in members]
             much = {at: 2 * (pk[at] + 1 == p[slot]) + (nk[at] == n[slot]) for at in candidates}
-            least = [v[at] for at in candidates if much[at] == min(much.values())]
-            assert held == (AMBIGUOUS if AMBIGUOUS in (n[slot], p[slot]) else common(least))
+            tied = [at for at in candidates if much[at] == min(much.values())]
+            if any(much.values()):
+                tied = [at for at in tied if pk[at] == min(pk[other] for other in tied)]
+            expected = common([v[at] for at in tied])
+            assert held == (AMBIGUOUS if AMBIGUOUS in (n[slot], p[slot]) else expected)
 
 
 def test_by_hand():

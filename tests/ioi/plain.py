@@ -191,13 +191,16 @@ class Reference:
         return self._only("duplicate", "s_inhibition", slot)
 
     def _s_position(self, slot: int) -> Any:
-        return self._only("induction", "s_position", slot)
+        key = [held for held in self._read("induction", "s_position", "k")[: slot + 1] if held not in (None, AMBIGUOUS)]
+        return self._only("induction", "s_position", slot, {max(key)} if key else set())
 
-    def _only(self, parent: str, child: str, slot: int) -> Any:
+    def _only(self, parent: str, child: str, slot: int, kept: set[int] | None = None) -> Any:
+        """What is read where something is held, or where it is one of `kept`."""
         key, value = self._read(parent, child, "k")[: slot + 1], self._read(parent, child, "v")
-        return (
-            AMBIGUOUS if AMBIGUOUS in key else _common([value[at] for at, held in enumerate(key) if held is not None])
-        )
+        if AMBIGUOUS in key:
+            return AMBIGUOUS
+        found = [at for at, held in enumerate(key) if held is not None and (kept is None or held in kept)]
+        return _common([value[at] for at in found])
 
     def _not_inhibited(self, slot: int) -> Any:
         query = self._read("s_inhibition", "name_mover", "q")[slot]
@@ -220,4 +223,7 @@ class Reference:
             if key[other] in NAMES
         }
         least = min(inhibition.values(), default=0)
-        return _common([value[other] for other, much in inhibition.items() if much == least])
+        tied = [other for other, much in inhibition.items() if much == least]
+        if any(inhibition.values()):
+            tied = [min(tied, key=lambda other: place[other])]
+        return _common([value[other] for other in tied])

@@ -196,7 +196,8 @@ class SIITModule(pl.LightningModule):
             output="categorical" if self.tolerance is None else "numerical",
             tolerance=self.tolerance,
             screen=screen,
-            min_scored=0,
+            # Nothing is asked for, but single parts and subsets need not take all pairs.
+            min_scored=1,
             min_changed=0,
         )
 

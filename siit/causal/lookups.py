@@ -105,8 +105,9 @@ class Lookup(Mechanism):
 class LeastInhibited(Mechanism):
     """What stands in the least inhibited slot, among those whose name is a member.
 
-    Of several it is the first, if any slot is inhibited at all; else all must hold the same. A slot's inhibition is 1 if its name is the inhibited one, plus 2 if the slot before the inhibited place is its own:
-    of two slots that the signals inhibit one each, the one that is inhibited by its name is attended.
+    Of several it is the first, if any slot is inhibited at all; else all must hold the same. A slot's inhibition is 1
+    if its name is the inhibited one, plus 2 if the slot before the inhibited place is its own: of two slots that the
+    signals inhibit one each, the one that is inhibited by its name is attended.
 
     Attributes:
         name_query, place_query: the parents in slot q: the name and the place (one past the slot) that are inhibited;

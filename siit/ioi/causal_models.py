@@ -45,9 +45,10 @@ def ioi_full(vocab: Sequence[str], max_len: int, names: Names) -> CausalModel:
 
     Beside `duplicate` and `s_inhibition` of `ioi`, the *token signal*: `previous` at a slot is the token before it;
     `induction` at a name is the place after its earlier mention, found by what stands before that place;
-    `s_position`, the *position signal*, is the furthest such place up to a slot. `name_mover` copies the name that the two
-    signals inhibit least, of several mentions the first. Where an intervention turns one of them to the other name of the sentence, that is its own
-    subject: the second mention stands at no place that is inhibited, and a name inhibits less than a place does.
+    `s_position`, the *position signal*, is the furthest such place up to a slot. `name_mover` copies the name that the
+    two signals inhibit least, of several mentions the first. Where an intervention turns one of them to the other name
+    of the sentence, that is its own subject: the second mention stands at no place that is inhibited, and a name
+    inhibits less than a place does.
     """
     places = tuple(range(max_len))
     before = torch.full((max_len + 1, max_len + 1), NOT_SELECTED, dtype=torch.int8)

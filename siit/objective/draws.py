@@ -126,8 +126,8 @@ class Replacement:
     Attributes:
         nodes, edges: whether an off-circuit node or edge is replaced.
         kind: RESAMPLE, MEAN, ZERO or ELSEWHERE.
-        single: part * N_KINDS + kind where a single part is replaced, nodes counted before edges, and all of them together
-            as one more part; else -1.
+        single: part * N_KINDS + kind where a single part is replaced, nodes counted before edges, and all of them
+            together as one more part; else -1.
     """
 
     nodes: Bool[Tensor, "node batch"]

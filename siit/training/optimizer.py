@@ -34,9 +34,9 @@ def orthogonalized(matrices: Float[Tensor, "*batch rows columns"]) -> Float[Tens
 class MuonAdamW(torch.optim.AdamW):
     """Muon for stacks of matrices, AdamW for all other parameters.
 
-    `torch.optim.Muon` takes single matrices only. Here each head's matrix of `[head, d_model, d_head]` is orthogonalized
-    by itself, those of a layer at once, in the parameters' own precision: 10 ms a step instead of 32 ms for the default
-    IOI model (CPU, one thread). Updates are scaled as in Liu et al., "Muon is Scalable for LLM Training"
+    `torch.optim.Muon` takes single matrices only. Here each head's matrix of `[head, d_model, d_head]` is
+    orthogonalized by itself, those of a layer at once, in the parameters' own precision: 10 ms a step instead of 32 ms
+    for the default IOI model (CPU, one thread). Updates are scaled as in Liu et al., "Muon is Scalable for LLM Training"
     (arXiv 2502.16982), section 2.2, so that AdamW's learning rates serve for both.
 
     Args:

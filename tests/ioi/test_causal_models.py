@@ -238,8 +238,8 @@ def test_variables_of_the_full_circuit_by_hand():
         # is the first of them.
         ("s_inhibition", PAUL, "Mary"),
         ("s_inhibition->name_mover<q>", STRANGERS, "Mary"),
-        # The mention that is copied is looked for among John, Mary ... Mary's names: the second is inhibited by name and
-        # place, the first and the last by nothing.
+        # What is copied is looked for among Mary, John ... Mary: the second is inhibited by its name and its place, the
+        # others by nothing, and the first of them is attended.
         ("tokens->name_mover<k>", MARY_AGAIN, "Mary"),
         ("s_position->name_mover<q>", MARY_AGAIN, "John"),
         # John stood at 1 in the source, so what stands there in the base is inhibited most: Mary.

@@ -73,3 +73,12 @@ def test_its_state_can_be_saved_and_goes_on() -> None:
     second.load_state_dict(first.state_dict())
     steps(second, [parted], gradients[2:])
     assert torch.equal(whole, parted)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_it_is_the_same_on_a_gpu() -> None:
+    start, gradients = torch.randn(3, 8, 4), [torch.randn(3, 8, 4) for _ in range(4)]
+    here, there = nn.Parameter(start.clone()), nn.Parameter(start.cuda())
+    steps(optimizer([here]), [here], gradients)
+    steps(optimizer([there]), [there], [gradient.cuda() for gradient in gradients])
+    torch.testing.assert_close(there.cpu(), here, rtol=1e-3, atol=1e-4)

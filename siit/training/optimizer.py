@@ -36,8 +36,8 @@ class MuonAdamW(torch.optim.AdamW):
 
     `torch.optim.Muon` takes single matrices only. Here each head's matrix of `[head, d_model, d_head]` is
     orthogonalized by itself, those of a layer at once, in the parameters' own precision: 10 ms a step instead of 32 ms
-    for the default IOI model (CPU, one thread). Updates are scaled as in Liu et al., "Muon is Scalable for LLM Training"
-    (arXiv 2502.16982), section 2.2, so that AdamW's learning rates serve for both.
+    for the default IOI model (CPU, one thread). Updates are scaled as in Liu et al., "Muon is Scalable for LLM
+    Training" (arXiv 2502.16982), section 2.2, so that AdamW's learning rates serve for both.
 
     Args:
         matrices: parameters `[..., rows, columns]`.

@@ -18,7 +18,7 @@ from siit.causal import Exchange, Inputs, Interventions, Run
 from siit.certificate import ReferenceModel
 from siit.data import Pairs
 from siit.objective import N_KINDS, Focus, InterchangeDraw, KindDraw, Objective, OffCircuitDraw, Term
-from siit.objective.draws import MEAN, RESAMPLE, ZERO
+from siit.objective.draws import ELSEWHERE, MEAN, RESAMPLE, ZERO
 from siit.objective.losses import next_token_loss
 from siit.objective.objective import Drawn
 from siit.transformer import Outputs, Patch, Transformer
@@ -43,7 +43,9 @@ def expected_logits(objective: Objective, model: Transformer, pairs: Pairs, draw
         source = {name: output[row] for name, output in every.outputs.items()}
         resampled = {**source, POS_EMBED: place[drawn.off_positions[row]]}
         zero = {name: torch.zeros_like(output) for name, output in source.items()}
-        ablation = {RESAMPLE: resampled, MEAN: mean, ZERO: zero}[int(drawn.replacement.kind[row])]
+        elsewhere = {name: output[drawn.elsewhere[row]] for name, output in source.items()}
+        kinds = {RESAMPLE: resampled, MEAN: mean, ZERO: zero, ELSEWHERE: elsewhere}
+        ablation = kinds[int(drawn.replacement.kind[row])]
         nodes = {
             name: ablation[name]
             for name, on in zip(circuit.off_nodes, drawn.replacement.nodes[:, row], strict=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from siit.training.checkpoints import RunFolder
 from siit.training.fit import fit, make_module
 from siit.training.module import SIITModule
@@ -39,3 +41,12 @@ def test_mistakes_are_noted_where_they_are_replayed(composed: Compose, tmp_path:
         bos = module.mistakes.inputs[:, : noted[-1], 0]
         assert bool((bos == 4).all()), "what is kept are inputs of frac_prevs"
     assert noted[0] > 10 and noted[1] == 0
+
+
+def test_the_learning_rate_falls_again_over_twice_as_many_steps(composed: Compose) -> None:
+    options = ("trainer.max_steps=100000", "trainer.warmup_steps=0", "trainer.anneal_steps=100")
+    module = module_of(read_settings(composed(*options, "trainer.learning_rate=1", "trainer.final_learning_rate=0.01")))
+    assert module._learning_rate_factor(500) == pytest.approx(1, abs=1e-3)
+    module.relaxed_at = 1000
+    found = [module._learning_rate_factor(1000 + since) for since in (0, 50, 99, 100, 200, 299, 300, 500)]
+    assert found == pytest.approx([1, 0.5, 0.01, 1, 0.5, 0.01, 1, 0.5], abs=2e-3)

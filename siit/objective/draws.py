@@ -102,8 +102,8 @@ class KindDraw:
         mean: its mean at the position.
         zero: zero.
         elsewhere: the source's activation at another position. What is the same at a position of every input (that it
-            is BOS) is the same resampled and as a mean; without it at another position, an off-circuit part can say so
-            beside a circuit edge that does, which then has no effect of its own.
+            is BOS) stays the same resampled and as a mean, so that an off-circuit part could say it beside the circuit
+            edge that does, which then has no effect of its own.
     """
 
     resample: float = 1.0

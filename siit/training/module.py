@@ -116,18 +116,16 @@ class SIITModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _learning_rate_factor(self, step: int) -> float:
-        """Warm-up; then a slow cosine over all steps, times fast ones from where off-circuit parts are let in.
+        """Warm-up, times cosines over `anneal_steps`, then twice, four times ... as many.
 
-        These begin anew, each twice as long as the one before (Loshchilov and Hutter, arXiv 1608.03983): what is not
-        learned when one ends is not learned at its low learning rate either.
+        They start at step 0, and anew where off-circuit parts are let in: what is not learned when one ends is not
+        learned at its low learning rate either (warm restarts: Loshchilov and Hutter, arXiv 1608.03983).
         """
         settings = self.settings
-        factor = min(1.0, (step + 1) / (settings.warmup_steps + 1)) * _cosine(step / settings.max_steps)
-        if self.relaxed_at is not None:
-            since, cycle = step - self.relaxed_at, settings.anneal_steps
-            while since >= cycle:
-                since, cycle = since - cycle, 2 * cycle
-            factor *= _cosine(since / cycle)
+        since, cycle = step - (self.relaxed_at or 0), settings.anneal_steps
+        while since >= cycle:
+            since, cycle = since - cycle, 2 * cycle
+        factor = min(1.0, (step + 1) / (settings.warmup_steps + 1)) * _cosine(since / cycle)
         return max(factor, settings.final_learning_rate / settings.learning_rate)
 
     def training_step(self, pairs: Pairs, batch_idx: int) -> Tensor:

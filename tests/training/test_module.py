@@ -44,9 +44,10 @@ def test_mistakes_are_noted_where_they_are_replayed(composed: Compose, tmp_path:
 
 
 def test_the_learning_rate_falls_again_over_twice_as_many_steps(composed: Compose) -> None:
-    options = ("trainer.max_steps=100000", "trainer.warmup_steps=0", "trainer.anneal_steps=100")
-    module = module_of(read_settings(composed(*options, "trainer.learning_rate=1", "trainer.final_learning_rate=0.01")))
-    assert module._learning_rate_factor(500) == pytest.approx(1, abs=1e-3)
+    options = ("trainer.warmup_steps=0", "trainer.anneal_steps=100", "trainer.learning_rate=1")
+    module = module_of(read_settings(composed(*options, "trainer.final_learning_rate=0.01")))
+    since = (0, 50, 99, 100, 200, 299, 300, 500)
+    falls_and_begins_anew = pytest.approx([1, 0.5, 0.01, 1, 0.5, 0.01, 1, 0.5], abs=2e-3)
+    assert [module._learning_rate_factor(step) for step in since] == falls_and_begins_anew
     module.relaxed_at = 1000
-    found = [module._learning_rate_factor(1000 + since) for since in (0, 50, 99, 100, 200, 299, 300, 500)]
-    assert found == pytest.approx([1, 0.5, 0.01, 1, 0.5, 0.01, 1, 0.5], abs=2e-3)
+    assert [module._learning_rate_factor(1000 + step) for step in since] == falls_and_begins_anew

@@ -107,7 +107,8 @@ class LeastInhibited(Mechanism):
 
     Of several it is the first, if any slot is inhibited at all; else all must hold the same. A slot's inhibition is 1
     if its name is the inhibited one, plus 2 if the slot before the inhibited place is its own: of two slots that the
-    signals inhibit one each, the one that is inhibited by its name is attended.
+    signals inhibit one each, the one that is inhibited by its name is attended. AMBIGUOUS where the inhibited name
+    stands in no slot: it and the place are then of different sentences.
 
     Attributes:
         name_query, place_query: the parents in slot q: the name and the place (one past the slot) that are inhibited;
@@ -141,6 +142,7 @@ class LeastInhibited(Mechanism):
         inhibited = (candidate & (inhibition > 0)).any(-1, keepdim=True)
         selected = torch.where(inhibited, _where_least(least, place_key), least)
         ambiguous = (name == AMBIGUOUS) | (place == AMBIGUOUS)
+        ambiguous = ambiguous | ((name != UNDEFINED) & ~(candidate & by_name).any(-1))
         return torch.where(ambiguous, AMBIGUOUS, _common(selected, read(self.value, "v")))
 
     def to(self, device: torch.device) -> LeastInhibited:

@@ -222,6 +222,8 @@ class Reference:
             for other in range(slot + 1)
             if key[other] in NAMES
         }
+        if name is not None and name not in [key[other] for other in inhibition]:
+            return AMBIGUOUS
         least = min(inhibition.values(), default=0)
         tied = [other for other, much in inhibition.items() if much == least]
         if any(inhibition.values()):

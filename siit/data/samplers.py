@@ -74,3 +74,15 @@ def often_equal(
     equal = tokens[:, :1].expand_as(tokens)
     disturbed = equal.scatter(1, place, tokens[:, -1:])
     return torch.where(kind == 0, tokens, torch.where(kind == 1, equal, disturbed))
+
+
+@_named
+def often_repeated(
+    size: int, lengths: Int[Tensor, " batch"], max_len: int, generator: torch.Generator
+) -> Int[Tensor, "batch max_len"]:
+    """In halves: uniform; uniform over two to four tokens of the vocabulary, other ones for each sequence."""
+    tokens = uniform(size, lengths, max_len, generator)
+    shuffled = torch.rand(len(lengths), size, generator=generator).argsort(1)
+    kept = torch.randint(2, 5, (len(lengths), 1), generator=generator).clamp(max=size)
+    repeated = shuffled.gather(1, (torch.rand(len(lengths), max_len, generator=generator) * kept).long())
+    return torch.where(torch.rand(len(lengths), 1, generator=generator) < 0.5, tokens, repeated)

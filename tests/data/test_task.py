@@ -130,6 +130,18 @@ def test_often_equal():
     assert (counts == lengths - 1)[lengths > 4].double().mean().item() == pytest.approx(1 / 3 * 29 / 30, abs=0.02)
 
 
+def test_often_repeated():
+    tokens = sample("often_repeated", torch.full((30_000,), 9))
+    kinds = torch.stack([(tokens == token).any(1) for token in range(30)]).sum(0)
+    # Nine uniform tokens of 30 hardly ever are of four kinds or fewer; nine of three kinds sometimes are of two.
+    assert (kinds <= 4).double().mean().item() == pytest.approx(0.5, abs=0.01)
+    assert (kinds <= 2).double().mean().item() == pytest.approx(1 / 6 + 1 / 6 * (2**9 - 2) * 3 / 3**9, abs=0.01)
+    shares = torch.bincount(tokens.flatten(), minlength=30) / tokens.numel()
+    assert torch.allclose(shares, torch.tensor(1 / 30), atol=0.004)
+    small = SAMPLERS["often_repeated"](2, torch.full((100,), 5), 5, torch.Generator().manual_seed(0))
+    assert set(small.unique().tolist()) == {0, 1}, "a vocabulary of fewer than four tokens"
+
+
 def test_all_samplers_give_tokens_of_the_vocabulary():
     for name, sampler in SAMPLERS.items():
         assert sampler.__name__ == name  # type: ignore[attr-defined]

@@ -158,6 +158,7 @@ def switch_state() -> rasp.SOp:
     vocab="ax",
     max_len=_MAX_LEN,
     causal=True,
+    sampler="uniform_counts",
     description="Whether the number of 'x' up to and including this position is odd.",
     roles={
         "x_at": "the index where there is an 'x', else a place behind all positions",

@@ -86,3 +86,12 @@ def often_repeated(
     kept = torch.randint(2, 5, (len(lengths), 1), generator=generator).clamp(max=size)
     repeated = shuffled.gather(1, (torch.rand(len(lengths), max_len, generator=generator) * kept).long())
     return torch.where(torch.rand(len(lengths), 1, generator=generator) < 0.5, tokens, repeated)
+
+
+@_named
+def uniform_counts(
+    size: int, lengths: Int[Tensor, " batch"], max_len: int, generator: torch.Generator
+) -> Int[Tensor, "batch max_len"]:
+    """Every token's share of a sequence drawn first, all shares alike: of a token's counts none is rare."""
+    shares = torch.empty(len(lengths), size).exponential_(generator=generator)
+    return torch.multinomial(shares, max_len, replacement=True, generator=generator)

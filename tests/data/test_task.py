@@ -142,6 +142,12 @@ def test_often_repeated():
     assert set(small.unique().tolist()) == {0, 1}, "a vocabulary of fewer than four tokens"
 
 
+def test_uniform_counts():
+    tokens = SAMPLERS["uniform_counts"](2, torch.full((20_000,), 9), 9, torch.Generator().manual_seed(0))
+    counts = torch.bincount(tokens.sum(1), minlength=10) / len(tokens)
+    assert torch.allclose(counts, torch.tensor(0.1), atol=0.01), "of two tokens, 0 to 9 times each as often"
+
+
 def test_all_samplers_give_tokens_of_the_vocabulary():
     for name, sampler in SAMPLERS.items():
         assert sampler.__name__ == name  # type: ignore[attr-defined]

@@ -61,7 +61,7 @@ def _mean(lower: int, upper: int) -> float:
         "rank": "their sum: the token's place in the sorted sequence",
         "sort_digits": "fetches the token whose rank is this position",
     },
-    # Of uniform tokens few are the third of their kind, which is then not learned.
+    # Of uniform tokens few are the third of their kind, and what is rare is learned late.
     sampler="often_repeated",
     # Ranks of one input's tokens among another's often coincide, so that few positions have an answer.
     rearranged=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -20,6 +20,8 @@ NONE = 0
 """The choice of no interchange; exchange number i of the list is choice i + 1."""
 ROUNDING = 1e-5
 """Numerical values closer than this are the same."""
+
+Permute = Callable[[Int[Tensor, "batch pos"], torch.Generator], Int[Tensor, "batch pos"]]
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,13 @@ class Exchanges:
     Args:
         model: the causal model, on the device of the pairs.
         labels: the circuit with what its names stand for.
+        permute: permutes the position ids of sources, for exchanges of what depends on positions only; None: all ids
+            of tokens, evenly.
     """
 
     model: CausalModel
     labels: Labels
+    permute: Permute | None = None
     names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,7 +81,10 @@ class Exchanges:
     ) -> Int[Tensor, "batch pos"]:
         """Position ids of the source run: permuted where the chosen exchange depends on positions only."""
         own = torch.arange(source.shape[-1], device=source.device).expand_as(source)
-        permuted = permuted_positions(source, len(self.model.vocab), generator)
+        if self.permute is None:
+            permuted = permuted_positions(source, len(self.model.vocab), generator)
+        else:
+            permuted = self.permute(source, generator)
         moved = torch.tensor([False, *self.position_only], device=source.device)[choice]
         return torch.where(moved.unsqueeze(1), permuted, own)
 

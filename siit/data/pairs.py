@@ -62,8 +62,10 @@ class Sampler(Protocol):
 class PairSampler:
     """Draws pairs of one split, vectorised, on one device.
 
-    Lengths are uniform; half of the sources have the base's length, the others any; inputs of one length are uniform,
-    or weighted by their answers where the task is balanced. In an enumerated space a length with fewer inputs than
+    Lengths are uniform, but of a causal task's inputs half have the greatest one: it asks all that its prefixes ask, and
+    else the last positions would be asked rarely. Half of the sources have the base's length, the others any. Inputs of
+    one length are drawn as the task's sampler draws them, or weighted by their answers where the task is balanced. In an
+    enumerated space a length with fewer inputs than
     parts occurs among the bases only: its pairs with itself could not all be kept apart. Where the task is rearranged,
     half of the sources are the base in another order, and all orders of the same tokens belong to one split.
 
@@ -76,16 +78,22 @@ class PairSampler:
 
     def __init__(self, task: Task, split: Split, device: torch.device | str = "cpu", seed: int = 0) -> None:
         generator = torch.Generator().manual_seed(seed)
-        self.enumerated = task.sampler == "uniform" and task.input_count <= ENUMERATED and not task.rearranged
+        self.enumerated = task.input_count <= ENUMERATED and not task.rearranged
         first, last = PARTS_OF[split]
         if self.enumerated:
             tokens = task.enumerate()
             tokens = tokens[torch.randperm(len(tokens), generator=generator)]
         else:
+            # So many that hardly any is drawn twice.
             tokens = task.sample(POOL, generator).unique(dim=0)
             split_part = mixed(tokens.sort(dim=1).values if task.rearranged else tokens) % PARTS
             tokens = tokens[(split_part >= first) & (split_part < last)]
-        weights = answer_weights(task, tokens) if task.balanced else torch.ones(len(tokens), dtype=torch.float64)
+        if task.balanced:
+            weights = answer_weights(task, tokens)
+        elif self.enumerated and task.sampler != "uniform":
+            weights = _frequencies(tokens, task.sample(POOL, generator))
+        else:
+            weights = torch.ones(len(tokens), dtype=torch.float64)
         lengths = (tokens < task.bos_id).sum(1)
         sizes = torch.bincount(lengths, minlength=task.n_ctx)
         # A group is the inputs of one length and one part. Only enumerated inputs have parts, and of their pairs those
@@ -105,10 +113,10 @@ class PairSampler:
         self.tokens, self.rearranged, self.size = tokens[order].to(device), task.rearranged, len(task.model.vocab)
         self.ends, self.running, self.allowed = ends.to(device), running.to(device), allowed.to(device)
         self.mass = running[ends].diff().reshape(-1, PARTS).float().to(device)
-        self.lengths = torch.nonzero(sizes).flatten().to(device)
+        self.lengths = _choices(sizes > 0, task.causal).to(device)
         # In an enumerated space every part of a length must have an input.
         self.may_pair = (sizes >= (PARTS if self.enumerated else 1)).to(device)
-        self.source_lengths = torch.nonzero(self.may_pair).flatten().to(device)
+        self.source_lengths = _choices(self.may_pair, task.causal).to(device)
         if not len(self.source_lengths):
             raise ValueError(f"{task.name}: {task.input_count} inputs are too few to hold a {split} split out")
 
@@ -148,6 +156,18 @@ class PairSampler:
         low, high = self.running[start], self.running[end]
         place = torch.searchsorted(self.running, low + chance * (high - low), right=True) - 1
         return torch.minimum(torch.maximum(place, start), end - 1)
+
+
+def _choices(present: Bool[Tensor, " length"], causal: bool) -> Int[Tensor, " choice"]:
+    """The lengths to draw from evenly: those that are present, the greatest as often as all together where causal."""
+    lengths = torch.nonzero(present).flatten()
+    return torch.cat([lengths, lengths[-1:].expand(len(lengths))]) if causal else lengths
+
+
+def _frequencies(rows: Int[Tensor, "row pos"], drawn: Int[Tensor, "draw pos"]) -> Float[Tensor, " row"]:
+    """How often each of some different rows was drawn, at least once each."""
+    _, place = torch.cat([rows, drawn]).unique(dim=0, return_inverse=True)
+    return torch.bincount(place)[place[: len(rows)]].double()
 
 
 def permuted_positions(

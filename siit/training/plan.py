@@ -97,7 +97,7 @@ def plan_for(task: Task, settings: Settings) -> Plan:
         labels = derive_labels(task.model, config, alignment, excluded)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    return Plan(task, config, Exchanges(task.model, labels))
+    return Plan(task, config, Exchanges(task.model, labels, task.permuted_positions))
 
 
 def architecture(task: Task, settings: ModelSettings, alignment: AlignmentConfig) -> ModelConfig:

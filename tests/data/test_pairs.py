@@ -72,6 +72,17 @@ def test_splits_of_a_large_space_share_no_input(name: str):
     assert len(inputs["train"]) > 6 * len(inputs["test"])
 
 
+def test_a_sampler_weighs_enumerated_inputs():
+    """Of the 8 inputs of three tokens, all counts of 'b' are drawn alike, not 1, 3, 3, 1 times of 8."""
+    subject = dataclasses.replace(tiny("ab", 3, 5), sampler="uniform_counts")
+    drawn_by = PairSampler(subject, "train")
+    assert drawn_by.enumerated and len(drawn_by.tokens) == subject.input_count == 8 + 16 + 32
+    base = drawn_by.draw(DRAWS, generator()).base
+    three = base[lengths(subject, base) == 3]
+    counts = torch.bincount((three[:, 1:4] == 1).sum(1), minlength=4) / len(three)
+    assert torch.allclose(counts, torch.tensor(0.25), atol=0.03)
+
+
 def test_rearranged_sources():
     """Half of the sources are the base in another order; no split has the tokens of another's input, in any order."""
     subject = dataclasses.replace(task("detect_abc"), rearranged=True)
@@ -96,18 +107,23 @@ def test_another_seeds_training_inputs_are_not_held_out_here():
 
 @pytest.mark.parametrize("name", LENGTHS)
 @pytest.mark.parametrize("split", SPLITS)
-def test_all_lengths_occur_alike(name: str, split: Split):
+def test_lengths(name: str, split: Split):
+    """All occur alike; of a causal task's inputs half have the greatest one."""
     subject = task(name)
     pairs = sampler(name, split).draw(DRAWS, generator())
     possible = range(subject.min_len, subject.model.max_len + 1)
+    expected = torch.tensor([1 / len(possible)] * len(possible))
+    if subject.causal:
+        expected = expected / 2
+        expected[-1] += 0.5
     for tokens in (pairs.base, pairs.source):
-        counts = torch.bincount(lengths(subject, tokens), minlength=subject.n_ctx).tolist()
-        assert sum(counts[subject.min_len :]) == DRAWS
-        assert min(counts[n] for n in possible) > 0.8 * DRAWS / len(possible)
+        counts = torch.bincount(lengths(subject, tokens), minlength=subject.n_ctx)
+        assert counts[: subject.min_len].sum() == 0
+        assert torch.allclose(counts[subject.min_len :] / DRAWS, expected, atol=0.02)
     same = (lengths(subject, pairs.base) == lengths(subject, pairs.source)).double().mean()
-    by_length = 0.5 + 0.5 / len(possible)
-    expected = REARRANGED + (1 - REARRANGED) * by_length if subject.rearranged else by_length
-    assert same == pytest.approx(expected, abs=0.02)
+    by_length = 0.5 + 0.5 * float(expected.square().sum())
+    alike = REARRANGED + (1 - REARRANGED) * by_length if subject.rearranged else by_length
+    assert same == pytest.approx(alike, abs=0.02)
 
 
 @pytest.mark.parametrize("name", ["histogram", "detect_abc"])

@@ -261,3 +261,22 @@ def test_what_is_noted_tells_tasks_apart():
     fewer = dataclasses.replace(task, sentences=dataclasses.replace(task.sentences, names=task.sentences.names[:50]))
     assert fewer.note()["sentences"] != notes[0]["sentences"]
     assert plain.task().note() == notes[0]
+
+
+def test_permuted_positions():
+    """Half of them exchange the mentions' places only, each with that of the word after it; BOS and padding stay."""
+    subject = plain.task("ioi_full")
+    tokens = subject.sample(DRAWS, generator())
+    found = subject.permuted_positions(tokens, generator(1))
+    assert torch.equal(found, subject.permuted_positions(tokens, generator(1)))
+    own = torch.arange(tokens.shape[1]).expand_as(tokens)
+    assert torch.equal(found.sort(1).values, own)
+    fixed = tokens >= len(subject.model.vocab)
+    assert torch.equal(found[fixed], own[fixed])
+    names = torch.isin(tokens, subject.sentences.names)
+    free = names | names.roll(1, 1)
+    mentions = ((found == own) | free).all(1)
+    assert mentions.double().mean().item() == pytest.approx(0.5, abs=0.02)
+    assert torch.equal(found[names.roll(1, 1)].view(-1, 3)[mentions], found[names].view(-1, 3)[mentions] + 1)
+    stay = (found == own)[names].view(-1, 3)[mentions].all(1)
+    assert stay.double().mean().item() == pytest.approx(1 / 6, abs=0.03)

@@ -62,12 +62,12 @@ class Sampler(Protocol):
 class PairSampler:
     """Draws pairs of one split, vectorised, on one device.
 
-    Lengths are uniform, but of a causal task's inputs half have the greatest one: it asks all that its prefixes ask, and
-    else the last positions would be asked rarely. Half of the sources have the base's length, the others any. Inputs of
-    one length are drawn as the task's sampler draws them, or weighted by their answers where the task is balanced. In an
-    enumerated space a length with fewer inputs than
-    parts occurs among the bases only: its pairs with itself could not all be kept apart. Where the task is rearranged,
-    half of the sources are the base in another order, and all orders of the same tokens belong to one split.
+    Lengths are uniform, but half of a causal task's inputs have the greatest one: these ask all that their prefixes
+    ask, and else the last positions would be asked rarely. Half of the sources have the base's length, the others
+    any. Inputs of one length are as frequent as the task's sampler draws them, or weighted by their answers where the
+    task is balanced. In an enumerated space a length with fewer inputs than parts occurs among the bases only: its
+    pairs with itself could not all be kept apart. Where the task is rearranged, half of the sources are the base in
+    another order, and all orders of the same tokens belong to one split.
 
     Args:
         task: whose inputs are drawn.

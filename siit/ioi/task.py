@@ -30,9 +30,6 @@ SOURCES_OF_BOTH_ORDERS = (0.25, 0.25, 0.1, 0.05, 0.1, 0.25)
 """Their shares where positions are exchanged too."""
 MENTIONS = 3
 """How many times a sentence names someone."""
-MENTIONS_PERMUTED = 0.5
-"""Share of permuted positions in which only the mentions, each with the word after it, take each other's places. Of
-other permutations one in fifteen puts something where the inhibited place was, and few change an answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +55,17 @@ class IOITask(Task):
     def permuted_positions(
         self, tokens: Int[Tensor, "batch pos"], generator: torch.Generator
     ) -> Int[Tensor, "batch pos"]:
-        """In halves: of all tokens; of the three mentions, each together with the word after it."""
-        permuted = super().permuted_positions(tokens, generator)
+        """The mentions, each together with the word after it, take each other's places.
+
+        Then every place that a variable takes is one where a name, or what follows it, can stand. Other permutations
+        lead to places that no sentence has, and few of them change an answer (docs/ioi.md).
+        """
         is_name = torch.isin(tokens, self.sentences.names.to(tokens.device))
         first = is_name.int().topk(MENTIONS, dim=1).indices.sort(1).values
         order = torch.rand(first.shape, device=tokens.device, generator=generator).argsort(1)
         other = first.gather(1, order)
         own = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
-        mentions = own.scatter(1, torch.cat([first, first + 1], 1), torch.cat([other, other + 1], 1))
-        chance = torch.rand(len(tokens), 1, device=tokens.device, generator=generator)
-        return torch.where(chance < MENTIONS_PERMUTED, mentions, permuted)
+        return own.scatter(1, torch.cat([first, first + 1], 1), torch.cat([other, other + 1], 1))
 
     def contrasts(self, base: Int[Tensor, "batch pos"], generator: torch.Generator) -> dict[str, Tensor]:
         """`roles_exchanged`: both names in each other's places; `third_name`: another name as the second mention.
@@ -98,7 +96,7 @@ class IOITask(Task):
         words = [ids.tolist() for ids in (texts.skeletons, texts.names, texts.places, texts.objects)]
         return {
             **super().note(),
-            "sentences": short_hash([*words, NAMES_OF, FILLERS_OF, SOURCES, SOURCES_OF_BOTH_ORDERS, MENTIONS_PERMUTED]),
+            "sentences": short_hash([*words, NAMES_OF, FILLERS_OF, SOURCES, SOURCES_OF_BOTH_ORDERS, MENTIONS]),
         }
 
     def files(self) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from functools import cache
+from itertools import permutations
 
 import pytest
 import torch
@@ -264,19 +265,17 @@ def test_what_is_noted_tells_tasks_apart():
 
 
 def test_permuted_positions():
-    """Half of them exchange the mentions' places only, each with that of the word after it; BOS and padding stay."""
+    """The mentions, each with the word after it, take each other's places, evenly; all else stays."""
     subject = plain.task("ioi_full")
     tokens = subject.sample(DRAWS, generator())
     found = subject.permuted_positions(tokens, generator(1))
     assert torch.equal(found, subject.permuted_positions(tokens, generator(1)))
     own = torch.arange(tokens.shape[1]).expand_as(tokens)
     assert torch.equal(found.sort(1).values, own)
-    fixed = tokens >= len(subject.model.vocab)
-    assert torch.equal(found[fixed], own[fixed])
     names = torch.isin(tokens, subject.sentences.names)
-    free = names | names.roll(1, 1)
-    mentions = ((found == own) | free).all(1)
-    assert mentions.double().mean().item() == pytest.approx(0.5, abs=0.02)
-    assert torch.equal(found[names.roll(1, 1)].view(-1, 3)[mentions], found[names].view(-1, 3)[mentions] + 1)
-    stay = (found == own)[names].view(-1, 3)[mentions].all(1)
-    assert stay.double().mean().item() == pytest.approx(1 / 6, abs=0.03)
+    assert torch.equal((found == own) | names | names.roll(1, 1), torch.ones_like(names))
+    assert torch.equal(found[names.roll(1, 1)], found[names] + 1)
+    places, mentions = found[names].view(-1, 3), own[names].view(-1, 3)
+    shares = [(places == mentions[:, list(order)]).all(1).double().mean() for order in permutations(range(3))]
+    assert torch.stack(shares).sum() == 1
+    assert torch.allclose(torch.stack(shares), torch.tensor(1 / 6, dtype=torch.float64), atol=0.02)

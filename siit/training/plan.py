@@ -60,7 +60,7 @@ def find_task(settings: CaseSettings) -> Task:
 
 
 def _ioi_task(settings: CaseSettings) -> Task:
-    for key in (*_DRAWN, "tier", "generator_seed"):
+    for key in (*_PROGRAM, *_DATA, "tier", "generator_seed"):
         if (value := getattr(settings, key)) is not None:
             raise ConfigError(f"case.{key}: found {value!r}; accepted for case={settings.name} is null")
     try:
@@ -144,23 +144,29 @@ def find_case(settings: CaseSettings) -> Case:
             f"only {', '.join(IOI_CASES)} have one"
         )
     if settings.tier is not None or settings.generator_seed is not None:
-        return _random_case(settings)
-    if settings.program is not None or settings.name == "custom":
+        case, fixed_by = _random_case(settings), "generator"
+    elif settings.program is not None or settings.name == "custom":
         return _own_case(settings)
+    else:
+        case, fixed_by = _catalogued(settings.name), "catalogue"
+    for key in _PROGRAM:
+        if (value := getattr(settings, key)) is not None:
+            raise ConfigError(f"case.{key}: found {value!r}; the {fixed_by} fixes it, use case=custom for your own")
+    changes = {key: getattr(settings, key) for key in _DATA}
+    return replace(case, **{key: value for key, value in changes.items() if value is not None})
+
+
+_PROGRAM = ("program", "vocab", "max_len", "causal", "none_is_answer")
+"""Settings that belong to a program: one of the catalogue, or a drawn one, has its own."""
+_DATA = ("min_len", "sampler", "balanced", "rearranged")
+"""Settings of how inputs are drawn: every program can be trained on other inputs than its own."""
+
+
+def _catalogued(name: str) -> Case:
     try:
-        case = get(settings.name)
+        return get(name)
     except KeyError as error:
         raise ConfigError(error.args[0]) from error
-    fixed = {name: getattr(settings, name) for name in ("vocab", "max_len", "causal", "none_is_answer")}
-    for name, value in fixed.items():
-        if value is not None:
-            raise ConfigError(f"case.{name}: found {value!r}; the catalogue fixes it, use case=custom for your own")
-    changes = {name: getattr(settings, name) for name in ("min_len", "sampler", "balanced", "rearranged")}
-    return replace(case, **{name: value for name, value in changes.items() if value is not None})
-
-
-_DRAWN = ("program", "vocab", "max_len", "min_len", "causal", "none_is_answer", "sampler", "balanced", "rearranged")
-"""What a random case has from the generator."""
 
 
 def _random_case(settings: CaseSettings) -> Case:
@@ -172,9 +178,6 @@ def _random_case(settings: CaseSettings) -> Case:
         raise ConfigError(
             f"case.name: found {settings.name!r}, accepted for this draw is {name!r}, as case=random sets it"
         )
-    for key in _DRAWN:
-        if (value := getattr(settings, key)) is not None:
-            raise ConfigError(f"case.{key}: found {value!r}; the generator fixes it, use case=custom for your own")
     try:
         return generate(tier, seed)
     except GeneratorError as error:

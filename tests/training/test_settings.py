@@ -156,6 +156,11 @@ def test_a_random_case_is_what_the_generator_draws(composed: Compose) -> None:
     assert case.description.startswith("Computes count_next: decodes the number of positions where")
 
 
+def test_a_random_case_takes_other_inputs(composed: Compose) -> None:
+    case = find_case(read_settings(composed("case=random", "case.sampler=often_repeated", "case.min_len=4")).case)
+    assert (case.name, case.sampler, case.min_len) == ("random-composed-0", "often_repeated", 4)
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -164,7 +169,7 @@ def test_a_random_case_is_what_the_generator_draws(composed: Compose) -> None:
         (["case=random", "case.name=mine"], "case.name: found 'mine', accepted for this draw is 'random-composed-0'"),
         (["case=reverse", "+case.tier=deep", "+case.generator_seed=1"], "case.name: found 'reverse', accepted"),
         (["case=random", "+case.vocab=[a,b]"], "case.vocab: found .*; the generator fixes it"),
-        (["case=random", "+case.min_len=4"], "case.min_len: found 4; the generator fixes it"),
+        (["case=random", "+case.max_len=9"], "case.max_len: found 9; the generator fixes it"),
         (["case=random", "+case.program=a:b"], "case.program: found 'a:b'; the generator fixes it"),
     ],
 )

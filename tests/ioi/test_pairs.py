@@ -18,6 +18,8 @@ from siit.evidence import further_evidence
 from siit.ioi.task import IOIPairSampler
 from siit.ioi.templates import HELD_OUT_TEMPLATES, TEMPLATES
 from siit.ioi.words import NAMES, OBJECTS, PLACES
+from siit.training.command_line import case_settings
+from siit.training.plan import plan_for
 from tests.ioi import plain
 from tests.ioi.plain import Sentence
 
@@ -279,3 +281,16 @@ def test_permuted_positions():
     shares = [(places == mentions[:, list(order)]).all(1).double().mean() for order in permutations(range(3))]
     assert torch.stack(shares).sum() == 1
     assert torch.allclose(torch.stack(shares), torch.tensor(1 / 6, dtype=torch.float64), atol=0.02)
+
+
+def test_training_exchanges_what_depends_on_positions_by_the_task_s_permutations():
+    plan = plan_for(plain.task("ioi_full"), case_settings("ioi_full"))
+    tokens = plan.task.sample(64, generator())
+    names = list(plan.exchanges.names)
+    own = torch.arange(tokens.shape[1]).expand_as(tokens)
+    for exchange, expected in (
+        ("indices->name_mover<k>", plan.task.permuted_positions(tokens, generator(1))),
+        ("tokens->name_mover<k>", own),
+    ):
+        choice = torch.full((len(tokens),), names.index(exchange) + 1)
+        assert torch.equal(plan.exchanges.source_positions(tokens, choice, generator(1)), expected)

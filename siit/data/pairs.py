@@ -64,11 +64,10 @@ class PairSampler:
 
     Lengths are uniform, but half of a causal task's inputs have the greatest one: these ask all that their prefixes
     ask, and else the last positions would be asked rarely. Half of the sources have the base's length, the others
-    any. In an enumerated space inputs of one length are as frequent as the task's sampler draws them; in a larger one
-    those that it drew for a pool are alike, each of them once; where the task is balanced they are weighted by their
-    answers instead. In an enumerated space a length with fewer inputs than parts occurs among the bases only: its
-    pairs with itself could not all be kept apart. Where the task is rearranged, half of the sources are the base in
-    another order, and all orders of the same tokens belong to one split.
+    any. Inputs of one length are as frequent as the task's sampler draws them; where the task is balanced they are
+    weighted by their answers instead. In an enumerated space a length with fewer inputs than parts occurs among the
+    bases only: its pairs with itself could not all be kept apart. Where the task is rearranged, half of the sources
+    are the base in another order, and all orders of the same tokens belong to one split.
 
     Args:
         task: whose inputs are drawn.
@@ -84,14 +83,15 @@ class PairSampler:
         if self.enumerated:
             tokens = task.enumerate()
             tokens = tokens[torch.randperm(len(tokens), generator=generator)]
-        else:
-            tokens = task.sample(POOL, generator).unique(dim=0)
+        pool = task.sample(POOL, generator)
+        if not self.enumerated:
+            tokens = pool.unique(dim=0)
             split_part = mixed(tokens.sort(dim=1).values if task.rearranged else tokens) % PARTS
             tokens = tokens[(split_part >= first) & (split_part < last)]
         if task.balanced:
             weights = answer_weights(task, tokens)
-        elif self.enumerated and task.sampler != "uniform":
-            weights = _frequencies(tokens, task.sample(POOL, generator))
+        elif task.sampler != "uniform":
+            weights = _frequencies(tokens, pool)
         else:
             weights = torch.ones(len(tokens), dtype=torch.float64)
         lengths = (tokens < task.bos_id).sum(1)

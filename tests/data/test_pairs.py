@@ -83,6 +83,18 @@ def test_a_sampler_weighs_enumerated_inputs():
     assert torch.allclose(counts, torch.tensor(0.25), atol=0.03)
 
 
+def test_a_sampler_weighs_what_a_pool_holds_several_times():
+    """Of twelve tokens "b" is one or eleven as often as six; of the different inputs 12, 12 and 924 of 4,096 are so."""
+    subject = dataclasses.replace(tiny("ab", 3, 16), sampler="uniform_counts")
+    drawn_by = PairSampler(subject, "train")
+    assert not drawn_by.enumerated
+    base = drawn_by.draw(200_000, generator()).base
+    twelve = base[lengths(subject, base) == 12]
+    counts = torch.bincount((twelve[:, 1:13] == 1).sum(1), minlength=13) / len(twelve)
+    # A fifth of the inputs is of other splits: of few inputs the share may be a good deal smaller.
+    assert 0.05 < counts[6] < 0.12 and counts[1] + counts[11] > 0.07
+
+
 def test_rearranged_sources():
     """Half of the sources are the base in another order; no split has the tokens of another's input, in any order."""
     subject = dataclasses.replace(task("detect_abc"), rearranged=True)

@@ -275,13 +275,9 @@ def test_shares_by_hand():
     assert shares["tokens->is_x"] == Shares(differs=None, changes=2 / 3)
 
 
-# Half of its inputs, those of three tokens, have no answer and none of its numbers.
-RARELY = {"quadratic_of_first": {"c"}}
-
-
 @pytest.mark.parametrize("name", EVERY)
 def test_every_unit_differs_in_a_third_of_the_pairs(name: str):
     shares = exchange_shares(name)
     units = {unit: found.differs for unit, found in shares.items() if found.differs is not None}
     assert units
-    assert {unit for unit, differs in units.items() if differs < 1 / 3} == RARELY.get(name, set())
+    assert {unit for unit, differs in units.items() if differs < 1 / 3} == set()

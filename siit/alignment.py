@@ -32,7 +32,7 @@ class AlignmentConfig:
 
     Attributes:
         heads: how many heads of its layer an attention variable gets, where it is not 1.
-        mlps: attention variables that get the MLP of their layer too.
+        mlps: attention variables that get the MLP of their layer too, each for itself.
         nodes: variable -> nodes, fixing the placement instead of drawing it; all variables or none.
     """
 
@@ -41,17 +41,21 @@ class AlignmentConfig:
     nodes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def program_layers(model: CausalModel) -> dict[str, int]:
-    """The earliest layer of each variable: attention variables in its attention, all others in its MLP."""
+def program_layers(model: CausalModel, mlps: Collection[str] = ()) -> dict[str, int]:
+    """The earliest layer of each variable: attention variables in its attention, all others in its MLP.
+
+    Args:
+        mlps: attention variables that get the MLP of their layer too, each for itself.
+    """
     variables = model.variables
     reads = {name: [p for group in v.mechanism.parents.values() for p in group] for name, v in variables.items()}
-    return earliest_layers(reads, {name for name, variable in variables.items() if variable.is_attention})
+    return earliest_layers(reads, {name for name, variable in variables.items() if variable.is_attention}, mlps)
 
 
-def heads_needed(model: CausalModel, heads: Mapping[str, int]) -> int:
+def heads_needed(model: CausalModel, heads: Mapping[str, int], mlps: Collection[str] = ()) -> int:
     """The largest number of heads that one layer of the program needs."""
     count: dict[int, int] = {}
-    for name, layer in program_layers(model).items():
+    for name, layer in program_layers(model, mlps).items():
         if model.variables[name].is_attention:
             count[layer] = count.get(layer, 0) + heads.get(name, 1)
     return max(count.values(), default=0)
@@ -76,17 +80,11 @@ def draw_alignment(model: CausalModel, config: ModelConfig, settings: AlignmentC
         raise ValueError(f"alignment.heads: found {few}, accepted is at least 1")
     if settings.nodes:
         return _fixed_alignment(model, settings.nodes)
-    layers = program_layers(model)
-    computed = {layers[name] for name, variable in model.variables.items() if not variable.is_attention}
-    shared = sorted(name for name in settings.mlps if layers[name] in computed)
-    if shared:
-        raise ValueError(
-            f"alignment.mlps: the MLP beside {shared} computes another variable; fix alignment.nodes instead"
-        )
+    layers = program_layers(model, settings.mlps)
     needed = max(layers.values()) + 1
     if needed > config.n_layers:
         raise ValueError(f"model.n_layers: found {config.n_layers}, the program needs at least {needed}")
-    heads = heads_needed(model, settings.heads)
+    heads = heads_needed(model, settings.heads, settings.mlps)
     if heads > config.n_heads:
         raise ValueError(f"model.n_heads: found {config.n_heads}, the program needs at least {heads} in one layer")
     draw = random.Random(seed)

@@ -172,19 +172,33 @@ def slots(node: str) -> tuple[Slot | None, ...]:
     return HEAD_SLOTS if is_head(node) else (None,)
 
 
-def earliest_layers(reads: Mapping[str, Collection[str]], attention: Collection[str]) -> dict[str, int]:
+def earliest_layers(
+    reads: Mapping[str, Collection[str]], attention: Collection[str], with_mlp: Collection[str] = ()
+) -> dict[str, int]:
     """The earliest layer in which each part of a computation can be.
 
     Args:
         reads: part -> the parts that it reads, in an order of computation; what is no part (an input) is there from
             the start.
         attention: the parts that a layer's attention computes; its MLP, which comes after, computes all others.
+        with_mlp: those of attention that need the MLP of their layer too, for themselves: what comes later in the order
+            and needs it as well goes to the next layer.
     """
     place: dict[str, int] = {}  # 2 * layer for attention, 2 * layer + 1 for an MLP
+    mlps, reserved = set(), set()
     for part, parents in reads.items():
         after = max((place[parent] for parent in parents if parent in place), default=-1) + 1
-        parity = 0 if part in attention else 1
-        place[part] = after if after % 2 == parity else after + 1
+        if part in attention and part not in with_mlp:
+            place[part] = after + after % 2
+            continue
+        needed = after + after % 2 + 1 if part in attention else after + 1 - after % 2
+        taken = mlps if part in with_mlp else reserved
+        while needed in taken:
+            needed += 2
+        place[part] = needed
+        mlps.add(needed)
+        if part in with_mlp:
+            reserved.add(needed)
     return {part: order // 2 for part, order in place.items()}
 
 

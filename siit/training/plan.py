@@ -106,9 +106,9 @@ def architecture(task: Task, settings: ModelSettings, alignment: AlignmentConfig
     Raises:
         ValueError: for impossible shapes.
     """
-    needed = max(program_layers(task.model).values()) + 1
+    needed = max(program_layers(task.model, alignment.mlps).values()) + 1
     n_layers = settings.n_layers if settings.n_layers is not None else max(2, needed + settings.extra_layers)
-    heads = heads_needed(task.model, alignment.heads)
+    heads = heads_needed(task.model, alignment.heads, alignment.mlps)
     if settings.n_heads < heads:
         raise ValueError(f"model.n_heads: found {settings.n_heads}, the program needs at least {heads} in one layer")
     if settings.d_head is None and settings.d_model % settings.n_heads:

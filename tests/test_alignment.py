@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -90,12 +91,6 @@ def test_what_is_drawn_has_a_circuit(name: str):
             {"mlps": ["is_x"]},
             {},
             r"alignment.mlps: \['is_x'\] are computed by MLPs, accepted are attention",
-        ),
-        (
-            "sort_by_key",
-            {"mlps": ["rank_share"]},
-            {},
-            r"the MLP beside \['rank_share'\] computes another variable; fix",
         ),
         ("frac_prevs", {"nodes": {"is_y": ["m0"]}}, {}, r"unknown variables \['is_y'\]"),
         ("frac_prevs", {"nodes": {"is_x": ["m0"]}}, {}, r"missing \['frac_prevs'\]; a fixed alignment names all"),
@@ -243,13 +238,21 @@ def test_a_variable_with_the_mlp_of_its_layer(seed: int):
     assert {f"{heads[0]}->{last}", f"{heads[1]}->{last}", f"{last}->logits", f"{found['is_x'][0]}->{last}"} <= edges
 
 
-def test_two_variables_with_the_mlp_of_one_layer_are_a_unit():
-    subject = ioi_task("ioi_full")
-    assert program_layers(subject.model)["previous"] == program_layers(subject.model)["duplicate"] == 0
-    config = config_for(subject)
-    found = draw_alignment(subject.model, config, AlignmentConfig(mlps=["previous", "duplicate"]), 0)
-    assert found["previous"][-1] == found["duplicate"][-1] and found["previous"][0] != found["duplicate"][0]
-    assert derive_labels(subject.model, config, found).units["previous+duplicate"] == ("previous", "duplicate")
+@pytest.mark.parametrize("seed", range(5))
+def test_variables_that_ask_for_an_mlp_have_it_for_themselves(seed: int):
+    """Previous and duplicate token are of one layer until both ask for its MLP; so are a width and its share."""
+    model = ioi_task("ioi_full").model
+    assert program_layers(model)["previous"] == program_layers(model)["duplicate"] == 0
+    layers = program_layers(model, ["previous", "duplicate"])
+    assert (layers["previous"], layers["duplicate"], layers["induction"], layers["s_inhibition"]) == (0, 1, 1, 2)
+    assert heads_needed(model, {"previous": 3, "duplicate": 3}, ["previous", "duplicate"]) == 4
+    config = dataclasses.replace(config_for(ioi_task("ioi_full")), n_layers=6)
+    found = draw_alignment(model, config, AlignmentConfig(mlps=["previous", "duplicate"]), seed)
+    assert len(set(sum(found.values(), ()))) == len(sum(found.values(), ()))
+    labels = derive_labels(model, config, found)
+    assert all(unit == members[0] for unit, members in labels.units.items())
+    shared = drawn("sort_by_key", seed, AlignmentConfig(mlps=["rank_share"]))
+    assert shared["rank_share"][-1].startswith("m") and shared["rank_share"][-1] not in shared["rank"]
 
 
 def test_two_parents_in_one_node_are_exchanged_together():

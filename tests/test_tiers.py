@@ -84,3 +84,6 @@ def test_earliest_layers():
         "aside": 0,
     }
     assert earliest_layers(reads, set()) == {"x": 0, "look": 1, "decode": 2, "again": 3, "aside": 0}
+    alone = earliest_layers(reads, {"look", "again", "aside"}, {"look", "aside"})
+    assert alone == {"x": 0, "look": 1, "decode": 2, "again": 3, "aside": 3}, "no MLP before has room for `aside`"
+    assert earliest_layers({"look": [], "flag": []}, {"look"}, {"look"}) == {"look": 0, "flag": 1}

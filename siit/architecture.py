@@ -185,18 +185,19 @@ def earliest_layers(
             and needs it as well goes to the next layer.
     """
     place: dict[str, int] = {}  # 2 * layer for attention, 2 * layer + 1 for an MLP
-    mlps, reserved = set(), set()
+    used: set[int] = set()  # MLPs that compute something
+    reserved: set[int] = set()  # those of them that one part of attention has for itself
     for part, parents in reads.items():
         after = max((place[parent] for parent in parents if parent in place), default=-1) + 1
         if part in attention and part not in with_mlp:
             place[part] = after + after % 2
             continue
         needed = after + after % 2 + 1 if part in attention else after + 1 - after % 2
-        taken = mlps if part in with_mlp else reserved
+        taken = used if part in with_mlp else reserved
         while needed in taken:
             needed += 2
         place[part] = needed
-        mlps.add(needed)
+        used.add(needed)
         if part in with_mlp:
             reserved.add(needed)
     return {part: order // 2 for part, order in place.items()}

@@ -85,7 +85,7 @@ def _tabulate(
     scored, changed = int(base.scored.sum()), []
     for index, name in enumerate(exchanges.names):
         choice = torch.full((len(pairs),), index + 1, device=pairs.base.device)
-        positions = exchanges.source_positions(pairs.source, choice, generator)
+        positions = exchanges.source_positions(pairs, choice, generator)
         run = exchanges.answers(pairs, choice, positions)
         evidence |= _answers(f"do/{name}/", run)
         if exchanges.position_only[index]:

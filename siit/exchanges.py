@@ -21,7 +21,7 @@ NONE = 0
 ROUNDING = 1e-5
 """Numerical values closer than this are the same."""
 
-Permute = Callable[[Int[Tensor, "batch pos"], torch.Generator], Int[Tensor, "batch pos"]]
+Permute = Callable[[Pairs, torch.Generator], Int[Tensor, "batch pos"]]
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,15 @@ class Exchanges:
         return (*[False] * self.n_units, *edges)
 
     def source_positions(
-        self, source: Int[Tensor, "batch pos"], choice: Int[Tensor, " batch"], generator: torch.Generator
+        self, pairs: Pairs, choice: Int[Tensor, " batch"], generator: torch.Generator
     ) -> Int[Tensor, "batch pos"]:
         """Position ids of the source run: permuted where the chosen exchange depends on positions only."""
+        source = pairs.source
         own = torch.arange(source.shape[-1], device=source.device).expand_as(source)
         if self.permute is None:
             permuted = permuted_positions(source, len(self.model.vocab), generator)
         else:
-            permuted = self.permute(source, generator)
+            permuted = self.permute(pairs, generator)
         moved = torch.tensor([False, *self.position_only], device=source.device)[choice]
         return torch.where(moved.unsqueeze(1), permuted, own)
 
@@ -110,7 +111,7 @@ class Exchanges:
         base, found = self.model.run(Inputs(pairs.base)), {}
         for index, name in enumerate(self.names):
             choice = torch.full((len(pairs),), index + 1, device=pairs.base.device)
-            run = self.answers(pairs, choice, self.source_positions(pairs.source, choice, generator))
+            run = self.answers(pairs, choice, self.source_positions(pairs, choice, generator))
             moved = differs(run.output, base.output, ROUNDING if tolerance is None else tolerance)
             changes = (moved & run.scored & base.scored).any(1).double().mean().item()
             members = [differs(run.values[member], base.values[member]) for member in self.labels.units.get(name, ())]

@@ -46,7 +46,7 @@ def test_a_choice_per_example_is_one_at_a_time(name: str):
     model = found.model
     pairs, generator = draw(task(name))
     choice = torch.randint(len(found.names) + 1, (len(pairs),), generator=generator)
-    positions = found.source_positions(pairs.source, choice, generator)
+    positions = found.source_positions(pairs, choice, generator)
     run = found.answers(pairs, choice, positions)
     for row in range(len(pairs)):
         source = model.run(Inputs(pairs.source[row : row + 1], positions[row : row + 1])).values
@@ -92,7 +92,7 @@ def test_source_positions_move_only_where_an_exchange_is_of_positions():
     here = torch.arange(pairs.base.shape[1])
     for index, moved in enumerate((False, *found.position_only)):
         choice = torch.full((len(pairs),), index)
-        positions = found.source_positions(pairs.source, choice, generator)
+        positions = found.source_positions(pairs, choice, generator)
         assert bool((positions != here).any()) == moved
         fixed = pairs.source >= len(found.model.vocab)
         assert torch.equal(positions[fixed], here.expand_as(positions)[fixed])
@@ -157,7 +157,7 @@ def test_vacuous_parts_at_one_length():
     base = subject.model.run(Inputs(pairs.base))
     for index, name in enumerate(circuit_exchanges.names):
         choice = torch.full((len(pairs),), index + 1)
-        positions = circuit_exchanges.source_positions(pairs.source, choice, generator)
+        positions = circuit_exchanges.source_positions(pairs, choice, generator)
         run = circuit_exchanges.answers(pairs, choice, positions)
         assert (run.scored & differs(run.output, base.output)).any(), name
 
@@ -216,7 +216,7 @@ def test_what_cannot_be_exchanged_is_not_scored():
     exchangeable = torch.rand(len(pairs), generator=generator) < 0.5
     some = dataclasses.replace(pairs, exchangeable=exchangeable)
     choice = torch.randint(len(found.names) + 1, (len(pairs),), generator=generator)
-    positions = found.source_positions(pairs.source, choice, generator)
+    positions = found.source_positions(pairs, choice, generator)
     every, run = found.answers(pairs, choice, positions), found.answers(some, choice, positions)
     # Without an exchange any pair counts.
     kept = exchangeable | (choice == NONE)
@@ -251,7 +251,7 @@ def test_every_exchange_but_the_constant_ones_can_change_the_answer(name: str):
     base = found.model.run(Inputs(pairs.base))
     for index, label in enumerate(found.names):
         choice = torch.full((len(pairs),), index + 1)
-        run = found.answers(pairs, choice, found.source_positions(pairs.source, choice, generator))
+        run = found.answers(pairs, choice, found.source_positions(pairs, choice, generator))
         changed = (run.scored & base.scored & differs(run.output, base.output)).any()
         assert bool(changed) != (found.constant[index] or label in NEUTRAL), label
 

@@ -105,14 +105,13 @@ class Lookup(Mechanism):
 class LeastInhibited(Mechanism):
     """What stands in the least inhibited slot, among those whose name is a member.
 
-    Of several it is the first, if any slot is inhibited at all; else all must hold the same. A slot's inhibition is 1
-    if its name is the inhibited one, plus 2 if the slot before the inhibited place is its own: of two slots that the
-    signals inhibit one each, the one that is inhibited by its name is attended. AMBIGUOUS where the inhibited name
-    stands in no slot: it and the place are then of different sentences.
+    Of several it is the first. A slot's inhibition is 1 if its name is the inhibited one, plus 2 if the slot before the
+    inhibited place is its own: of two slots that the signals inhibit one each, the one that is inhibited by its name is
+    attended. UNDEFINED where one of the two signals is. AMBIGUOUS where the inhibited name stands in no slot, or none
+    is before the inhibited place: the signal is then of another sentence.
 
     Attributes:
-        name_query, place_query: the parents in slot q: the name and the place (one past the slot) that are inhibited;
-            either may be undefined.
+        name_query, place_query: the parents in slot q: the name and the place (one past the slot) that are inhibited.
         name_key, place_key: the parents in slot k, with the value sets of the queries.
         value: the parent in slot v, with the value set of the names.
         members: ascending ids of the names.
@@ -139,11 +138,12 @@ class LeastInhibited(Mechanism):
         by_place = place.unsqueeze(-1) == place_key.unsqueeze(-2) + 1
         inhibition = torch.where(candidate, by_name.long() + 2 * by_place.long(), _LARGE)
         least = candidate & (inhibition == inhibition.amin(-1, keepdim=True))
-        inhibited = (candidate & (inhibition > 0)).any(-1, keepdim=True)
-        selected = torch.where(inhibited, _where_least(least, place_key), least)
-        ambiguous = (name == AMBIGUOUS) | (place == AMBIGUOUS)
-        ambiguous = ambiguous | ((name != UNDEFINED) & ~(candidate & by_name).any(-1))
-        return torch.where(ambiguous, AMBIGUOUS, _common(selected, read(self.value, "v")))
+        found = (name != UNDEFINED) & (place != UNDEFINED)
+        strange = ~((candidate & by_name).any(-1) & (candidate & by_place).any(-1))
+        ambiguous = (name == AMBIGUOUS) | (place == AMBIGUOUS) | (found & strange)
+        first = _where_least(least, place_key)
+        value = torch.where(found, _common(first, read(self.value, "v")), UNDEFINED)
+        return torch.where(ambiguous, AMBIGUOUS, value)
 
     def to(self, device: torch.device) -> LeastInhibited:
         return replace(self, members=self.members.to(device))

@@ -130,13 +130,11 @@ class Task:
 
         return PairSampler(self, split, device, seed)
 
-    def permuted_positions(
-        self, tokens: Int[Tensor, "batch pos"], generator: torch.Generator
-    ) -> Int[Tensor, "batch pos"]:
+    def permuted_positions(self, pairs: Pairs, generator: torch.Generator) -> Int[Tensor, "batch pos"]:
         """Position ids of sources for exchanges of what depends on positions only; BOS and padding keep theirs."""
         from siit.data.pairs import permuted_positions
 
-        return permuted_positions(tokens, len(self.model.vocab), generator)
+        return permuted_positions(pairs.source, len(self.model.vocab), generator)
 
     def contrasts(self, base: Int[Tensor, "batch pos"], generator: torch.Generator) -> dict[str, Tensor]:
         """Kind -> each base changed in what matters only, where the task has such a natural contrast."""

@@ -48,7 +48,7 @@ def ioi_full(vocab: Sequence[str], max_len: int, names: Names) -> CausalModel:
     `s_position`, the *position signal*, is the furthest such place up to a slot. `name_mover` copies the name that the
     two signals inhibit least, of several mentions the first. Where an intervention turns one of them to the other name
     of the sentence, that is its own subject: the second mention stands at no place that is inhibited, and a name
-    inhibits less than a place does. Where it turns the token signal to a name that is not in the sentence, the answer
+    inhibits less than a place does. Where it turns one to nothing, or to a name that is not in the sentence, the answer
     is undefined, as in `ioi`.
     """
     places = tuple(range(max_len))

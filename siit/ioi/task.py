@@ -30,6 +30,8 @@ SOURCES_OF_BOTH_ORDERS = (0.25, 0.25, 0.1, 0.05, 0.1, 0.25)
 """Their shares where positions are exchanged too."""
 MENTIONS = 3
 """How many times a sentence names someone."""
+FIRST_TWO = (0.25, 0.75)
+"""In which share of the sentences of ABBA and of BABA permuted positions are those of the first two mentions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,20 +54,25 @@ class IOITask(Task):
     def sample(self, count: int, generator: torch.Generator) -> Int[Tensor, "count pos"]:
         return self.sample_pairs(count, generator).base
 
-    def permuted_positions(
-        self, tokens: Int[Tensor, "batch pos"], generator: torch.Generator
-    ) -> Int[Tensor, "batch pos"]:
-        """The mentions, each together with the word after it, take each other's places.
+    def permuted_positions(self, pairs: Pairs, generator: torch.Generator) -> Int[Tensor, "batch pos"]:
+        """Two mentions of the base, each together with the word after it, take each other's places.
 
-        Then every place that a variable takes is one where a name, or what follows it, can stand. Other permutations
-        lead to places that no sentence has, and few of them change an answer (docs/ioi.md).
+        They are the first two, or those that are not the subject's first one. Then every place that a variable takes is
+        one where a name, or what follows it, can stand, and seldom is the subject's first mention hidden from the slot
+        that looks for it (docs/ioi.md).
         """
-        is_name = torch.isin(tokens, self.sentences.names.to(tokens.device))
-        first = is_name.int().topk(MENTIONS, dim=1).indices.sort(1).values
-        order = torch.rand(first.shape, device=tokens.device, generator=generator).argsort(1)
-        other = first.gather(1, order)
-        own = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
-        return own.scatter(1, torch.cat([first, first + 1], 1), torch.cat([other, other + 1], 1))
+        base, device = pairs.base, pairs.base.device
+        is_name = torch.isin(base, self.sentences.names.to(device))
+        mentions = is_name.int().topk(MENTIONS, dim=1).indices.sort(1).values
+        first, _, last = base.gather(1, mentions).unbind(1)
+        order = (first == last).long()  # as in ORDERS
+        swapped = torch.tensor([[2, 1, 0], [0, 2, 1]], device=device)[order]
+        share = torch.tensor(FIRST_TWO, device=device)[order]
+        first_two = torch.rand(len(pairs), device=device, generator=generator) < share
+        swapped = torch.where(first_two.unsqueeze(1), torch.tensor([1, 0, 2], device=device), swapped)
+        other = mentions.gather(1, swapped)
+        own = torch.arange(base.shape[1], device=device).expand_as(base)
+        return own.scatter(1, torch.cat([mentions, mentions + 1], 1), torch.cat([other, other + 1], 1))
 
     def contrasts(self, base: Int[Tensor, "batch pos"], generator: torch.Generator) -> dict[str, Tensor]:
         """`roles_exchanged`: both names in each other's places; `third_name`: another name as the second mention.
@@ -96,7 +103,7 @@ class IOITask(Task):
         words = [ids.tolist() for ids in (texts.skeletons, texts.names, texts.places, texts.objects)]
         return {
             **super().note(),
-            "sentences": short_hash([*words, NAMES_OF, FILLERS_OF, SOURCES, SOURCES_OF_BOTH_ORDERS, MENTIONS]),
+            "sentences": short_hash([*words, NAMES_OF, FILLERS_OF, SOURCES, SOURCES_OF_BOTH_ORDERS, MENTIONS, FIRST_TWO]),
         }
 
     def files(self) -> dict[str, bytes]:

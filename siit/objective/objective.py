@@ -180,7 +180,7 @@ class Objective:
         return Drawn(
             choice=choice,
             constant=torch.cat(constants, 1),
-            source_positions=self.exchanges.source_positions(pairs.source, choice, generator),
+            source_positions=self.exchanges.source_positions(pairs, choice, generator),
             off_positions=permuted_positions(pairs.source, len(self.exchanges.model.vocab), generator),
             elsewhere=_elsewhere(pairs.source, generator),
             replacement=Replacement(

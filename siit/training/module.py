@@ -224,7 +224,7 @@ class SIITModule(pl.LightningModule):
                 drawn,
                 choice=choice,
                 constant=torch.zeros_like(drawn.constant),
-                source_positions=exchanges.source_positions(pairs.source, choice, generator),
+                source_positions=exchanges.source_positions(pairs, choice, generator),
             )
             step = self.objective.evaluate(self.averaged, pairs, drawn)
             scored = step.answers.scored

@@ -95,11 +95,14 @@ def test_the_least_inhibited_by_brute_force(
             candidates = [at for at in range(slot + 1) if nk[at] in members]
             much = {at: 2 * (pk[at] + 1 == p[slot]) + (nk[at] == n[slot]) for at in candidates}
             tied = [at for at in candidates if much[at] == min(much.values())]
-            if any(much.values()):
-                tied = [at for at in tied if pk[at] == min(pk[other] for other in tied)]
-            strange = n[slot] != UNDEFINED and all(nk[at] != n[slot] for at in candidates)
-            expected = AMBIGUOUS if strange else common([v[at] for at in tied])
-            assert held == (AMBIGUOUS if AMBIGUOUS in (n[slot], p[slot]) else expected)
+            first = [at for at in tied if pk[at] == min(pk[other] for other in tied)]
+            strange = n[slot] not in [nk[at] for at in candidates] or p[slot] - 1 not in [pk[at] for at in candidates]
+            if AMBIGUOUS in (n[slot], p[slot]):
+                assert held == AMBIGUOUS
+            elif UNDEFINED in (n[slot], p[slot]):
+                assert held == UNDEFINED
+            else:
+                assert held == (AMBIGUOUS if strange else common([v[at] for at in first]))
 
 
 def test_by_hand():

@@ -215,17 +215,12 @@ class Reference:
         after = self._read("s_position", "name_mover", "q")[slot]
         if AMBIGUOUS in (name, after):
             return AMBIGUOUS
+        if None in (name, after):
+            return None
         key, value = (self._read("tokens", "name_mover", part) for part in "kv")
         place = self._read("indices", "name_mover", "k")
-        inhibition = {
-            other: (key[other] == name) + 2 * (after is not None and place[other] == after - 1)
-            for other in range(slot + 1)
-            if key[other] in NAMES
-        }
-        if name is not None and name not in [key[other] for other in inhibition]:
+        mentions = [other for other in range(slot + 1) if key[other] in NAMES]
+        if not (name in [key[other] for other in mentions] and after - 1 in [place[other] for other in mentions]):
             return AMBIGUOUS
-        least = min(inhibition.values(), default=0)
-        tied = [other for other, much in inhibition.items() if much == least]
-        if any(inhibition.values()):
-            tied = [min(tied, key=lambda other: place[other])]
-        return _common([value[other] for other in tied])
+        least = min(mentions, key=lambda other: ((key[other] == name) + 2 * (place[other] == after - 1), place[other]))
+        return value[least]

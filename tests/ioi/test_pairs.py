@@ -267,30 +267,52 @@ def test_what_is_noted_tells_tasks_apart():
 
 
 def test_permuted_positions():
-    """The mentions, each with the word after it, take each other's places, evenly; all else stays."""
-    subject = plain.task("ioi_full")
-    tokens = subject.sample(DRAWS, generator())
-    found = subject.permuted_positions(tokens, generator(1))
-    assert torch.equal(found, subject.permuted_positions(tokens, generator(1)))
-    own = torch.arange(tokens.shape[1]).expand_as(tokens)
+    """Two mentions, each with the word after it, take each other's places; all else stays."""
+    task = plain.task("ioi_full")
+    pairs = task.sample_pairs(DRAWS, generator())
+    found = task.permuted_positions(pairs, generator(1))
+    assert torch.equal(found, task.permuted_positions(pairs, generator(1)))
+    own = torch.arange(found.shape[1]).expand_as(found)
     assert torch.equal(found.sort(1).values, own)
-    names = torch.isin(tokens, subject.sentences.names)
+    names = torch.isin(pairs.base, task.sentences.names)
     assert torch.equal((found == own) | names | names.roll(1, 1), torch.ones_like(names))
     assert torch.equal(found[names.roll(1, 1)], found[names] + 1)
     places, mentions = found[names].view(-1, 3), own[names].view(-1, 3)
-    shares = [(places == mentions[:, list(order)]).all(1).double().mean() for order in permutations(range(3))]
-    assert torch.stack(shares).sum() == 1
-    assert torch.allclose(torch.stack(shares), torch.tensor(1 / 6, dtype=torch.float64), atol=0.02)
+    tokens = pairs.base[names].view(-1, 3)
+    subject_is_first = tokens[:, 0] == tokens[:, 2]
+    # Which two change places, in sentences of ABBA and of BABA: the first two, or those that are not the subject's first.
+    for order, others, share in ((~subject_is_first, [2, 1, 0], 0.25), (subject_is_first, [0, 2, 1], 0.75)):
+        first_two, rest = ((places == mentions[:, swapped]).all(1)[order] for swapped in ([1, 0, 2], others))
+        assert torch.equal(first_two, ~rest)
+        assert abs(first_two.double().mean() - share) < 0.02
+
+
+def test_which_exchanges_of_positions_have_an_answer():
+    """Between sentences of the same names all but one in eight of the previous-token head's, and no other lacks one."""
+    task = plain.task("ioi_full")
+    found = plan_for(task, case_settings("ioi_full")).exchanges
+    pairs, names = task.sample_pairs(DRAWS, generator()), task.sentences.names
+    first, second = (tokens[torch.isin(tokens, names)].view(-1, 3) for tokens in (pairs.base, pairs.source))
+    of_both = pairs.exchangeable & torch.tensor([set(a) == set(b) for a, b in zip(first.tolist(), second.tolist())])
+    base = task.model.run(Inputs(pairs.base))
+    for index, name in enumerate(found.names):
+        choice = torch.full((len(pairs),), index + 1)
+        run = found.answers(pairs, choice, found.source_positions(pairs, choice, generator(1)))
+        scored = run.scored.any(1)[of_both].double().mean()
+        assert scored == 1 if "indices->previous" not in name else abs(scored - 7 / 8) < 0.02, name
+        if found.position_only[index]:
+            changed = ((run.output != base.output) & run.scored).any(1)[of_both].double().mean()
+            assert abs(changed - (3 / 8 if "indices->previous" in name else 1 / 2)) < 0.02, name
 
 
 def test_training_exchanges_what_depends_on_positions_by_the_task_s_permutations():
     plan = plan_for(plain.task("ioi_full"), case_settings("ioi_full"))
-    tokens = plan.task.sample(64, generator())
+    pairs = plan.task.sample_pairs(64, generator())
     names = list(plan.exchanges.names)
-    own = torch.arange(tokens.shape[1]).expand_as(tokens)
+    own = torch.arange(pairs.base.shape[1]).expand_as(pairs.base)
     for exchange, expected in (
-        ("indices->name_mover<k>", plan.task.permuted_positions(tokens, generator(1))),
+        ("indices->name_mover<k>", plan.task.permuted_positions(pairs, generator(1))),
         ("tokens->name_mover<k>", own),
     ):
-        choice = torch.full((len(tokens),), names.index(exchange) + 1)
-        assert torch.equal(plan.exchanges.source_positions(tokens, choice, generator(1)), expected)
+        choice = torch.full((len(pairs),), names.index(exchange) + 1)
+        assert torch.equal(plan.exchanges.source_positions(pairs, choice, generator(1)), expected)

@@ -30,7 +30,7 @@ SOURCES_OF_BOTH_ORDERS = (0.25, 0.25, 0.1, 0.05, 0.1, 0.25)
 """Their shares where positions are exchanged too."""
 MENTIONS = 3
 """How many times a sentence names someone."""
-FIRST_TWO = (0.25, 0.75)
+FIRST_TWO = (0.25, 0.5)
 """In which share of the sentences of ABBA and of BABA permuted positions are those of the first two mentions."""
 
 

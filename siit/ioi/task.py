@@ -101,10 +101,8 @@ class IOITask(Task):
     def note(self) -> dict[str, Any]:
         texts = self.sentences
         words = [ids.tolist() for ids in (texts.skeletons, texts.names, texts.places, texts.objects)]
-        return {
-            **super().note(),
-            "sentences": short_hash([*words, NAMES_OF, FILLERS_OF, SOURCES, SOURCES_OF_BOTH_ORDERS, MENTIONS, FIRST_TWO]),
-        }
+        shares = [NAMES_OF, FILLERS_OF, SOURCES, SOURCES_OF_BOTH_ORDERS, FIRST_TWO]
+        return {**super().note(), "sentences": short_hash([*words, *shares])}
 
     def files(self) -> dict[str, bytes]:
         return {TOKENIZER_FILE: self.sentences.tokenizer.to_str(pretty=True).encode()}

@@ -116,6 +116,7 @@ def make_module(plan: Plan, settings: Settings) -> SIITModule:
         keep_decoders=settings.objective.keep_decoders,
         focus=settings.objective.focus,
         replay=settings.objective.replay,
+        replay_exchanges=settings.objective.replay_exchanges,
         settings=trainer,
         seed=settings.seed,
     )

@@ -46,6 +46,7 @@ class SIITModule(pl.LightningModule):
         keep_decoders: whether decoders are used after off-circuit parts are let in, too.
         focus: share of the draws of interchanges and of single off-circuit parts that follow their running errors.
         replay: share of the pairs that are earlier mistakes.
+        replay_exchanges: whether these meet the exchange again under which they went wrong.
         settings: optimisation.
         seed: of all draws.
     """
@@ -60,6 +61,7 @@ class SIITModule(pl.LightningModule):
         keep_decoders: bool,
         focus: float,
         replay: float,
+        replay_exchanges: bool,
         settings: TrainerSettings,
         seed: int,
     ) -> None:
@@ -69,7 +71,7 @@ class SIITModule(pl.LightningModule):
         self.objective = objective
         self.evidence = dict(evidence)
         self.tolerance, self.settings, self.seed = tolerance, settings, seed
-        self.focus, self.replay = focus, replay
+        self.focus, self.replay, self.replay_exchanges = focus, replay, replay_exchanges
         self.circuit_first, self.keep_decoders = circuit_first, keep_decoders
         self.relaxed_at: int | None = None
         """The step from which off-circuit parts are not always replaced; None before."""
@@ -130,10 +132,13 @@ class SIITModule(pl.LightningModule):
 
     def training_step(self, pairs: Pairs, batch_idx: int) -> Tensor:
         generator = step_generator(self.seed, 2 * self.global_step + 1, self.device)
-        if self.replay:
-            pairs = self.mistakes.replay(pairs, self.replay, generator)
+        replayed = self.mistakes.replay(pairs, self.replay, generator) if self.replay else None
+        if replayed is not None:
+            pairs = replayed.pairs
         focus = self.errors.focus(self.focus) if self.focus else None
         drawn = self.objective.draw(pairs, generator, self.relaxed_at is None, focus)
+        if replayed is not None and self.replay_exchanges:
+            drawn = replayed.exchanged_again(drawn)
         wanted = self.objective.decoding > 0 and (self.relaxed_at is None or self.keep_decoders)
         decoders = self.decoders if wanted else None
         step = self.objective.evaluate(self.model, pairs, drawn, decoders)
@@ -149,7 +154,7 @@ class SIITModule(pl.LightningModule):
         wrong = ~right(step.logits, step.answers.output, self.tolerance) & scored
         self.errors.note(step.drawn.choice, step.drawn.replacement.single, wrong.sum(1), scored.sum(1))
         if self.replay:
-            self.mistakes.note(pairs, wrong.any(1))
+            self.mistakes.note(pairs, step.drawn, wrong.any(1))
 
     @torch.no_grad()
     def on_train_batch_end(self, *args: Any) -> None:

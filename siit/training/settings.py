@@ -94,6 +94,7 @@ class ObjectiveSettings:
     next_token: float = 0.0
     focus: float = 0.0
     replay: float = 0.0
+    replay_exchanges: bool = False
 
 
 @dataclass
@@ -209,6 +210,8 @@ def _check_ranges(settings: Settings) -> None:
     for name in ("focus", "replay"):
         share = getattr(objective, name)
         _require(f"objective.{name}", share, 0 <= share < 1, "a number from 0 to below 1")
+    again, possible = objective.replay_exchanges, objective.replay > 0
+    _require("objective.replay_exchanges", again, possible or not again, "false where objective.replay is 0")
     for name in ("decoding", "next_token"):
         _require(f"objective.{name}", getattr(objective, name), getattr(objective, name) >= 0, "0 or more")
     first = objective.circuit_first

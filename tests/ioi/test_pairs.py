@@ -279,7 +279,7 @@ def test_permuted_positions():
     places, mentions = found[names].view(-1, 3), own[names].view(-1, 3)
     tokens = pairs.base[names].view(-1, 3)
     subject_is_first = tokens[:, 0] == tokens[:, 2]
-    # Which two change places, in sentences of ABBA and of BABA: the first two, or those that are not the subject's first.
+    # In sentences of ABBA and of BABA: the first two change places, or those that are not the subject's first.
     for order, others, share in ((~subject_is_first, [2, 1, 0], 0.25), (subject_is_first, [0, 2, 1], 0.5)):
         first_two, rest = ((places == mentions[:, swapped]).all(1)[order] for swapped in ([1, 0, 2], others))
         assert torch.equal(first_two, ~rest)

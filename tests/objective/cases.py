@@ -15,6 +15,8 @@ from siit.causal.from_rasp import build_causal_model
 from siit.data import Pairs, Task, task_from_case
 from siit.exchanges import Exchanges
 from siit.objective import Objective, Term
+from siit.objective.draws import Replacement
+from siit.objective.objective import Drawn
 from siit.training.settings import ObjectiveSettings, terms_of
 from siit.transformer import Transformer
 from tests.certificate import handmade
@@ -92,3 +94,10 @@ def objective_of(
     task = task_of(case)
     objective = Objective(exchanges_of(task), terms, source_gradient)
     return objective, Transformer(objective.exchanges.labels.circuit.config, seed=0).double(), task
+
+
+def by_number(pairs: Pairs) -> Drawn:
+    """Interventions of which the choice and the source's positions are told by a pair's number."""
+    number, nothing = pairs.base[:, 0], torch.zeros(0, len(pairs), dtype=torch.bool, device=pairs.base.device)
+    none = Replacement(nothing, nothing, torch.zeros_like(number), torch.full_like(number, -1))
+    return Drawn(number % 7, nothing, pairs.base + 1, pairs.base, pairs.base, none, False)

@@ -62,7 +62,10 @@ def test_draws_on_the_device():
 def test_replay_on_the_device():
     mistakes, generator = Mistakes(3).cuda(), torch.Generator("cuda").manual_seed(0)
     numbers = torch.arange(8, device="cuda").unsqueeze(1).expand(8, 3)
-    mistakes.note(Pairs(numbers, -numbers), numbers[:, 0] % 2 == 0)
-    found = mistakes.replay(Pairs(numbers + 100, numbers), 0.5, generator)
+    pairs = Pairs(numbers, -numbers)
+    mistakes.note(pairs, cases.by_number(pairs), numbers[:, 0] % 2 == 0)
+    replayed = mistakes.replay(Pairs(numbers + 100, numbers), 0.5, generator)
+    found = replayed.pairs
+    assert replayed.exchanged_again(cases.by_number(pairs)).choice.device.type == "cuda"
     assert found.base.device.type == "cuda" and found.fresh is not None and not bool(found.fresh.all())
     assert set(found.base[~found.fresh, 0].tolist()) <= {0, 2, 4, 6}

@@ -72,6 +72,10 @@ def test_bad_values(composed: Compose, override: str, message: str) -> None:
         (["objective.terms.siit.constant=2"], "objective.terms.siit.constant: found 2.0, accepted is a probability"),
         (["objective.terms.siit.kind.zero=3"], "kind: KindDraw: found .*sum to 1"),
         (["objective.terms.siit.share=0"], "share: found 0.0"),
+        (
+            ["objective.replay=0", "objective.replay_exchanges=true"],
+            "objective.replay_exchanges: found True, accepted is false where objective.replay is 0",
+        ),
         (["+objective.terms.siit.kind.noise=0.1"], "unknown noise, accepted: resample, mean, zero"),
     ],
 )

@@ -291,6 +291,7 @@ def test_which_exchanges_of_positions_have_an_answer():
     task = plain.task("ioi_full")
     found = plan_for(task, case_settings("ioi_full")).exchanges
     pairs, names = task.sample_pairs(DRAWS, generator()), task.sentences.names
+    assert pairs.exchangeable is not None
     first, second = (tokens[torch.isin(tokens, names)].view(-1, 3) for tokens in (pairs.base, pairs.source))
     of_both = pairs.exchangeable & torch.tensor([set(a) == set(b) for a, b in zip(first.tolist(), second.tolist())])
     base = task.model.run(Inputs(pairs.base))

@@ -55,23 +55,27 @@ class IOITask(Task):
         return self.sample_pairs(count, generator).base
 
     def permuted_positions(self, pairs: Pairs, generator: torch.Generator) -> Int[Tensor, "batch pos"]:
-        """Two mentions of the base, each together with the word after it, take each other's places.
+        """Two mentions of the source, each together with the word after it, take each other's places.
 
-        They are the first two, or those that are not the subject's first one. Then every place that a variable takes is
+        They are the first two, or those that are not the first one of the base's subject. Then every place that a variable takes is
         one where a name, or what follows it, can stand, and seldom is the subject's first mention hidden from the slot
         that looks for it (docs/ioi.md).
         """
-        base, device = pairs.base, pairs.base.device
-        is_name = torch.isin(base, self.sentences.names.to(device))
-        mentions = is_name.int().topk(MENTIONS, dim=1).indices.sort(1).values
-        first, _, last = base.gather(1, mentions).unbind(1)
+        device = pairs.base.device
+        names = self.sentences.names.to(device)
+        # In the same slots in both, but for sources that only replace what is off the circuit.
+        in_base, mentions = (
+            torch.isin(tokens, names).int().topk(MENTIONS, dim=1).indices.sort(1).values
+            for tokens in (pairs.base, pairs.source)
+        )
+        first, _, last = pairs.base.gather(1, in_base).unbind(1)
         order = (first == last).long()  # as in ORDERS
         swapped = torch.tensor([[2, 1, 0], [0, 2, 1]], device=device)[order]
         share = torch.tensor(FIRST_TWO, device=device)[order]
         first_two = torch.rand(len(pairs), device=device, generator=generator) < share
         swapped = torch.where(first_two.unsqueeze(1), torch.tensor([1, 0, 2], device=device), swapped)
         other = mentions.gather(1, swapped)
-        own = torch.arange(base.shape[1], device=device).expand_as(base)
+        own = torch.arange(pairs.source.shape[1], device=device).expand_as(pairs.source)
         return own.scatter(1, torch.cat([mentions, mentions + 1], 1), torch.cat([other, other + 1], 1))
 
     def contrasts(self, base: Int[Tensor, "batch pos"], generator: torch.Generator) -> dict[str, Tensor]:

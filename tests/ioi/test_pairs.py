@@ -273,11 +273,13 @@ def test_permuted_positions():
     assert torch.equal(found, task.permuted_positions(pairs, generator(1)))
     own = torch.arange(found.shape[1]).expand_as(found)
     assert torch.equal(found.sort(1).values, own)
-    names = torch.isin(pairs.base, task.sentences.names)
+    names, in_base = (torch.isin(tokens, task.sentences.names) for tokens in (pairs.source, pairs.base))
+    assert pairs.exchangeable is not None
+    assert bool((names != in_base)[~pairs.exchangeable].any()), "sources of other templates keep PAD in place too"
     assert torch.equal((found == own) | names | names.roll(1, 1), torch.ones_like(names))
     assert torch.equal(found[names.roll(1, 1)], found[names] + 1)
     places, mentions = found[names].view(-1, 3), own[names].view(-1, 3)
-    tokens = pairs.base[names].view(-1, 3)
+    tokens = pairs.base[in_base].view(-1, 3)
     subject_is_first = tokens[:, 0] == tokens[:, 2]
     # In sentences of ABBA and of BABA: the first two change places, or those that are not the subject's first.
     for order, others, share in ((~subject_is_first, [2, 1, 0], 0.25), (subject_is_first, [0, 2, 1], 0.5)):

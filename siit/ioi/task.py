@@ -57,9 +57,9 @@ class IOITask(Task):
     def permuted_positions(self, pairs: Pairs, generator: torch.Generator) -> Int[Tensor, "batch pos"]:
         """Two mentions of the source, each together with the word after it, take each other's places.
 
-        They are the first two, or those that are not the first one of the base's subject. Then every place that a variable takes is
-        one where a name, or what follows it, can stand, and seldom is the subject's first mention hidden from the slot
-        that looks for it (docs/ioi.md).
+        They are the first two, or those that are not the first one of the base's subject. Then every place that a
+        variable takes is one where a name, or what follows it, can stand, and seldom is the subject's first mention
+        hidden from the slot that looks for it (docs/ioi.md).
         """
         device = pairs.base.device
         names = self.sentences.names.to(device)

@@ -39,21 +39,21 @@ class Answers:
                 f"tolerance: found {self.tolerance!r}, accepted is a positive number for numerical outputs"
             )
 
-    def of(self, logits: Float[Tensor, "batch pos d_vocab_out"]) -> Shaped[Tensor, "batch pos"]:
+    def of(self, logits: Float[Tensor, "*pos d_vocab_out"]) -> Shaped[Tensor, "*pos"]:
         """The model's answers: class ids, -1 where a logit is not finite, or numbers."""
         if self.tolerance is not None:
             return logits[..., 0]
         return torch.where(logits.isfinite().all(-1), logits.argmax(-1), -1)
 
-    def same(self, one: Shaped[Tensor, "batch pos"], other: Shaped[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
+    def same(self, one: Shaped[Tensor, "*pos"], other: Shaped[Tensor, "*pos"]) -> Bool[Tensor, "*pos"]:
         """Where two answers agree: the same class, or numbers within the tolerance; NaN agrees with nothing."""
         if self.tolerance is None:
             return one == other
         return (one - other).abs() <= self.tolerance
 
     def logit_change(
-        self, logits: Float[Tensor, "batch pos d_vocab_out"], others: Float[Tensor, "batch pos d_vocab_out"]
-    ) -> Float[Tensor, "batch pos"]:
+        self, logits: Float[Tensor, "*pos d_vocab_out"], others: Float[Tensor, "*pos d_vocab_out"]
+    ) -> Float[Tensor, "*pos"]:
         """Mean absolute difference of logits; those of classes are centred, for their mean decides nothing."""
         change = logits - others
         if self.output == "categorical":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from siit.circuit import Circuit
 SOURCE_POSITIONS = "source_positions"
 PROBE = "probe/"
 _PROBE_FIELDS = ("tokens", "target", "scored")
+_SCORED = re.compile("do/.*/scored")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +94,24 @@ class Evidence:
         for start in range(0, self.pairs, size):
             part = {name: tensor[start : start + size].to(device) for name, tensor in self.tensors.items()}
             yield Evidence(part, self.answers)
+
+    def shortest_first(self) -> Evidence:
+        """The same pairs in the order of how many positions they need."""
+        order = self._needed.argsort(stable=True)
+        return Evidence({name: tensor[order] for name, tensor in self.tensors.items()}, self.answers)
+
+    def trimmed(self) -> Evidence:
+        """Without the last positions, where none of them is scored: in a causal model they change nothing before."""
+        needed = int(self._needed.max())
+        return Evidence({name: tensor[:, :needed] for name, tensor in self.tensors.items()}, self.answers)
+
+    @property
+    def _needed(self) -> Int[Tensor, " pairs"]:
+        """Up to which position of a base something is scored, at least 1."""
+        exchanges = [tensor for name, tensor in self.tensors.items() if _SCORED.fullmatch(name)]
+        masks = [self.scored(None), *exchanges]
+        scored = torch.stack(masks).any(0)
+        return (scored * torch.arange(1, scored.shape[1] + 1, device=scored.device)).amax(1).clamp(min=1)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -50,12 +51,19 @@ class Run:
     """One forward pass.
 
     Attributes:
-        logits: [batch, pos, d_vocab_out].
+        final: what the unembedding reads, [batch, pos, d_model].
         outputs: what each embedding, head and MLP gave its readers, after node replacements; [batch, pos, d_model].
+        unembed: makes logits of `final`, or of some of its positions.
     """
 
-    logits: Float[Tensor, "batch pos d_vocab_out"]
+    final: Float[Tensor, "batch pos d_model"]
     outputs: Mapping[str, Float[Tensor, "batch pos d_model"]]
+    unembed: Callable[[Tensor], Tensor]
+
+    @cached_property
+    def logits(self) -> Float[Tensor, "batch pos d_vocab_out"]:
+        """Of all positions; computed where they are asked for."""
+        return self.unembed(self.final)
 
 
 class ReferenceModel:
@@ -125,9 +133,15 @@ class ReferenceModel:
         heads = [node for node in components(self.config) if is_head(node)]
         if name not in heads:
             raise ValueError(f"head: found {name!r}, accepted are {heads[0]} to {heads[-1]}")
-        senders = {sender: output for sender, output in run.outputs.items() if depth(sender) < depth(name)}
-        read = self._normalize(f"blocks.{layer_of(name)}.ln1", self._own_sum(name, "q", senders, {}))
+        senders = [output for sender, output in run.outputs.items() if depth(sender) < depth(name)]
+        biases = [self.parameters[f"blocks.{layer}.attn.b_O"] for layer in range(layer_of(name))]
+        read = self._normalize(f"blocks.{layer_of(name)}.ln1", sum([*senders[1:], *biases], senders[0]))
         return self._pattern(name, read, read)
+
+    @torch.no_grad()
+    def unembed(self, final: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_vocab_out"]:
+        """Logits, of what `Run.final` holds."""
+        return F.linear(final, self.parameters["unembed.W_U"].mT, self.parameters["unembed.b_U"])
 
     def _forward(
         self,
@@ -148,7 +162,7 @@ class ReferenceModel:
                 results = {
                     name: given[name]
                     if name in given
-                    else self._head(name, *self._reads(name, norm, plain, outputs, edges))
+                    else self._head(name, *self._reads(name, norm, stream, plain, outputs, edges))
                     for name in heads
                 }
             else:
@@ -162,34 +176,26 @@ class ReferenceModel:
                 outputs[name] = given[name]
             else:
                 norm = f"blocks.{layer}.ln2"
-                (read,) = self._reads(name, norm, self._normalize(norm, stream), outputs, edges)
+                (read,) = self._reads(name, norm, stream, self._normalize(norm, stream), outputs, edges)
                 outputs[name] = self._mlp(layer, read)
             stream = stream + outputs[name]
         if clean is not None and LOGITS in given:
-            return Run(given[LOGITS], outputs)
-        (read,) = self._reads(LOGITS, "ln_final", self._normalize("ln_final", stream), outputs, edges)
-        return Run(read @ self.parameters["unembed.W_U"] + self.parameters["unembed.b_U"], outputs)
+            return Run(given[LOGITS], outputs, self.unembed)
+        (read,) = self._reads(LOGITS, "ln_final", stream, self._normalize("ln_final", stream), outputs, edges)
+        return Run(read, outputs, self.unembed)
 
     def _reads(
-        self, receiver: str, norm: str, plain: Tensor, outputs: Mapping[str, Tensor], edges: Mapping[Edge, Tensor]
+        self,
+        receiver: str,
+        norm: str,
+        stream: Tensor,
+        plain: Tensor,
+        outputs: Mapping[str, Tensor],
+        edges: Mapping[Edge, Tensor],
     ) -> list[Tensor]:
-        """What each slot reads, normalized: a sum of its own where an edge into it is replaced, else `plain`."""
-        own = {edge.slot for edge in edges if edge.receiver == receiver}
-        return [
-            self._normalize(norm, self._own_sum(receiver, slot, outputs, edges)) if slot in own else plain
-            for slot in slots(receiver)
-        ]
-
-    def _own_sum(
-        self, receiver: str, slot: Slot | None, outputs: Mapping[str, Tensor], edges: Mapping[Edge, Tensor]
-    ) -> Tensor:
-        total = torch.zeros_like(outputs[TOK_EMBED])
-        for sender, output in outputs.items():
-            total += edges.get(Edge(sender, receiver, slot), output)
-        for layer in range(self.config.n_layers):
-            if depth(head(layer, 0)) < depth(receiver):
-                total += self.parameters[f"blocks.{layer}.attn.b_O"]
-        return total
+        """What each slot reads, normalized: where no edge into it is replaced `plain`, the residual stream."""
+        sums = [_own_sum(receiver, slot, stream, outputs, edges) for slot in slots(receiver)]
+        return [plain if own is None else self._normalize(norm, own) for own in sums]
 
     def _normalize(self, norm: str, x: Tensor) -> Tensor:
         if self.config.normalization_type is None:
@@ -214,27 +220,39 @@ class ReferenceModel:
     def _project(self, name: str, slot: Slot, read: Tensor) -> Tensor:
         """What a head's slot makes of what it reads, [batch, pos, d_head]."""
         attn, index = f"blocks.{layer_of(name)}.attn", head_index(name)
-        return (
-            read @ self.parameters[f"{attn}.W_{slot.upper()}"][index]
-            + self.parameters[f"{attn}.b_{slot.upper()}"][index]
-        )
+        weight, bias = (self.parameters[f"{attn}.{kind}_{slot.upper()}"][index] for kind in "Wb")
+        return F.linear(read, weight.mT, bias)
 
     def _mlp(self, layer: int, read: Tensor) -> Tensor:
-        name = f"blocks.{layer}.mlp"
-        hidden = read @ self.parameters[f"{name}.W_in"] + self.parameters[f"{name}.b_in"]
-        activation = _ACTIVATIONS[self.config.act_fn]
-        return activation(hidden) @ self.parameters[f"{name}.W_out"] + self.parameters[f"{name}.b_out"]
+        enter, leave = (
+            (self.parameters[f"blocks.{layer}.mlp.W_{end}"].mT, self.parameters[f"blocks.{layer}.mlp.b_{end}"])
+            for end in ("in", "out")
+        )
+        return F.linear(_ACTIVATIONS[self.config.act_fn](F.linear(read, *enter)), *leave)
+
+
+def _own_sum(
+    receiver: str, slot: Slot | None, stream: Tensor, outputs: Mapping[str, Tensor], edges: Mapping[Edge, Tensor]
+) -> Tensor | None:
+    """The residual stream with the replaced terms of one sum in the stead of their senders' outputs; None for none."""
+    replaced = [edge for edge in edges if edge.receiver == receiver and edge.slot == slot]
+    if not replaced:
+        return None
+    total = stream.clone()
+    for edge in replaced:
+        total += edges[edge] - outputs[edge.sender]
+    return total
 
 
 def _untouched(
     config: ModelConfig, clean: Run | None, nodes: Mapping[str, Tensor], edges: Mapping[Edge, Tensor]
 ) -> dict[str, Tensor]:
-    """Outputs, and under `logits` the logits, that no replacement can reach: they are what they are in `clean`."""
+    """Outputs in `clean`, and under `logits` what the unembedding reads there, that no replacement can reach."""
     if clean is None:
         return {}
     touched = {*nodes, *(edge.receiver for edge in edges)}
     first = min(map(depth, touched), default=depth(LOGITS))
-    values = {**clean.outputs, LOGITS: clean.logits}
+    values = {**clean.outputs, LOGITS: clean.final}
     return {
         name: values[name] for name in [*components(config), LOGITS] if depth(name) <= first and name not in touched
     }

@@ -55,13 +55,14 @@ def ask(
 ) -> dict[str, dict[str, Count]]:
     """Field -> name -> what was counted over all pairs."""
     counts: dict[str, dict[str, Count]] = {}
-    for part in evidence.batches(batch_size, _device(model)):
-        batch = _Batch(model, part, means)
+    causal = model.config.attention_dir == "causal"
+    for part in (evidence.shortest_first() if causal else evidence).batches(batch_size, _device(model)):
+        batch = _Batch(model, part.trimmed() if causal else part, means)
         for question in questions:
-            logits = batch.logits(question.patch)
+            run = batch.run(question.patch)
             for score in question.scores:
                 field = counts.setdefault(score.field, {})
-                field[score.name] = field.get(score.name, Count()) + batch.count(score, logits)
+                field[score.name] = field.get(score.name, Count()) + batch.count(score, run)
     return counts
 
 
@@ -77,25 +78,28 @@ class _Batch:
         self.answer = evidence.answers.of(self.clean.logits)
         self._permuted: dict[str, Run] = {}
 
-    def logits(self, patch: Patch) -> Tensor:
-        """The base run's logits under a patch."""
+    def run(self, patch: Patch) -> Run:
+        """The base run under a patch."""
         values = self._values(patch)
         nodes = {node: values[node] for node in patch.nodes}
         edges = {edge: values[edge.sender] for edge in patch.edges}
-        return self.model.patched(self.clean, nodes, edges).logits
+        return self.model.patched(self.clean, nodes, edges)
 
-    def count(self, score: Score, logits: Tensor) -> Count:
+    def count(self, score: Score, run: Run) -> Count:
         evidence, answers = self.evidence, self.evidence.answers
-        if score.by == "right":
+        if score.by == "right" or score.exchange is None:
             scored = evidence.scored(score.exchange)
-            hits = answers.same(answers.of(logits), evidence.target(score.exchange))
         else:
-            scored = evidence.scored(None) if score.exchange is None else evidence.changed(score.exchange)
-            if score.by == "moves":
-                hits = ~answers.same(answers.of(logits), self.answer)
-            else:
-                hits = answers.logit_change(logits, self.clean.logits).nan_to_num(0.0, 0.0, 0.0)
-        return Count(float(hits[scored].sum()), int(scored.sum()))
+            scored = evidence.changed(score.exchange)
+        # Of the other positions no logits are needed.
+        logits = run.unembed(run.final[scored])
+        if score.by == "right":
+            hits = answers.same(answers.of(logits), evidence.target(score.exchange)[scored])
+        elif score.by == "moves":
+            hits = ~answers.same(answers.of(logits), self.answer[scored])
+        else:
+            hits = answers.logit_change(logits, self.clean.logits[scored]).nan_to_num(0.0, 0.0, 0.0)
+        return Count(float(hits.sum()), len(hits))
 
     def _values(self, patch: Patch) -> Mapping[str, Tensor]:
         """Sender -> what replaces its output."""
@@ -103,7 +107,7 @@ class _Batch:
             zero = torch.zeros_like(self.clean.outputs[POS_EMBED][:1])
             return dict.fromkeys(self.clean.outputs, zero)
         if patch.kind == "mean":
-            return self.means
+            return {name: mean[: self.evidence.base.shape[1]] for name, mean in self.means.items()}
         if patch.exchange is not None:
             return self._source_run(f"do/{patch.exchange}/{SOURCE_POSITIONS}").outputs
         positions = self.evidence.tensors.get(SOURCE_POSITIONS)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -17,6 +16,7 @@ from siit.alignment import Labels
 from siit.causal import CausalModel, Run
 from siit.causal.lookups import LOOKUPS
 from siit.causal.mechanisms import UNDEFINED, Values, undefined
+from siit.objective.losses import cross_entropies
 
 
 class Decoders(nn.Module):
@@ -74,5 +74,5 @@ class Decoders(nn.Module):
         if values.is_floating_point():
             each = (decoded[..., 0] - values.nan_to_num(0.0)).square()
         else:
-            each = F.cross_entropy(decoded.transpose(1, 2), torch.where(counted, values, 0), reduction="none")
+            each = cross_entropies(decoded, torch.where(counted, values, 0))
         return torch.where(counted, each, 0.0).sum() / counted.sum().clamp(min=1)

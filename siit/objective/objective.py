@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Float, Int
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int, Num, Shaped
 from torch import Tensor
 
 from siit.architecture import POS_EMBED
-from siit.causal import Run
 from siit.data.pairs import Pairs, permuted_positions
 from siit.exchanges import NONE, Exchanges
 from siit.objective.decoding import Decoders
@@ -87,14 +87,16 @@ class Step:
     Attributes:
         loss: weighted sum of the terms' losses.
         losses: each term's own loss, and those of next tokens and decoders, before weighting.
-        logits, answers: the patched model's output, and the causal model's under the interchange.
+        logits: the patched model's output, at all positions or, where only the last token's counts, there alone.
+        target, scored: the causal model's output under the interchange at the same positions, and where it counts.
         drawn: the interventions.
     """
 
     loss: Float[Tensor, ""]
     losses: Mapping[str, Tensor]
     logits: Float[Tensor, "batch pos classes"]
-    answers: Run
+    target: Num[Tensor, "batch pos"]
+    scored: Bool[Tensor, "batch pos"]
     drawn: Drawn
 
 
@@ -206,11 +208,15 @@ class Objective:
         source = self.source_run(model, pairs, drawn)
         patch = None if source is None else self.patch(model, source, drawn, pairs.fresh)
         outputs = model.run(pairs.base, patch=patch)
-        logits = outputs.logits
+        final, target, scored = outputs.final, answers.output, answers.scored
+        is_token = pairs.base < len(self.exchanges.model.vocab)
+        if self.exchanges.model.scored_at == "last":
+            final, target, scored = (_at_last(values, is_token) for values in (final, target, scored))
+        logits = outputs.unembed(final)
         losses, start = {}, 0
         for name, count in zip(self.terms, self.counts(len(pairs)), strict=True):
             part = slice(start, start + count)
-            losses[name] = task_loss(logits[part], answers.output[part], answers.scored[part])
+            losses[name] = task_loss(logits[part], target[part], scored[part])
             start += count
         total = torch.stack([self.terms[name].weight * loss for name, loss in losses.items()]).sum()
         if self.next_token:
@@ -219,9 +225,9 @@ class Objective:
             total = total + self.next_token * losses["next_token"]
         if decoders is not None:
             senders = dict(zip(self.points.senders, outputs.senders, strict=True))
-            losses["decoding"] = decoders.loss(senders, answers, pairs.base < len(self.exchanges.model.vocab))
+            losses["decoding"] = decoders.loss(senders, answers, is_token)
             total = total + self.decoding * losses["decoding"]
-        return Step(total, losses, logits, answers, drawn)
+        return Step(total, losses, logits, target, scored, drawn)
 
     def source_run(self, model: Transformer, pairs: Pairs, drawn: Drawn) -> Outputs | None:
         """The plain run of the sources; None if nothing needs it: nothing is ever drawn, nor next tokens learned."""
@@ -270,20 +276,34 @@ class Objective:
 
         A position's embedding is resampled from permuted positions; its mean at a position is itself.
         """
-        is_resample, is_mean, is_elsewhere = (
-            (drawn.replacement.kind == kind)[:, None, None].to(outputs[0].dtype) for kind in (RESAMPLE, MEAN, ELSEWHERE)
-        )
-        weight = torch.ones_like(is_mean) if fresh is None else fresh[:, None, None].to(is_mean.dtype)
-        weight = weight / weight.sum().clamp(min=1)
-        elsewhere = drawn.elsewhere.unsqueeze(2).expand_as(outputs[0])
+        batch, positions = drawn.elsewhere.shape
+        kind = drawn.replacement.kind.unsqueeze(1)
+        weight = torch.ones_like(kind[:, 0]) if fresh is None else fresh
+        weight = weight.to(outputs[0].dtype) / weight.sum().clamp(min=1)
+        # All that can replace a sender at some position are rows of one table: its outputs, their means, and a zero.
+        own = torch.arange(positions, device=kind.device)
+        first = positions * torch.arange(batch, device=kind.device).unsqueeze(1)
+        mean, zero = batch * positions + own, (batch + 1) * positions
+        row = torch.where(kind == MEAN, mean, torch.where(kind == ELSEWHERE, first + drawn.elsewhere, zero))
+        resampled = torch.where(kind == RESAMPLE, first + own, row)
+        permuted = torch.where(kind == RESAMPLE, batch * positions + drawn.off_positions, row)
         replaced = []
         for name, output in zip(self.points.senders, outputs, strict=True):
-            resampled, mean = output, (output * weight).sum(0)
             if name == POS_EMBED:
-                resampled, mean = model.pos_embed.W_pos[drawn.off_positions], model.pos_embed.W_pos[: output.shape[1]]
-            moved = output.gather(1, elsewhere) * is_elsewhere
-            replaced.append(torch.addcmul(torch.addcmul(moved, resampled, is_resample), is_mean, mean))
+                means, rows = model.pos_embed.W_pos[:positions], permuted
+            else:
+                means, rows = (weight @ output.flatten(1)).view_as(output[0]), resampled
+            table = torch.cat([output.flatten(0, 1), means, torch.zeros_like(means[:1])])
+            replaced.append(F.embedding(rows, table))
         return replaced
+
+
+def _at_last(
+    values: Shaped[Tensor, "batch pos *rest"], is_token: Bool[Tensor, "batch pos"]
+) -> Shaped[Tensor, "batch 1 *rest"]:
+    """What stands at each input's last token."""
+    last = is_token.int().cumsum(1).argmax(1)
+    return values[torch.arange(len(values), device=values.device), last].unsqueeze(1)
 
 
 def _elsewhere(tokens: Int[Tensor, "batch pos"], generator: torch.Generator) -> Int[Tensor, "batch pos"]:

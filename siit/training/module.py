@@ -150,9 +150,8 @@ class SIITModule(pl.LightningModule):
 
     @torch.no_grad()
     def _note_errors(self, pairs: Pairs, step: Step) -> None:
-        scored = step.answers.scored
-        wrong = ~right(step.logits, step.answers.output, self.tolerance) & scored
-        self.errors.note(step.drawn.choice, step.drawn.replacement.single, wrong.sum(1), scored.sum(1))
+        wrong = ~right(step.logits, step.target, self.tolerance) & step.scored
+        self.errors.note(step.drawn.choice, step.drawn.replacement.single, wrong.sum(1), step.scored.sum(1))
         if self.replay:
             self.mistakes.note(pairs, step.drawn, wrong.any(1))
 
@@ -165,10 +164,19 @@ class SIITModule(pl.LightningModule):
         torch._foreach_lerp_(averaged, own, 1 - keep)
 
     def validation_step(self, batch: int, batch_idx: int) -> None:
-        """Measures the validation certificate of the averaged weights, and whether the circuit alone passes."""
-        alone = self._circuit_alone()
-        if self.circuit_first is not None and self.relaxed_at is None and alone >= self.circuit_first:
-            self.relaxed_at = self.global_step
+        """Measures the averaged weights: the circuit alone until it passes, and from then on the certificate."""
+        if self.relaxed_at is None:
+            assert self.circuit_first is not None
+            alone = self._circuit_alone()
+            self._log_check("circuit_alone", alone, True)
+            if alone >= self.circuit_first:
+                self.relaxed_at = self.global_step
+        self._log_check("circuit_only", float(self.relaxed_at is None), False)
+        if self.relaxed_at is not None:
+            self._check_certificate()
+
+    def _check_certificate(self) -> None:
+        """Whether every bar holds on the validation pairs; training ends where they did often enough in a row."""
         self.certificate = self.measure(self.settings.screen)
         self.passes = self.passes + 1 if self._passes(self.certificate) else 0
         worst_node, worst_edge = self.certificate.worst_node, self.certificate.worst_edge
@@ -183,8 +191,6 @@ class SIITModule(pl.LightningModule):
             self._log_check(name, getattr(self.certificate, name), False)
         for name, value in shown.items():
             self._log_check(name, value, True)
-        self._log_check("circuit_alone", alone, True)
-        self._log_check("circuit_only", float(self.relaxed_at is None), False)
         if self.passes >= self.settings.checks_in_a_row:
             self.trainer.should_stop = True
 
@@ -232,9 +238,8 @@ class SIITModule(pl.LightningModule):
                 source_positions=exchanges.source_positions(pairs, choice, generator),
             )
             step = self.objective.evaluate(self.averaged, pairs, drawn)
-            scored = step.answers.scored
-            correct = right(step.logits, step.answers.output, self.tolerance) & scored
-            total.index_add_(0, choice, scored.sum(1).float())
+            correct = right(step.logits, step.target, self.tolerance) & step.scored
+            total.index_add_(0, choice, step.scored.sum(1).float())
             good.index_add_(0, choice, correct.sum(1).float())
         return float(torch.where(total > 0, good / total.clamp(min=1), 1.0).min())
 

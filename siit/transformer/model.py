@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from siit.architecture import HEAD_SLOTS, LOGITS, POS_EMBED, TOK_EMBED, ModelConfig, Slot, head, mlp
-from siit.transformer.patching import EdgeReader, Patch
+from siit.transformer.patching import EdgeReader, Patch, Read
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -31,12 +32,19 @@ class Outputs:
     """One run.
 
     Attributes:
-        logits: [batch, pos, d_vocab_out].
+        final: what the unembedding reads, [batch, pos, d_model].
         senders: outputs of the embeddings, heads (without b_O) and MLPs in the order of computation, after patches.
+        unembed: makes logits of `final`, or of some of its positions.
     """
 
-    logits: Float[Tensor, "batch pos d_vocab_out"]
+    final: Float[Tensor, "batch pos d_model"]
     senders: list[Float[Tensor, "batch pos d_model"]]
+    unembed: Callable[[Tensor], Tensor]
+
+    @cached_property
+    def logits(self) -> Float[Tensor, "batch pos d_vocab_out"]:
+        """Of all positions; computed where they are asked for."""
+        return self.unembed(self.final)
 
 
 class _Embed(nn.Module):
@@ -56,6 +64,9 @@ class _Unembed(nn.Module):
         super().__init__()
         self.W_U = nn.Parameter(torch.empty(config.d_model, config.d_vocab_out))
         self.b_U = nn.Parameter(torch.empty(config.d_vocab_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.W_U + self.b_U
 
 
 class _LayerNorm(nn.Module):
@@ -165,7 +176,7 @@ class Transformer(nn.Module):
         positions: Int[Tensor, "batch pos"] | None = None,
         patch: Patch | None = None,
     ) -> Outputs:
-        """Runs the model with patches, and returns every component's output beside the logits."""
+        """Runs the model with patches, and returns every component's output beside what the logits are made of."""
         stream = _Stream(patch)
         embedded = self.embed.W_E[tokens]
         if positions is None:
@@ -178,11 +189,10 @@ class Transformer(nn.Module):
             assert isinstance(block, _Block)
             self._attend(layer, block, stream)
             if stream.computes(mlp(layer)):
-                stream.add(mlp(layer), block.mlp(block.ln2(stream.read(mlp(layer)))))
+                stream.add(mlp(layer), block.mlp(block.ln2(stream.read([(mlp(layer), None)])[0])))
             else:
                 stream.add(mlp(layer), None)
-        final = self.ln_final(stream.read(LOGITS))
-        return Outputs(final @ self.unembed.W_U + self.unembed.b_U, stream.senders)
+        return Outputs(self.ln_final(stream.read([(LOGITS, None)])[0]), stream.senders, self.unembed)
 
     def _attend(self, layer: int, block: _Block, stream: _Stream) -> None:
         names = [head(layer, index) for index in range(self.config.n_heads)]
@@ -192,36 +202,49 @@ class Transformer(nn.Module):
         results: dict[int, Tensor] = {}
         if order:
             normed = block.ln1(stream.residual) if shared else None
+            read = None
+            if own:
+                read = block.ln1(stream.read([(names[i], slot) for slot in HEAD_SLOTS for i in own]))
+                read = read.unflatten(0, (len(HEAD_SLOTS), len(own)))
             q, k, v = (
                 torch.cat(
                     [
-                        *_project_own(block.attn, slot, own, [block.ln1(stream.read(names[i], slot)) for i in own]),
+                        *_project_own(block.attn, slot, own, None if read is None else read[index]),
                         *_project_shared(block.attn, slot, shared, normed),
                     ]
                 )
-                for slot in HEAD_SLOTS
+                for index, slot in enumerate(HEAD_SLOTS)
             )
-            scores = q @ k.transpose(-1, -2) / math.sqrt(self.config.d_head)
-            if self.config.attention_dir == "causal":
-                size = scores.shape[-1]
-                future = torch.ones(size, size, dtype=torch.bool, device=scores.device).triu(1)
-                scores = scores.masked_fill(future, -torch.inf)
-            mixed = (scores.softmax(-1) @ v).flatten(1, 2)
+            mixed = (self._pattern(q, k) @ v).flatten(1, 2)
             result = torch.bmm(mixed, block.attn.W_O[order]).unflatten(1, q.shape[1:3])
             results = dict(zip(order, result.unbind(0), strict=True))
         for index, name in enumerate(names):
             stream.add(name, results.get(index))
         stream.residual = stream.residual + block.attn.b_O
 
+    def _pattern(
+        self, q: Float[Tensor, "head batch pos d_head"], k: Float[Tensor, "head batch pos d_head"]
+    ) -> Float[Tensor, "head batch pos pos"]:
+        """Attention patterns. The mask is added within the matrix product: these scores are the largest tensors."""
+        size = q.shape[-2]
+        mask = q.new_zeros(size, size)
+        if self.config.attention_dir == "causal":
+            mask = torch.full_like(mask, -torch.inf).triu(1)
+        scores = torch.baddbmm(
+            mask, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=1 / math.sqrt(self.config.d_head)
+        )
+        return scores.softmax(-1).unflatten(0, q.shape[:2])
 
-def _project_own(attention: _Attention, slot: Slot, heads: list[int], inputs: list[Tensor]) -> list[Tensor]:
+
+def _project_own(
+    attention: _Attention, slot: Slot, heads: list[int], inputs: Float[Tensor, "head batch pos d_model"] | None
+) -> list[Tensor]:
     """One slot's vectors, [head, batch, pos, d_head], of heads that each read an input of their own."""
-    if not heads:
+    if inputs is None:
         return []
     weight, bias = attention.projections(slot)
-    stacked = torch.stack(inputs)
-    product = torch.baddbmm(bias[heads].unsqueeze(1), stacked.flatten(1, 2), weight[heads])
-    return [product.unflatten(1, stacked.shape[1:3])]
+    product = torch.baddbmm(bias[heads].unsqueeze(1), inputs.flatten(1, 2), weight[heads])
+    return [product.unflatten(1, inputs.shape[1:3])]
 
 
 def _project_shared(attention: _Attention, slot: Slot, heads: list[int], normed: Tensor | None) -> list[Tensor]:
@@ -262,8 +285,8 @@ class _Stream:
         self.senders.append(output)
         self.residual = self.residual + output
 
-    def read(self, name: str, slot: Slot | None = None) -> Tensor:
-        """What a slot reads, before LayerNorm."""
-        if self.reader is None or not self.has_own_input(name):
-            return self.residual
-        return self.reader.read(name, slot, self.residual)
+    def read(self, reads: Sequence[Read]) -> Float[Tensor, "read batch pos d_model"]:
+        """What slots of receivers at one depth read, before LayerNorm."""
+        if self.reader is None or not self.has_own_input(reads[0][0]):
+            return self.residual.unsqueeze(0)
+        return self.reader.read(reads, self.residual)

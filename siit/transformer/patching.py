@@ -3,7 +3,7 @@
 A patched node has its output replaced for all that read it. A patched edge has one sender's term replaced in the
 one sum that one slot of one receiver reads; it wins over a patch of the sender itself. In one example a sender's
 replacement is the same for all its patched edges of one kind: circuit edges take `interchange` values, off-circuit
-edges `ablation` values. That is what makes a per-example edge patch cost no more than one weighted sum per slot.
+edges `ablation` values. That is what makes per-example edge patches cost no more than a small matrix product per layer.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Float
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from siit.architecture import EMBEDDINGS, Edge, Slot, components, slots
+from siit.architecture import EMBEDDINGS, Edge, Slot, components
 from siit.circuit import Circuit
+
+Read = tuple[str, Slot | None]
+"""A receiver and the slot of it that reads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,22 +54,25 @@ class PatchPoints:
         """Circuit member that sends -> its place in `Patch` deltas."""
         return {name: index for index, name in enumerate(self.circuit.members[:-1])}
 
+    def weighing(self, reads: Sequence[Read], device: torch.device) -> tuple[list[int], Int[Tensor, "read term"]]:
+        """Which of `EdgeReader.terms` edges bring to what is read, and which edge; `len(edges)` where none does."""
+        key = (*reads, device)
+        if key not in self._weighings:
+            found: dict[tuple[int, int], int] = {}
+            for index, edge in enumerate(self.edges):
+                if (edge.receiver, edge.slot) in reads:
+                    is_off = index >= self.n_circuit_edges
+                    term = 2 * self.member_index[edge.sender] + is_off
+                    found[reads.index((edge.receiver, edge.slot)), term] = index
+            terms = sorted({term for _, term in found})
+            table = [[found.get((row, term), len(self.edges)) for term in terms] for row in range(len(reads))]
+            self._weighings[key] = terms, torch.tensor(table, device=device)
+        return self._weighings[key]
+
     @cached_property
-    def incoming(self) -> dict[tuple[str, Slot | None], tuple[list[int], list[int], list[int], list[int]]]:
-        """Receiver and slot -> (circuit edges, their senders' member indices, off edges, theirs)."""
-        found: dict[tuple[str, Slot | None], tuple[list[int], list[int], list[int], list[int]]] = {}
-        for receiver in self.circuit.members:
-            for slot in slots(receiver):
-                found[receiver, slot] = ([], [], [], [])
-        for index, edge in enumerate(self.edges):
-            on, on_senders, off, off_senders = found[edge.receiver, edge.slot]
-            if index < self.n_circuit_edges:
-                on.append(index)
-                on_senders.append(self.member_index[edge.sender])
-            else:
-                off.append(index)
-                off_senders.append(self.member_index[edge.sender])
-        return found
+    def _weighings(self) -> dict[tuple[object, ...], tuple[list[int], Tensor]]:
+        """What has been asked for."""
+        return {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,21 +109,24 @@ class EdgeReader:
 
     def __init__(self, patch: Patch) -> None:
         self.patch = patch
-        self.weights = patch.edges.to(patch.ablation[0].dtype)
-        self.interchange: list[Tensor] = []
-        self.ablation: list[Tensor] = []
+        weights = patch.edges.to(patch.ablation[0].dtype)
+        self.weights = F.pad(weights, (0, 0, 0, 1))
+        """1 where an edge is patched, [edge, batch]; the last row is that of no edge."""
+        self.terms: list[Tensor] = []
+        """What patching an edge adds, [batch, pos d_model]: for each sender if the edge is on the circuit, if not."""
 
-    def sent(self, sender: str, output: Tensor) -> None:
-        """Records the output of a circuit member, in the order of computation; [batch, pos, d_model]."""
+    def sent(self, sender: str, output: Float[Tensor, "batch pos d_model"]) -> None:
+        """Records the output of a circuit member, in the order of computation."""
         index = self.patch.points.senders.index(sender)
-        self.interchange.append(self.patch.interchange[index] - output)
-        self.ablation.append(self.patch.ablation[index] - output)
+        for replacement in (self.patch.interchange[index], self.patch.ablation[index]):
+            self.terms.append((replacement - output).flatten(1))
 
-    def read(self, receiver: str, slot: Slot | None, residual: Tensor) -> Tensor:
-        """The sum that one slot reads, [batch, pos, d_model]."""
-        on, on_senders, off, off_senders = self.patch.points.incoming[receiver, slot]
-        total = residual
-        for edges, senders, deltas in ((on, on_senders, self.interchange), (off, off_senders, self.ablation)):
-            for edge, sender in zip(edges, senders, strict=True):
-                total = torch.addcmul(total, self.weights[edge, :, None, None], deltas[sender])
-        return total
+    def read(
+        self, reads: Sequence[Read], residual: Float[Tensor, "batch pos d_model"]
+    ) -> Float[Tensor, "read batch pos d_model"]:
+        """The sums that some slots, all of receivers at one depth, read: one product of weights and terms."""
+        terms, edge = self.patch.points.weighing(reads, residual.device)
+        own = residual.flatten(1).unsqueeze(1).expand(-1, len(reads), -1)
+        stacked = torch.stack([self.terms[term] for term in terms], 1)
+        total = torch.baddbmm(own, self.weights[edge].permute(2, 0, 1), stacked)
+        return total.transpose(0, 1).unflatten(2, residual.shape[1:])

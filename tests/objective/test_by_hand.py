@@ -53,10 +53,10 @@ def test_every_intervention_leads_to_the_answer_by_hand(name: str, circuit_only:
         exchanged = NAMES[choice - 1] if choice else None
         base, source = pairs.base[row].tolist(), pairs.source[row].tolist()
         expected = answer(base, source, exchanged, drawn.source_positions[row].tolist())
-        scored, output = step.answers.scored[row].tolist(), step.answers.output[row].tolist()
+        scored, output = step.scored[row].tolist(), step.target[row].tolist()
         assert [bool(value) if at else None for value, at in zip(output, scored, strict=True)] == expected
     # The circuit is the whole truth of this transformer, so no replacement leads it astray.
-    assert bool(right(step.logits, step.answers.output, None)[step.answers.scored].all())
+    assert bool(right(step.logits, step.target, None)[step.scored].all())
     # Its logits are 0.5 against 1 or 0, whatever is replaced.
     assert step.loss.item() == pytest.approx(
         sum(term.weight for term in objective.terms.values()) * math.log(1 + math.exp(-0.5)), abs=1e-4
@@ -75,7 +75,7 @@ def test_wrong_circuits_are_led_astray():
     def wrong(**draws: OffCircuitDraw | InterchangeDraw | KindDraw) -> float:
         objective = Objective(cases.handmade_exchanges(), {"one": Term(**draws)}, source_gradient=True)  # type: ignore[arg-type]
         step = objective.evaluate(model, pairs, objective.draw(pairs, torch.Generator().manual_seed(0), False))
-        return float((~right(step.logits, step.answers.output, None))[step.answers.scored].float().mean())
+        return float((~right(step.logits, step.target, None))[step.scored].float().mean())
 
     assert wrong() == 0
     # Half of the answers of an unrelated input are other than the base's.

@@ -99,7 +99,7 @@ def test_examples_are_their_own_patched_runs(case: str, terms: str, circuit_only
         each = []
         for row in range(start, start + count):
             run = expected_answer(objective, pairs, drawn, row)
-            assert torch.equal(run.scored[0], step.answers.scored[row])
+            assert torch.equal(run.scored[0], step.scored[row])
             target, logits = run.output[run.scored], step.logits[row][run.scored[0]]
             if target.is_floating_point():
                 each.append((logits[:, 0] - target) ** 2)
@@ -176,7 +176,7 @@ def test_behaviour_alone_is_the_plain_model():
     assert objective.source_run(model, pairs, drawn) is None
     step = objective.evaluate(model, pairs, drawn)
     assert torch.equal(step.logits, model(pairs.base))
-    assert torch.equal(step.answers.scored, task.model.run(Inputs(pairs.base)).scored)
+    assert torch.equal(step.scored, task.model.run(Inputs(pairs.base)).scored)
 
 
 def test_everything_on_the_circuit():
@@ -280,7 +280,7 @@ def test_constant_edges_are_exchanged_beside_all_else():
     step = objective.evaluate(model, few, drawn)
     torch.testing.assert_close(step.logits, expected_logits(objective, model, few, drawn))
     without = objective.evaluate(model, few, dataclasses.replace(drawn, constant=torch.zeros_like(drawn.constant)))
-    assert torch.equal(step.answers.output, without.answers.output)
+    assert torch.equal(step.target, without.target)
     assert not torch.equal(step.logits, without.logits)
 
 
@@ -324,7 +324,7 @@ def test_what_cannot_be_exchanged_only_replaces_what_is_off_the_circuit():
     step = objective.evaluate(model, few, drawn)
     torch.testing.assert_close(step.logits, expected_logits(objective, model, few, drawn))
     plain = task.model.run(Inputs(few.base))
-    assert torch.equal(step.answers.scored[~exchangeable[:BATCH]], plain.scored[~exchangeable[:BATCH]])
+    assert torch.equal(step.scored[~exchangeable[:BATCH]], plain.scored[~exchangeable[:BATCH]])
 
 
 def test_circuit_only_overrides_the_terms():

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from siit.architecture import Edge, edges
 from siit.certificate import FIELDS, ReferenceModel, measure
@@ -46,6 +47,33 @@ def test_batches_do_not_matter(batch_size: int):
     weights = parameters()
     weights["blocks.1.attn.W_V"][0, TOKEN + 1, 0] = 0.8
     assert certify(weights, batch_size=batch_size).to_json() == certify(weights).to_json()
+
+
+@pytest.mark.parametrize("direction", ["causal", "bidirectional"])
+def test_what_nothing_scored_can_see_is_left_out(direction: str, monkeypatch: pytest.MonkeyPatch):
+    """Of a causal model, and its numbers stay what they are."""
+    config = dataclasses.replace(CONFIG, attention_dir=direction)
+    circuit = Circuit(config, CIRCUIT.alignment, CIRCUIT.carries)
+    lengths = torch.randint(2, 5, (handmade.PAIRS, 1), generator=torch.Generator().manual_seed(0))
+    tensors = {
+        name: tensor & (torch.arange(5) < lengths) if name.endswith("scored") else tensor
+        for name, tensor in handmade.evidence().items()
+    }
+    weights = parameters()
+    weights["blocks.1.attn.W_V"][0, TOKEN + 1, 0] = 0.8
+    seen: list[int] = []
+    run = ReferenceModel.run
+
+    def watched(self: ReferenceModel, tokens: Tensor, positions: Tensor | None = None) -> Any:
+        seen.append(tokens.shape[1])
+        return run(self, tokens, positions)
+
+    monkeypatch.setattr(ReferenceModel, "run", watched)
+    options: dict[str, Any] = {"batch_size": 32, "min_scored": 0, "min_changed": 0}
+    trimmed = certify(weights, circuit, tensors, **options)
+    assert set(seen) == ({1, 3, 4, 5} if direction == "causal" else {5})
+    monkeypatch.setattr(Evidence, "trimmed", lambda evidence: evidence)
+    assert trimmed.to_json() == certify(weights, circuit, tensors, **options).to_json()
 
 
 def test_numerical_output():

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from siit.alignment import derive_labels
 from siit.architecture import POS_EMBED
-from siit.causal import Exchange, Inputs, Interventions, Run
+from siit.causal import CausalModel, Exchange, Inputs, Interventions, Run
 from siit.certificate import ReferenceModel
 from siit.data import Pairs
 from siit.objective import N_KINDS, Focus, InterchangeDraw, KindDraw, Objective, OffCircuitDraw, Term
@@ -325,6 +325,24 @@ def test_what_cannot_be_exchanged_only_replaces_what_is_off_the_circuit():
     torch.testing.assert_close(step.logits, expected_logits(objective, model, few, drawn))
     plain = task.model.run(Inputs(few.base))
     assert torch.equal(step.scored[~exchangeable[:BATCH]], plain.scored[~exchangeable[:BATCH]])
+
+
+def test_where_only_the_last_token_counts_nothing_else_is_unembedded():
+    every, model, _ = cases.objective_of("frac_prevs", cases.configured_terms("siit"))
+    causal = every.exchanges.model
+    last = CausalModel(causal.vocab, causal.max_len, list(causal.variables.values()), "last")
+    objective = Objective(dataclasses.replace(every.exchanges, model=last), every.terms, every.source_gradient)
+    bos, x, a, pad = 4, 3, 0, 5
+    base = torch.tensor([[bos, x, a, x, a], [bos, a, x, pad, pad], [bos, x, pad, pad, pad]])
+    pairs = Pairs(base, base.roll(1, 0))
+    drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
+    step, whole = objective.evaluate(model, pairs, drawn), every.evaluate(model, pairs, drawn)
+    rows, places = torch.arange(3), torch.tensor([4, 2, 1])
+    torch.testing.assert_close(step.logits, whole.logits[rows, places].unsqueeze(1))
+    torch.testing.assert_close(step.target, whole.target[rows, places].unsqueeze(1), equal_nan=True)
+    assert torch.equal(step.scored, whole.scored[rows, places].unsqueeze(1)) and bool(step.scored.any())
+    expected = (whole.logits[rows, places, 0] - whole.target[rows, places]).square().nanmean()
+    torch.testing.assert_close(step.loss, expected, check_dtype=False)
 
 
 def test_circuit_only_overrides_the_terms():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
 
+from siit.certificate import Certificate
 from siit.training.checkpoints import RunFolder
 from siit.training.fit import fit, make_module
 from siit.training.module import SIITModule
@@ -41,6 +43,29 @@ def test_mistakes_are_noted_where_they_are_replayed(composed: Compose, tmp_path:
         bos = module.mistakes.inputs[:, : noted[-1], 0]
         assert bool((bos == 4).all()), "what is kept are inputs of frac_prevs"
     assert noted[0] > 10 and noted[1] == 0
+
+
+def test_the_circuit_alone_is_checked_until_it_passes_and_then_the_certificate(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, checks = iter([0.25, 0.5]), []
+    measure = SIITModule.measure
+
+    def measured(module: SIITModule, screen: float | None) -> Certificate:
+        checks.append(module.global_step)
+        return measure(module, screen)
+
+    monkeypatch.setattr(SIITModule, "_circuit_alone", lambda module: next(alone))
+    monkeypatch.setattr(SIITModule, "measure", measured)
+    settings = read_settings(composed("trainer.max_steps=40", "objective.circuit_first=0.3"))
+    folder = RunFolder(tmp_path, settings.case.name, settings.seed)
+    folder.open({}, resume=False)
+    module = fit(make_plan(find_task(settings.case), settings), settings, folder, None)
+    assert module.relaxed_at == 20 and checks == [20, 30, 40]
+    (metrics,) = folder.path.glob("csv/*/metrics.csv")
+    rows = [row for row in csv.DictReader(metrics.read_text().splitlines()) if row["val/circuit_only"]]
+    assert [row["val/circuit_alone"] for row in rows] == ["0.25", "0.5", "", ""]
+    assert [bool(row["val/accuracy"]) for row in rows] == [False, True, True, True]
 
 
 def test_the_learning_rate_falls_again_over_twice_as_many_steps(composed: Compose) -> None:

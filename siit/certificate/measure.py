@@ -39,6 +39,7 @@ def measure(
     exhaustive: bool = False,
     min_scored: int = 4096,
     min_changed: int = 200,
+    bars: Mapping[str, float] = BARS,
 ) -> Certificate:
     """Measures every number of the certificate, on the device where the weights are.
 
@@ -58,6 +59,7 @@ def measure(
         exhaustive: the evidence is all there is, so the two minima below do not apply.
         min_scored: scored positions that every quantity must rest on.
         min_changed: pairs in which every exchange must change the high-level model's answer, unless it never does.
+        bars: what each field must reach; others than the certificate's own are for training's checks alone.
 
     Raises:
         ValueError: names the tensor or argument, what was found and what is accepted.
@@ -103,7 +105,7 @@ def measure(
         "exchanges": {name: dataclasses.asdict(exchange) for name, exchange in exchanges.items()},
         "nothing_measured": [field for field, shares in values.items() if not shares],
     }
-    failed = failures(values, effect, effect_details, record)
+    failed = failures(values, effect, effect_details, record, bars)
     if screened:
         failed.append(f"screen: {reached:.5f} is below {screen}, so the rest was not measured")
     return Certificate(
@@ -111,7 +113,7 @@ def measure(
         **{field: min(values[field].values(), default=1.0) if field in values else None for field in SHARES},
         effect=effect,
         details=details,
-        bars=dict(BARS),
+        bars=dict(bars),
         failed=tuple(failed),
         evidence=record,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from siit.certificate.certificate import BARS, LOGIT_BAR, Effect
+from siit.certificate.certificate import Effect
 
 _NAMED = 3
 """Components that a failure names."""
@@ -16,6 +16,7 @@ def failures(
     effect: Effect | None,
     effect_details: Mapping[str, Mapping[str, Any]],
     evidence: Mapping[str, Any],
+    bars: Mapping[str, float],
 ) -> list[str]:
     """Each bar that does not hold, as a readable line.
 
@@ -23,12 +24,12 @@ def failures(
         values: field -> component -> the share of scored positions at which the model is right.
         effect: what every part of the circuit moves, if it was measured.
         effect_details: `units`, `edges`, `nodes` -> name -> how it was measured.
-        evidence: counts, as the certificate has them.
+        evidence, bars: counts and bars, as the certificate has them.
     """
-    lines = [line for field, shares in values.items() if (line := _short(field, shares, BARS[field]))]
+    lines = [line for field, shares in values.items() if (line := _short(field, shares, bars[field]))]
     if effect is not None:
         for kind, effects in (("unit", effect.units), ("edge", effect.edges), ("node", effect.nodes)):
-            lines += _dead(kind, effects, effect_details[f"{kind}s"])
+            lines += _dead(kind, effects, effect_details[f"{kind}s"], bars)
     return lines + _insufficient(evidence)
 
 
@@ -44,11 +45,13 @@ def _short(field: str, shares: Mapping[str, float], bar: float) -> str | None:
     return f"{line}: {len(below)} of {len(shares)} fall short, the worst first: {named}{more}"
 
 
-def _dead(kind: str, effects: Mapping[str, float], details: Mapping[str, Any]) -> list[str]:
+def _dead(
+    kind: str, effects: Mapping[str, float], details: Mapping[str, Any], bars: Mapping[str, float]
+) -> list[str]:
     lines = []
     for value, name in sorted((value, name) for name, value in effects.items()):
         how = details[name]
-        bar = LOGIT_BAR if how["measure"] == "logits" else BARS["effect"]
+        bar = bars["effect_logits" if how["measure"] == "logits" else "effect"]
         if not value > bar:
             by = "exchange" if how["by"] == "exchange" else "replacement by zero"
             what = "changes the logits by" if how["measure"] == "logits" else "changes the answer at a share of"

@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from siit.certificate import Certificate, measure
+from siit.certificate import BARS, Certificate, measure
 from siit.certificate.certificate import SHARES
 from siit.data import Pairs
 from siit.evidence import evidence_pairs
@@ -178,7 +178,7 @@ class SIITModule(pl.LightningModule):
     def _check_certificate(self) -> None:
         """Whether every bar holds on the validation pairs; training ends where they did often enough in a row."""
         self.certificate = self.measure(self.settings.screen)
-        self.passes = self.passes + 1 if self._passes(self.certificate) else 0
+        self.passes = self.passes + 1 if self.certificate.certified else 0
         worst_node, worst_edge = self.certificate.worst_node, self.certificate.worst_edge
         shown = {
             "worst_node": None if worst_node is None else worst_node[1],
@@ -194,19 +194,12 @@ class SIITModule(pl.LightningModule):
         if self.passes >= self.settings.checks_in_a_row:
             self.trainer.should_stop = True
 
-    def _passes(self, certificate: Certificate) -> bool:
-        """Whether every bar holds, with a margin: the test pairs are others.
-
-        But for the worst of 100 subsets, which is a minimum over many small samples already.
-        """
-        shares = [getattr(certificate, name) for name in SHARES if name != "strict_subsets"]
-        return certificate.certified and min(shares) >= self.settings.validation_bar
-
     def _log_check(self, name: str, value: float | None, prog_bar: bool) -> None:
         self.log(f"val/{name}", math.nan if value is None else value, prog_bar=prog_bar, batch_size=1)
 
     def measure(self, screen: float | None) -> Certificate:
-        """The certificate of the averaged weights on the validation evidence."""
+        """The certificate of the averaged weights on the validation evidence, with the bars of validation."""
+        shares = dict.fromkeys(SHARES, self.settings.validation_bar)
         return measure(
             self.model.config,
             {name: tensor.detach() for name, tensor in self.averaged.state_dict().items()},
@@ -218,6 +211,7 @@ class SIITModule(pl.LightningModule):
             # Nothing is asked for, but single parts and subsets need not take all pairs.
             min_scored=1,
             min_changed=0,
+            bars={**BARS, **shares, "strict_subsets": self.settings.validation_subsets_bar},
         )
 
     @torch.no_grad()

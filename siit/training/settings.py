@@ -48,7 +48,10 @@ class CaseSettings:
     generator_seed: int | None = None
     tokenizer: str | None = None
     circuit_first: float = 1.0
+    decoding: float = 0.0
     keep_decoders: bool = False
+    replay_exchanges: bool = False
+    off_circuit: dict[str, float] = field(default_factory=dict)
     alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
 
 
@@ -117,6 +120,7 @@ class TrainerSettings:
     checks_in_a_row: int = 2
     validation_pairs: int = 512
     validation_bar: float = 0.999
+    validation_subsets_bar: float = 0.999
     screen: float = 0.98
     accelerator: str = "auto"
     threads: int = 1
@@ -194,8 +198,9 @@ def _check_ranges(settings: Settings) -> None:
         _require(f"trainer.{name}", value, 0 <= value < 1, "a number from 0 to below 1")
     for name in ("warmup_steps", "final_learning_rate", "weight_decay"):
         _require(f"trainer.{name}", getattr(trainer, name), getattr(trainer, name) >= 0, "0 or more")
-    _require("trainer.validation_bar", trainer.validation_bar, 0 <= trainer.validation_bar <= 1, "a number from 0 to 1")
-    _require("trainer.screen", trainer.screen, 0 <= trainer.screen <= 1, "a number from 0 to 1")
+    for name in ("validation_bar", "validation_subsets_bar", "screen"):
+        value = getattr(trainer, name)
+        _require(f"trainer.{name}", value, 0 <= value <= 1, "a number from 0 to 1")
     multiple = trainer.max_steps % trainer.check_every == 0
     _require(
         "trainer.max_steps", trainer.max_steps, multiple, f"a multiple of trainer.check_every={trainer.check_every}"

@@ -147,6 +147,18 @@ def test_a_program_of_ones_own(composed: Compose) -> None:
     assert (plain.none_is_answer, with_none.none_is_answer) == (False, True)
 
 
+@pytest.mark.parametrize("objective", ["siit", "siit_node", "iit", "behaviour"])
+@pytest.mark.parametrize("case", ["frac_prevs", "random", "ioi", "ioi_next_token", "ioi_full"])
+def test_a_cases_recipe_is_read_by_siit_alone(composed: Compose, case: str, objective: str) -> None:
+    settings = read_settings(composed(f"case={case}", f"objective={objective}"))
+    terms, chosen = terms_of(settings.objective), settings.objective
+    if objective == "siit":
+        assert vars(terms["siit"].off_circuit).items() >= settings.case.off_circuit.items()
+        assert (chosen.decoding, chosen.replay_exchanges) == (settings.case.decoding, settings.case.replay_exchanges)
+    else:
+        assert "siit" not in terms and (chosen.decoding, chosen.replay, chosen.replay_exchanges) == (0, 0, False)
+
+
 def test_a_random_case_is_named_after_its_draw(composed: Compose) -> None:
     drawn = read_settings(composed("case=random", "case.tier=deep", "case.generator_seed=12")).case
     assert (drawn.name, drawn.tier, drawn.generator_seed) == ("random-deep-12", "deep", 12)

@@ -45,9 +45,7 @@ def _short(field: str, shares: Mapping[str, float], bar: float) -> str | None:
     return f"{line}: {len(below)} of {len(shares)} fall short, the worst first: {named}{more}"
 
 
-def _dead(
-    kind: str, effects: Mapping[str, float], details: Mapping[str, Any], bars: Mapping[str, float]
-) -> list[str]:
+def _dead(kind: str, effects: Mapping[str, float], details: Mapping[str, Any], bars: Mapping[str, float]) -> list[str]:
     lines = []
     for value, name in sorted((value, name) for name, value in effects.items()):
         how = details[name]

@@ -28,8 +28,8 @@ def configured_terms(name: str) -> dict[str, Term]:
     objective = OmegaConf.merge(
         OmegaConf.structured(ObjectiveSettings), OmegaConf.load(conf_dir() / "objective" / f"{name}.yaml")
     )
-    # How right the circuit must be alone is read from the case.
-    whole = OmegaConf.create({"case": {"circuit_first": 0.97, "keep_decoders": False}, "objective": objective})
+    recipe = OmegaConf.load(conf_dir() / "case" / "_recipe.yaml")
+    whole = OmegaConf.create({"case": recipe, "objective": objective})
     plain: Any = OmegaConf.to_object(whole.objective)
     return terms_of(plain)
 

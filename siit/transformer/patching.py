@@ -51,7 +51,7 @@ class PatchPoints:
 
     @cached_property
     def member_index(self) -> dict[str, int]:
-        """Circuit member that sends -> its place in `Patch` deltas."""
+        """Circuit member that sends -> its place in the order of computation."""
         return {name: index for index, name in enumerate(self.circuit.members[:-1])}
 
     def weighing(self, reads: Sequence[Read], device: torch.device) -> tuple[list[int], Int[Tensor, "read term"]]:

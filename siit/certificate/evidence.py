@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -17,7 +16,6 @@ from siit.circuit import Circuit
 SOURCE_POSITIONS = "source_positions"
 PROBE = "probe/"
 _PROBE_FIELDS = ("tokens", "target", "scored")
-_SCORED = re.compile("do/.*/scored")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +106,8 @@ class Evidence:
     @property
     def _needed(self) -> Int[Tensor, " pairs"]:
         """Up to which position of a base something is scored, at least 1."""
-        exchanges = [tensor for name, tensor in self.tensors.items() if _SCORED.fullmatch(name)]
-        masks = [self.scored(None), *exchanges]
+        prefixes, ending = ("base_", "do/"), "scored"
+        masks = [mask for name, mask in self.tensors.items() if name.startswith(prefixes) and name.endswith(ending)]
         scored = torch.stack(masks).any(0)
         return (scored * torch.arange(1, scored.shape[1] + 1, device=scored.device)).amax(1).clamp(min=1)
 

@@ -120,7 +120,6 @@ class TrainerSettings:
     checks_in_a_row: int = 2
     validation_pairs: int = 512
     validation_bar: float = 0.999
-    validation_subsets_bar: float = 0.999
     screen: float = 0.98
     accelerator: str = "auto"
     threads: int = 1
@@ -198,7 +197,7 @@ def _check_ranges(settings: Settings) -> None:
         _require(f"trainer.{name}", value, 0 <= value < 1, "a number from 0 to below 1")
     for name in ("warmup_steps", "final_learning_rate", "weight_decay"):
         _require(f"trainer.{name}", getattr(trainer, name), getattr(trainer, name) >= 0, "0 or more")
-    for name in ("validation_bar", "validation_subsets_bar", "screen"):
+    for name in ("validation_bar", "screen"):
         value = getattr(trainer, name)
         _require(f"trainer.{name}", value, 0 <= value <= 1, "a number from 0 to 1")
     multiple = trainer.max_steps % trainer.check_every == 0

@@ -1,4 +1,4 @@
-"""The optimiser's groups, and replay in a run."""
+"""The optimiser's groups, and replay and checks in a run."""
 
 from __future__ import annotations
 

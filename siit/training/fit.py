@@ -107,8 +107,11 @@ def make_module(plan: Plan, settings: Settings) -> SIITModule:
     objective = Objective(
         exchanges, terms_of(chosen), chosen.source_gradient, decoding=chosen.decoding, next_token=chosen.next_token
     )
+    shape = settings.model
     return SIITModule(
-        model=Transformer(plan.config, settings.seed, settings.model.embedding_std, settings.model.position_std),
+        model=Transformer(
+            plan.config, settings.seed, shape.embedding_std, shape.position_std, shape.spread_embeddings
+        ),
         objective=objective,
         evidence=evidence,
         tolerance=plan.task.tolerance,

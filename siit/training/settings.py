@@ -70,6 +70,7 @@ class ModelSettings:
     eps: float = 1e-5
     embedding_std: float = 1.0
     position_std: float = 0.3
+    spread_embeddings: bool = False
 
 
 @dataclass

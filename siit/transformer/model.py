@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from siit.architecture import HEAD_SLOTS, LOGITS, POS_EMBED, TOK_EMBED, ModelConfig, Slot, head, mlp
 from siit.transformer.patching import EdgeReader, Patch, Read
+from siit.transformer.spread import spread
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -125,10 +126,16 @@ class Transformer(nn.Module):
         config: the architecture.
         seed: draws the initial weights; None leaves them unset, for weights that are loaded.
         embedding_std, position_std: standard deviations of the initial token and position embeddings.
+        spread_embeddings: whether the drawn token embeddings are turned away from each other, see `spread`.
     """
 
     def __init__(
-        self, config: ModelConfig, seed: int | None = None, embedding_std: float = 1.0, position_std: float = 0.3
+        self,
+        config: ModelConfig,
+        seed: int | None = None,
+        embedding_std: float = 1.0,
+        position_std: float = 0.3,
+        spread_embeddings: bool = False,
     ) -> None:
         super().__init__()
         self.config = config
@@ -139,6 +146,8 @@ class Transformer(nn.Module):
         self.unembed = _Unembed(config)
         if seed is not None:
             self._initialise(torch.Generator().manual_seed(seed), {"W_E": embedding_std, "W_pos": position_std})
+            if spread_embeddings:
+                self.embed.W_E.data = spread(self.embed.W_E)
 
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator, embeddings: dict[str, float]) -> None:

@@ -109,9 +109,7 @@ def make_module(plan: Plan, settings: Settings) -> SIITModule:
     )
     shape = settings.model
     return SIITModule(
-        model=Transformer(
-            plan.config, settings.seed, shape.embedding_std, shape.position_std, shape.spread_embeddings
-        ),
+        model=Transformer(plan.config, settings.seed, shape.embedding_std, shape.position_std, shape.spread_embeddings),
         objective=objective,
         evidence=evidence,
         tolerance=plan.task.tolerance,

@@ -121,11 +121,13 @@ class SIITModule(pl.LightningModule):
         """Warm-up, times cosines over `anneal_steps`, then twice, four times ... as many.
 
         They start at step 0, and anew where off-circuit parts are let in: what is not learned when one ends is not
-        learned at its low learning rate either (warm restarts: Loshchilov and Hutter, arXiv 1608.03983).
+        learned at its low learning rate either (warm restarts: Loshchilov and Hutter, arXiv 1608.03983). Without
+        `restarts` the last one, after off-circuit parts are let in, is not followed by others.
         """
         settings = self.settings
         since, cycle = step - (self.relaxed_at or 0), settings.anneal_steps
-        while since >= cycle:
+        restarts = settings.restarts or self.relaxed_at is None
+        while restarts and since >= cycle:
             since, cycle = since - cycle, 2 * cycle
         factor = min(1.0, (step + 1) / (settings.warmup_steps + 1)) * _cosine(since / cycle)
         return max(factor, settings.final_learning_rate / settings.learning_rate)

@@ -111,6 +111,7 @@ class TrainerSettings:
     final_learning_rate: float = 0.0
     warmup_steps: int = 0
     anneal_steps: int = 1
+    restarts: bool = True
     momentum: float = 0.95
     beta1: float = 0.9
     beta2: float = 0.99

@@ -76,3 +76,13 @@ def test_the_learning_rate_falls_again_over_twice_as_many_steps(composed: Compos
     assert [module._learning_rate_factor(step) for step in since] == falls_and_begins_anew
     module.relaxed_at = 1000
     assert [module._learning_rate_factor(1000 + step) for step in since] == falls_and_begins_anew
+
+
+def test_without_restarts_it_stays_where_it_has_fallen_to_once_off_circuit_parts_are_let_in(composed: Compose) -> None:
+    options = ("trainer.warmup_steps=0", "trainer.anneal_steps=100", "trainer.learning_rate=1")
+    once = ("trainer.final_learning_rate=0.01", "trainer.restarts=false")
+    module = module_of(read_settings(composed(*options, *once)))
+    assert module._learning_rate_factor(100) == pytest.approx(1), "the circuit alone has not passed yet"
+    module.relaxed_at = 1000
+    found = [module._learning_rate_factor(1000 + step) for step in (0, 50, 99, 100, 200, 5000)]
+    assert found == pytest.approx([1, 0.5, 0.01, 0.01, 0.01, 0.01], abs=2e-3)

@@ -34,7 +34,7 @@ def test_the_most_similar_rows_are_no_longer_alike(tokens: int, width: int):
 def test_in_the_plane_the_worst_case_is_reached():
     rows = torch.tensor([[2.0, 0.1], [3.0, 0.0], [1.0, 0.2]])
     assert coherence(rows) > 0.97
-    assert coherence(spread(rows)) == pytest.approx(0.5, abs=0.03), "three lines in a plane are 60 degrees apart at most"
+    assert coherence(spread(rows)) == pytest.approx(0.5, abs=0.03), "lines 60 degrees apart"
 
 
 def test_norms_stay():

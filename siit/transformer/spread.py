@@ -17,8 +17,8 @@ STEP = 0.1
 def spread(embeddings: Float[Tensor, "token d_model"]) -> Float[Tensor, "token d_model"]:
     """The rows, turned by gradient descent on the sum of the eighth powers of their cosines; their norms stay.
 
-    The mutual coherence (largest cosine) of 423 random rows in 64 dimensions is about 0.5; of these it is 0.18, and of no
-    rows below 0.115 (Welch, IEEE Trans. Inf. Theory 20:397, 1974). The sum is the p-frame potential of Ehler and
+    The mutual coherence (largest cosine) of 423 random rows in 64 dimensions is about 0.5. Of these it is 0.18, and of
+    no rows below 0.115 (Welch, IEEE Trans. Inf. Theory 20:397, 1974). The sum is the p-frame potential of Ehler and
     Okoudjou (J. Stat. Plan. Inference 142:645, 2012).
     """
     norms = embeddings.norm(dim=1, keepdim=True)

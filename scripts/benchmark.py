@@ -28,13 +28,13 @@ def measure_case(case: str, overrides: list[str], training: bool) -> dict[str, A
     import torch
     from hydra import compose, initialize_config_dir
 
-    from siit._conf import conf_dir
-    from siit.training.checkpoints import RunFolder
-    from siit.training.command_line import open_maps, register_cases
-    from siit.training.data_module import PairDataModule, step_generator
-    from siit.training.fit import fit, make_module
-    from siit.training.plan import find_task, make_plan
-    from siit.training.settings import read_settings
+    from siit.training.configuration.location import conf_dir
+    from siit.training.configuration.overrides import open_maps, register_cases
+    from siit.training.configuration.settings import read_settings
+    from siit.training.fit.checkpoints import RunFolder
+    from siit.training.fit.data_module import PairDataModule, step_generator
+    from siit.training.fit.loop import fit, make_module
+    from siit.training.fit.plan import find_task, make_plan
 
     register_cases()
     arguments = [f"case={case}", "logger=none", "trainer.progress_bar=false", *overrides]
@@ -60,7 +60,7 @@ def measure_case(case: str, overrides: list[str], training: bool) -> dict[str, A
         optimizer.step()
         taken = since(started)
         started = time.perf_counter()
-        module.objective.exchanges.answers(pairs, drawn.choice, drawn.source_positions)
+        module.objective.interchanges.answers(pairs, drawn.choice, drawn.source_positions)
         if step >= WARM_UP:
             seconds["step"] += taken
             seconds["causal model"] += since(started)

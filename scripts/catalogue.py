@@ -1,6 +1,6 @@
 """Prints docs/catalogue.md: every case, and the certificates of bundles: `python scripts/catalogue.py [roots] > FILE`.
 
-Describing all cases and counting their exchanges takes minutes.
+Describing all cases and counting their interchanges takes minutes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 
 import tracr_cases
 from scripts.results import certificates, header
-from siit.cases import CaseInfo, describe, exchange_shares
+from siit.cases import CaseInfo, describe, interchange_shares
 from tracr_cases.catalogue import FAMILIES
 
 INTRODUCTION = """\
@@ -25,7 +25,7 @@ INTRODUCTION = """\
 heads and MLPs that interact. `case=random` draws further ones ([generator.md](generator.md)). Printed by
 `python scripts/catalogue.py`.
 
-Tiers (`siit/tiers.py`): **pointwise**, no attention matters; **single**, one attention step; **composed**, two or more
+Tiers (`siit/graph/tiers.py`): **pointwise**, no attention matters; **single**, one attention step; **composed**, two or more
 components that interact; **deep**, four or more layers.
 """
 CROSS_SECTION = """\
@@ -39,15 +39,15 @@ ALL = """\
 ## All cases
 
 `layers` is what the program needs, `nodes` its heads and MLPs, `edges` those of its circuit, the embeddings' included.
-`differs`: the share of 4,096 training pairs in which the unit that differs least does; `changes`: in which the exchange
+`differs`: the share of 4,096 training pairs in which the unit that differs least does; `changes`: in which the interchange
 that changes the answer least does (of those that can: which slot is BOS is the same in every input).
-`python -m siit.cases --exchanges CASE` shows all of them.
+`python -m siit.cases --interchanges CASE` shows all of them.
 """
 
 
 def row(name: str) -> tuple[CaseInfo, str]:
     """A case, and its line."""
-    case, shares = describe(name), exchange_shares(name)
+    case, shares = describe(name), interchange_shares(name)
     differs = min(found.differs for found in shares.values() if found.differs is not None)
     changes = min((found.changes for found in shares.values() if not found.constant), default=0.0)
     return case, (

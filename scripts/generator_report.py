@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from siit.generator import Attempt, attempts
-from siit.generator.checks import Inspected, hidden_nodes
-from siit.tiers import TIERS, layers
+from siit.graph.tiers import TIERS, layers
+from siit.training.generator import Attempt, attempts
+from siit.training.generator.checks import Inspected, hidden_nodes
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def report(tiers: dict[str, Found]) -> str:
     return "\n\n".join(
         [
             table(["", *tiers], overview),
-            "Why draws were rejected: the first check, in the order of `siit/generator/checks.py`, that failed.",
+            "Why draws were rejected: the first check, in the order of `siit/training/generator/checks.py`, that failed.",
             table(["reason", *tiers], why),
             "Sizes: value (number of programs).",
             table(["", *tiers], shapes),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from siit._version import __version__
+
 if TYPE_CHECKING:
-    from siit.interpbench import import_interpbench
     from siit.loading import LoadedCircuit, LoadedModel, list_models, load, load_circuit
     from siit.scoring import score
+    from siit.training.interpbench import import_interpbench
 
-__version__ = "0.1.0"
 __all__ = [
     "LoadedCircuit",
     "LoadedModel",
@@ -24,7 +25,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("LoadedCircuit", "LoadedModel", "list_models", "load", "load_circuit"), "loading"),
-    "import_interpbench": "interpbench",
+    "import_interpbench": "training.interpbench",
     "score": "scoring",
 }
 

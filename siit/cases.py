@@ -1,6 +1,6 @@
 """`python -m siit.cases`: lists all cases, with the size of their circuits in the default model.
 
-`--exchanges` shows instead how often each exchange of a case changes something, on pairs that it is trained on.
+`--interchanges` shows instead how often each interchange of a case changes something, on pairs that it is trained on.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from rich.progress import track
 from rich.table import Table
 
 import tracr_cases
-from siit.alignment import program_layers
-from siit.architecture import EMBEDDINGS, LOGITS
-from siit.exchanges import Shares
-from siit.ioi.causal_models import IOI_CASES
-from siit.tiers import tier
-from siit.training.command_line import case_settings
-from siit.training.plan import find_task, plan_for
-from siit.training.settings import Settings
+from siit.graph.architecture import EMBEDDINGS, LOGITS
+from siit.graph.tiers import tier
+from siit.interchange.alignment import program_layers
+from siit.interchange.interventions import Shares
+from siit.training.configuration.overrides import case_settings
+from siit.training.configuration.settings import Settings
+from siit.training.fit.plan import find_task, plan_for
+from siit.training.ioi.causal_models import IOI_CASES
 
 FEW = 16
 """Cases that are described no slower in one process than in two."""
 IOI = "ioi"
 """The family of the cases that no program of the catalogue describes."""
 PAIRS = 4096
-"""Pairs on which exchanges are counted."""
+"""Pairs on which interchanges are counted."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class CaseInfo:
     """One row of the listing.
 
     Attributes:
-        tier: pointwise, single, composed or deep, see `siit.tiers`.
+        tier: pointwise, single, composed or deep, see `siit.graph.tiers`.
         output: categorical or numerical.
         circuit_nodes: heads and MLPs of the circuit.
         circuit_edges: edges of the circuit, those from the embeddings included.
@@ -79,7 +79,7 @@ def describe(name: str) -> CaseInfo:
     """
     settings = _settings(name)
     task = find_task(settings.case)
-    model, circuit = task.model, plan_for(task, settings).exchanges.labels.circuit
+    model, circuit = task.model, plan_for(task, settings).interchanges.labels.circuit
     case = None if name in IOI_CASES else tracr_cases.get(name)
     return CaseInfo(
         name=name,
@@ -127,8 +127,8 @@ def table(cases: list[CaseInfo]) -> Table:
     return result
 
 
-def exchange_shares(name: str) -> dict[str, Shares]:
-    """How often each exchange of a case changes something, on 4,096 of its training pairs.
+def interchange_shares(name: str) -> dict[str, Shares]:
+    """How often each interchange of a case changes something, on 4,096 of its training pairs.
 
     Raises:
         KeyError: with the nearest names.
@@ -137,18 +137,18 @@ def exchange_shares(name: str) -> dict[str, Shares]:
     plan = plan_for(find_task(settings.case), settings)
     generator = torch.Generator().manual_seed(0)
     pairs = plan.task.pairs("train").draw(PAIRS, generator)
-    return plan.exchanges.shares(pairs, plan.task.tolerance, generator)
+    return plan.interchanges.shares(pairs, plan.task.answers, generator)
 
 
-def exchange_table(name: str, shares: dict[str, Shares]) -> Table:
-    """How often each exchange of a case changes something, for people."""
+def interchange_table(name: str, shares: dict[str, Shares]) -> Table:
+    """How often each interchange of a case changes something, for people."""
     result = Table(title=f"{name}: share of {PAIRS:,} pairs in which", title_justify="left")
     result.add_column("exchanging")
     result.add_column("it differs", justify="right")
     result.add_column("the answer changes", justify="right")
-    for exchange, found in shares.items():
+    for interchange, found in shares.items():
         differs = "" if found.differs is None else f"{found.differs:.1%}"
-        result.add_row(exchange, differs, f"{found.changes:.1%}")
+        result.add_row(interchange, differs, f"{found.changes:.1%}")
     return result
 
 
@@ -156,18 +156,20 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m siit.cases", description="Lists all cases of the catalogue.")
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
-    parser.add_argument("--exchanges", nargs="+", metavar="CASE", help="how often each exchange changes something")
+    parser.add_argument(
+        "--interchanges", nargs="+", metavar="CASE", help="how often each interchange changes something"
+    )
     arguments = parser.parse_args()
-    if arguments.exchanges:
+    if arguments.interchanges:
         try:
-            shares = {name: exchange_shares(name) for name in arguments.exchanges}
+            shares = {name: interchange_shares(name) for name in arguments.interchanges}
         except KeyError as error:
             parser.error(error.args[0])
         if arguments.json:
             plain = {name: {key: vars(value) for key, value in found.items()} for name, found in shares.items()}
             print(json.dumps(plain, indent=1))
         else:
-            rich.print(*[exchange_table(name, found) for name, found in shares.items()], sep="\n")
+            rich.print(*[interchange_table(name, found) for name, found in shares.items()], sep="\n")
         return
     cases = describe_all([*tracr_cases.names(), *IOI_CASES])
     if arguments.json:

@@ -90,8 +90,7 @@ def measure_bundle(bundle: Bundle, device: torch.device | str = "cpu") -> Certif
         {name: tensor.to(device) for name, tensor in bundle.parameters.items()},
         bundle.circuit,
         bundle.evidence,
-        output=bundle.output,
-        tolerance=bundle.tolerance,
+        answers=bundle.answers,
         exhaustive=bundle.exhaustive,
     )
 

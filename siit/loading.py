@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from siit.architecture import ModelConfig
 from siit.bundle import (
     INDEX_FILE,
     MANIFEST_FILE,
@@ -25,10 +24,12 @@ from siit.bundle import (
     seed_folder,
 )
 from siit.causal import CausalModel
-from siit.circuit import Circuit
+from siit.certificate import Answers
+from siit.graph.architecture import ModelConfig
+from siit.graph.circuit import Circuit
+from siit.graph.tiers import tier
 from siit.hub.download import fetch_index, fetch_model, storage
 from siit.hub.errors import HubError
-from siit.tiers import tier
 from siit.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -65,14 +66,19 @@ class LoadedCircuit:
         return self.bundle.seed
 
     @property
+    def answers(self) -> Answers:
+        """How outputs are read and compared."""
+        return self.bundle.answers
+
+    @property
     def output(self) -> str:
         """`categorical` or `numerical`."""
-        return self.bundle.output
+        return self.bundle.answers.output
 
     @property
     def tolerance(self) -> float | None:
         """How far a numerical output may be off; None where outputs are classes."""
-        return self.bundle.tolerance
+        return self.bundle.answers.tolerance
 
     @property
     def vocab(self) -> Vocab:
@@ -86,7 +92,7 @@ class LoadedCircuit:
 
     @property
     def tier(self) -> str:
-        """`pointwise`, `single`, `composed` or `deep`: how much of a circuit there is to find, see `siit.tiers`."""
+        """`pointwise`, `single`, `composed` or `deep`: how much of a circuit there is to find, see `siit.graph.tiers`."""
         return tier(self.bundle.circuit)
 
     @property

@@ -40,7 +40,7 @@ exit status:
 
 
 @dataclass(frozen=True)
-class Options:
+class PublishOptions:
     """The command line's keys, see the usage."""
 
     bundle: str
@@ -97,17 +97,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parse(arguments: Sequence[str]) -> Options:
+def parse(arguments: Sequence[str]) -> PublishOptions:
     """Reads `key=value` arguments.
 
     Raises:
         UsageError: an unknown key, a key twice or missing, or a value that its key does not take.
     """
-    fields = dataclasses.fields(Options)
+    fields = dataclasses.fields(PublishOptions)
     needed = [field.name for field in fields if field.default is dataclasses.MISSING]
     texts = read_keys(arguments, [field.name for field in fields], needed, "bundle=checkpoints repo_id=org/name")
     values: dict[str, Any] = {key: _flag(key, text) if key in _FLAGS else text for key, text in texts.items()}
-    return Options(**values)
+    return PublishOptions(**values)
 
 
 def _flag(key: str, text: str) -> bool:

@@ -21,18 +21,18 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from siit._conf import conf_dir
 from siit.bundle import Bundle, BundleError, Vocab, read_bundle, write_bundle
-from siit.causal.from_rasp import ProgramError
 from siit.certificate import Certificate, measure
 from siit.certificate.report import evidence_line, table
-from siit.evidence import build_evidence, further_evidence
-from siit.training.checkpoints import TASK, RunFolder, differing, noted
-from siit.training.command_line import check_overrides, open_maps, register_cases
-from siit.training.fit import Terminated, TrainingError, fit
-from siit.training.module import SIITModule
-from siit.training.plan import Plan, find_task, make_plan
-from siit.training.settings import ConfigError, Settings, read_settings
+from siit.interchange import build_evidence
+from siit.training.configuration.location import conf_dir
+from siit.training.configuration.overrides import check_overrides, open_maps, register_cases
+from siit.training.configuration.settings import ConfigError, Settings, read_settings
+from siit.training.fit.checkpoints import TASK, RunFolder, differing, run_record
+from siit.training.fit.loop import Terminated, TrainingError, fit
+from siit.training.fit.module import SIITModule
+from siit.training.fit.plan import Plan, find_task, make_plan
+from siit.training.rasp.from_rasp import ProgramError
 
 TRAINING_FILE = "training.json"
 """A further file of a model's folder: what training it took."""
@@ -54,7 +54,7 @@ def train(config: DictConfig) -> Path:
     """
     settings = read_settings(config)
     task = find_task(settings.case)
-    note = noted(plain_config(config), task)
+    note = run_record(plain_config(config), task)
     root = Path(settings.out)
     done = finished(root, settings, note)
     if done is not None:
@@ -81,28 +81,24 @@ def train(config: DictConfig) -> Path:
 
 def certify(plan: Plan, settings: Settings, module: SIITModule, config: dict[str, Any]) -> tuple[Bundle, Certificate]:
     """Measures the trained model on held-out test pairs, and puts all of it into a bundle."""
-    task, labels = plan.task, plan.exchanges.labels
+    task, labels = plan.task, plan.interchanges.labels
     evidence = build_evidence(
-        plan.exchanges, task.pairs("test", seed=settings.seed), settings.seed, tolerance=task.tolerance
+        plan.interchanges, task.pairs("test", seed=settings.seed), settings.seed, answers=task.answers
     )
-    evidence |= further_evidence(task, evidence["base_tokens"], settings.seed)
-    parameters = {
-        name: tensor.detach().float().cpu().contiguous() for name, tensor in module.averaged.state_dict().items()
-    }
+    evidence |= task.further_evidence(evidence["base_tokens"], settings.seed)
+    parameters = {name: tensor.detach().float().cpu().contiguous() for name, tensor in module.ema.state_dict().items()}
     certificate = measure(
         plan.config,
         parameters,
         labels.circuit,
         evidence,
-        output=task.output,  # type: ignore[arg-type]
-        tolerance=task.tolerance,
+        answers=task.answers,
     )
     bundle = Bundle(
         config=plan.config,
         case=settings.case.name,
         seed=settings.seed,
-        output=task.output,  # type: ignore[arg-type]
-        tolerance=task.tolerance,
+        answers=task.answers,
         parameters=parameters,
         vocab=Vocab(
             tokens=(*task.model.vocab, *task.special_tokens),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import siit
-from siit._conf import conf_dir
+from siit.training.configuration.location import conf_dir
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,7 +43,7 @@ def test_the_wheel_holds_the_configuration(tmp_path: Path):
         archive.extractall(tmp_path / "site")
     names = {path.relative_to(tmp_path / "site").parts[0] for path in (tmp_path / "site").iterdir()}
     assert names == {"siit", "tracr_cases", f"siit-{siit.__version__}.dist-info"}
-    code = "from siit._conf import conf_dir; print(conf_dir())"
+    code = "from siit.training.configuration.location import conf_dir; print(conf_dir())"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "site", check=True, capture_output=True, text=True
     )

@@ -126,7 +126,7 @@ def interleave_reversed() -> rasp.SOp:
     vocab=_NUMBERS,
     max_len=9,
     interpbench_id="93",
-    description="Positions 1 and 2, 3 and 4, ... exchange their tokens; the first stays, and a last one on its own.",
+    description="Positions 1 and 2, 3 and 4, ... interchange their tokens; the first stays, and a last one on its own.",
     roles={
         **LENGTH_ROLES,
         "source": "the index that this position reads from: its partner's, its own where it has none",
@@ -158,7 +158,7 @@ def swap_first_two() -> rasp.SOp:
     vocab=_NUMBERS,
     max_len=9,
     interpbench_id="103",
-    description="Positions 0 and 1, 2 and 3, ... exchange their tokens; a last one on its own stays.",
+    description="Positions 0 and 1, 2 and 3, ... interchange their tokens; a last one on its own stays.",
     roles={
         **LENGTH_ROLES,
         "source": "the index that this position reads from: its partner's, its own where it has none",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from siit.architecture import ModelConfig
 from siit.bundle import _evidence, _json, _tensors
 from siit.bundle._errors import BundleError, wrong
-from siit.bundle._types import BUNDLE_FORMAT, OUTPUTS, Bundle
+from siit.bundle._types import BUNDLE_FORMAT, Bundle
 from siit.bundle._vocab import VOCAB_FILE, Vocab
-from siit.certificate import Certificate
-from siit.circuit import Circuit
+from siit.certificate import Answers, Certificate
+from siit.graph.architecture import ModelConfig
+from siit.graph.circuit import Circuit
 
 CONFIG_FILE, CIRCUIT_FILE, GRAPH_FILE = "config.json", "circuit.json", "graph.json"
 CAUSAL_FILE, CERTIFICATE_FILE, TRAIN_FILE = "causal_model.json", "certificate.json", "train.yaml"
@@ -53,8 +52,8 @@ def encode(bundle: Bundle) -> dict[str, bytes]:
         "format": BUNDLE_FORMAT,
         "case": bundle.case,
         "seed": bundle.seed,
-        "output": bundle.output,
-        "tolerance": bundle.tolerance,
+        "output": bundle.answers.output,
+        "tolerance": bundle.answers.tolerance,
         **bundle.config.to_json(),
     }
     for name in bundle.extra_files:
@@ -84,7 +83,7 @@ def decode(files: Mapping[str, bytes]) -> Bundle:
     if missing:
         raise wrong(missing[0], "file", "nothing", "a file of this name")
     data = _json.parse(files[CONFIG_FILE], CONFIG_FILE)
-    config = _read_config(data)
+    config, answers = _read_config(data)
     vocab = Vocab.from_json(_json.parse(files[VOCAB_FILE], VOCAB_FILE))
     _check_vocab(vocab, config, data["output"])
     circuit = _read_circuit(files, config)
@@ -104,8 +103,7 @@ def decode(files: Mapping[str, bytes]) -> Bundle:
         config=config,
         case=data["case"],
         seed=data["seed"],
-        output=data["output"],
-        tolerance=data["tolerance"],
+        answers=answers,
         parameters=_read_weights(files.get(WEIGHTS_FILE), config),
         vocab=vocab,
         circuit=circuit,
@@ -140,7 +138,7 @@ def check_seed(seed: object, file: str = CONFIG_FILE) -> int:
     return seed
 
 
-def _read_config(data: dict[str, Any]) -> ModelConfig:
+def _read_config(data: dict[str, Any]) -> tuple[ModelConfig, Answers]:
     if data.get("format") != BUNDLE_FORMAT:
         raise wrong(CONFIG_FILE, "format", data.get("format"), repr(BUNDLE_FORMAT))
     try:
@@ -155,13 +153,12 @@ def _read_config(data: dict[str, Any]) -> ModelConfig:
     if count > _MAX_COMPONENTS:
         raise wrong(CONFIG_FILE, "n_layers, n_heads", f"{count} heads and MLPs", f"at most {_MAX_COMPONENTS}")
     output, tolerance = data["output"], data["tolerance"]
-    if output not in OUTPUTS:
-        raise wrong(CONFIG_FILE, "output", output, " or ".join(map(repr, OUTPUTS)))
-    if output == "categorical" and tolerance is not None:
-        raise wrong(CONFIG_FILE, "tolerance", tolerance, "null where the output is categorical")
-    if output == "numerical" and not (type(tolerance) in (int, float) and 0 < tolerance < math.inf):
-        raise wrong(CONFIG_FILE, "tolerance", tolerance, "a number above 0 where the output is numerical")
-    return config
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | None):
+        raise wrong(CONFIG_FILE, "tolerance", tolerance, "a number, or null where the output is categorical")
+    try:
+        return config, Answers(output, tolerance)
+    except ValueError as error:
+        raise BundleError(f"{CONFIG_FILE}: {error}") from error
 
 
 def _check_vocab(vocab: Vocab, config: ModelConfig, output: str) -> None:

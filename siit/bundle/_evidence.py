@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from siit.architecture import ModelConfig
 from siit.bundle._errors import wrong
 from siit.bundle._tensors import Header, TensorSpec, check_specs
-from siit.bundle._types import Output
 from siit.bundle._vocab import Vocab
-from siit.circuit import Circuit
+from siit.certificate import Output
+from siit.graph.architecture import ModelConfig
+from siit.graph.circuit import Circuit
 
 EVIDENCE_FILE = "evaluation.safetensors"
 _BASE = "base_tokens"
@@ -22,7 +22,7 @@ _FURTHER = re.compile(r"((?:contrast|probe)/[A-Za-z0-9_.-]+)/(?:tokens|target|sc
 """Contrasts of the bases, and inputs of another kind whose answers are reported, as many as bases."""
 
 
-def exchanges(circuit: Circuit) -> list[str]:
+def interchanges(circuit: Circuit) -> list[str]:
     """Every unit and every high-level edge that is exchanged: the X of `do/X/...`."""
     return [*circuit.alignment, *circuit.edges_by_carried]
 
@@ -40,7 +40,7 @@ def check_declared(header: Header, circuit: Circuit, config: ModelConfig, output
     specs: dict[str, TensorSpec] = {}
     for run in ("base", "source"):
         specs |= {f"{run}_tokens": ids, f"{run}_target": target, f"{run}_scored": scored}
-    for name in exchanges(circuit):
+    for name in interchanges(circuit):
         specs |= {f"do/{name}/target": target, f"do/{name}/scored": scored}
     for name in header.tensors:
         further = _FURTHER.fullmatch(name)
@@ -72,7 +72,7 @@ def check_values(evidence: Mapping[str, Tensor], circuit: Circuit, config: Model
 
 
 def _position_names(circuit: Circuit) -> set[str]:
-    return {"source_positions", *(f"do/{name}/source_positions" for name in exchanges(circuit))}
+    return {"source_positions", *(f"do/{name}/source_positions" for name in interchanges(circuit))}
 
 
 def _special(tokens: Int[Tensor, "rows pos"], vocab: Vocab) -> Bool[Tensor, "rows pos"]:

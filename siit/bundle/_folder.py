@@ -72,7 +72,7 @@ def put_folder(folder: Path, files: Mapping[str, bytes]) -> None:
             _remove(old)
         _sync_folder(folder.parent)
     finally:
-        # After an exchange this is what was replaced.
+        # After an interchange this is what was replaced.
         _remove(new)
 
 
@@ -133,7 +133,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Exchanges two folders in one step; False where the system or the file system cannot."""
+    """Interchanges two folders in one step; False where the system or the file system cannot."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError, TypeError):

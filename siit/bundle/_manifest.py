@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-import siit
+from siit._version import __version__
 from siit.bundle import _json
 from siit.bundle._codec import CERTIFICATE_FILE, FILES, MANIFEST_FILE, check_case, check_seed
 from siit.bundle._errors import wrong
@@ -61,7 +61,7 @@ def make_manifest(bundle: Bundle, files: Mapping[str, bytes]) -> bytes:
         "versions": {
             "python": platform.python_version(),
             "torch": str(torch.__version__),
-            "siit": siit.__version__,
+            "siit": __version__,
         },
         "files": {
             name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
@@ -138,7 +138,7 @@ def _check_time(text: object) -> str:
 @functools.cache
 def _git_commit() -> str | None:
     """The commit of the code that runs, `-dirty` after it where files differ; None outside of a checkout of it."""
-    checkout = Path(siit.__file__).resolve().parents[1]
+    checkout = Path(__file__).resolve().parents[2]
     # A package that was installed into an environment inside somebody's repository is no part of it.
     if not (checkout / ".git").exists():
         return None

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from siit.architecture import ModelConfig
 from siit.bundle import _json
 from siit.bundle._codec import CERTIFICATE_FILE, CIRCUIT_FILE, CONFIG_FILE
 from siit.bundle._folder import read_file
 from siit.bundle._types import Bundle
 from siit.certificate import Certificate
-from siit.circuit import Circuit
-from siit.tiers import tier
+from siit.graph.architecture import ModelConfig
+from siit.graph.circuit import Circuit
+from siit.graph.tiers import tier
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Summary:
     """One model in a table.
 
     Attributes:
-        tier: how much of a circuit there is to find, see `siit.tiers`.
+        tier: how much of a circuit there is to find, see `siit.graph.tiers`.
         output: `categorical` or `numerical`.
         layers: of the model, not of the program.
         circuit_nodes: heads and MLPs of the circuit.
@@ -47,7 +47,7 @@ class Summary:
 
 def summarize(bundle: Bundle) -> Summary:
     """The line of a bundle that has been read."""
-    return _summary(bundle.case, bundle.seed, bundle.output, bundle.circuit, bundle.certificate)
+    return _summary(bundle.case, bundle.seed, bundle.answers.output, bundle.circuit, bundle.certificate)
 
 
 def read_summary(folder: Path) -> Summary:

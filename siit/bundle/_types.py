@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
-from siit.architecture import ModelConfig
 from siit.bundle._vocab import Vocab
-from siit.circuit import Circuit
+from siit.certificate import Answers
+from siit.graph.architecture import ModelConfig
+from siit.graph.circuit import Circuit
 
 BUNDLE_FORMAT = "siit-bundle/1"
-Output = Literal["categorical", "numerical"]
-OUTPUTS: tuple[Output, ...] = ("categorical", "numerical")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +24,7 @@ class Bundle:
         config: the architecture.
         case: the task's name.
         seed: the seed that the model was trained with.
-        output: whether outputs are classes or numbers.
-        tolerance: how far a numerical output may be off; None where outputs are classes.
+        answers: how outputs are read and compared: whether they are classes or numbers, and the tolerance of numbers.
         parameters: the weights, float32, by their HookedTransformer names; empty where they were not read.
         vocab: what the ids stand for.
         circuit: the labels.
@@ -43,8 +41,7 @@ class Bundle:
     config: ModelConfig
     case: str
     seed: int
-    output: Output
-    tolerance: float | None
+    answers: Answers
     parameters: Mapping[str, Tensor]
     vocab: Vocab
     circuit: Circuit

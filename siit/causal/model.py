@@ -35,6 +35,7 @@ RESERVED = ("+", "->", "<", ">", "/")
 """What joins variables' names in the names of units and edges, and these in the names of tensors."""
 Scalar = str | int | float | bool
 ScoredAt = Literal["all", "last"]
+Kind = Literal["categorical", "numerical"]
 Class = Scalar | None
 """What a class of the answer stands for; None is an answer like any other where the program says so."""
 
@@ -60,7 +61,7 @@ class Variable:
         return self.values is not None
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         return "categorical" if self.categorical else "numerical"
 
     @property
@@ -95,7 +96,7 @@ class Inputs:
 
 
 @dataclass(frozen=True, eq=False)
-class Exchange:
+class Intervention:
     """Values that replace a variable's own, in the examples of `mask` (None: in all)."""
 
     values: Values
@@ -109,8 +110,8 @@ class Exchange:
 class Interventions:
     """Variables that are set, and edges along which one child reads something else than its parent's value."""
 
-    variables: Mapping[str, Exchange] = field(default_factory=dict)
-    edges: Mapping[HighLevelEdge, Exchange] = field(default_factory=dict)
+    variables: Mapping[str, Intervention] = field(default_factory=dict)
+    edges: Mapping[HighLevelEdge, Intervention] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,16 +257,16 @@ class CausalModel:
 
         def reader(child: str) -> Any:
             def read(parent: str, slot: str | None) -> Values:
-                exchange = done.edges.get(HighLevelEdge(parent, child, slot)) if done.edges else None
+                interchange = done.edges.get(HighLevelEdge(parent, child, slot)) if done.edges else None
                 own = values[parent]
-                return own if exchange is None else exchange.apply(own)
+                return own if interchange is None else interchange.apply(own)
 
             return read
 
         for name, variable in self.variables.items():
             value = variable.mechanism(reader(name))
-            exchange = done.variables.get(name)
-            values[name] = value if exchange is None else exchange.apply(value)
+            interchange = done.variables.get(name)
+            values[name] = value if interchange is None else interchange.apply(value)
         values[OUTPUT] = reader(OUTPUT)(self.answer.name, None)
         scored = is_token & ~undefined(values[OUTPUT])
         if self.scored_at == "last":
@@ -375,7 +376,7 @@ class CausalModel:
             known[variable.name] = values
 
 
-def _kind(values: tuple[Class, ...] | None) -> str:
+def _kind(values: tuple[Class, ...] | None) -> Kind:
     return "numerical" if values is None else "categorical"
 
 

@@ -51,6 +51,10 @@ class Answers:
             return one == other
         return (one - other).abs() <= self.tolerance
 
+    def right(self, logits: Float[Tensor, "*pos d_vocab_out"], target: Shaped[Tensor, "*pos"]) -> Bool[Tensor, "*pos"]:
+        """Tells where the model's answer is the target."""
+        return self.same(self.of(logits), target)
+
     def logit_change(
         self, logits: Float[Tensor, "*pos d_vocab_out"], others: Float[Tensor, "*pos d_vocab_out"]
     ) -> Float[Tensor, "*pos"]:

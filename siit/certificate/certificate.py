@@ -34,7 +34,7 @@ class Effect:
 
     Attributes:
         units, edges: unit or high-level edge -> the share of positions at which the model's answer changes, of those at
-            which the high-level model's does under the same exchange; where it never does, of all scored positions
+            which the high-level model's does under the same interchange; where it never does, of all scored positions
             under zero replacement.
         nodes: head or MLP of the circuit -> its unit's effect where it is the unit's only node; else the mean absolute
             change of the (centred) logits when it is replaced alone, at the same positions.

@@ -1,4 +1,4 @@
-"""The evidence, checked: held-out pairs, and the high-level model's answers under every exchange."""
+"""The evidence, checked: held-out pairs, and the high-level model's answers under every interchange."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from siit.architecture import POS_EMBED, ModelConfig
 from siit.certificate.answers import Answers
-from siit.circuit import Circuit
+from siit.graph.architecture import POS_EMBED, ModelConfig
+from siit.graph.circuit import Circuit
 
 SOURCE_POSITIONS = "source_positions"
 PROBE = "probe/"
@@ -23,7 +23,7 @@ class Evidence:
     """Tensors by the names of a bundle's `evaluation.safetensors`, of N pairs of T positions.
 
     Attributes:
-        tensors: `base_tokens`, `base_target`, `do/<exchange>/target` and so on, [N, T] each.
+        tensors: `base_tokens`, `base_target`, `do/<interchange>/target` and so on, [N, T] each.
         answers: how targets are compared.
     """
 
@@ -42,23 +42,23 @@ class Evidence:
     def source(self) -> Int[Tensor, "pairs pos"]:
         return self.tensors["source_tokens"]
 
-    def target(self, exchange: str | None) -> Shaped[Tensor, "pairs pos"]:
-        """The high-level model's answer on the base, under an exchange if one is given."""
-        return self.tensors["base_target" if exchange is None else f"do/{exchange}/target"]
+    def target(self, interchange: str | None) -> Shaped[Tensor, "pairs pos"]:
+        """The high-level model's answer on the base, under an interchange if one is given."""
+        return self.tensors["base_target" if interchange is None else f"do/{interchange}/target"]
 
-    def scored(self, exchange: str | None) -> Bool[Tensor, "pairs pos"]:
+    def scored(self, interchange: str | None) -> Bool[Tensor, "pairs pos"]:
         """Where that answer is defined and counted."""
-        return self.tensors["base_scored" if exchange is None else f"do/{exchange}/scored"]
+        return self.tensors["base_scored" if interchange is None else f"do/{interchange}/scored"]
 
-    def changed(self, exchange: str) -> Bool[Tensor, "pairs pos"]:
-        """Where an exchange changes the high-level model's answer, both answers being scored."""
-        both = self.scored(None) & self.scored(exchange)
-        return both & ~self.answers.same(self.target(exchange), self.target(None))
+    def changed(self, interchange: str) -> Bool[Tensor, "pairs pos"]:
+        """Where an interchange changes the high-level model's answer, both answers being scored."""
+        both = self.scored(None) & self.scored(interchange)
+        return both & ~self.answers.same(self.target(interchange), self.target(None))
 
-    def counts(self, exchange: str) -> ExchangeCounts:
-        """What the evidence holds on one exchange."""
-        base, own, changed = self.scored(None), self.scored(exchange), self.changed(exchange)
-        return ExchangeCounts(
+    def counts(self, interchange: str) -> InterchangeCounts:
+        """What the evidence holds on one interchange."""
+        base, own, changed = self.scored(None), self.scored(interchange), self.changed(interchange)
+        return InterchangeCounts(
             scored=int(own.sum()),
             undefined_share=int((base & ~own).sum()) / max(int(base.sum()), 1),
             changed_pairs=int(changed.any(1).sum()),
@@ -113,13 +113,13 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class ExchangeCounts:
-    """What the evidence holds on one exchange.
+class InterchangeCounts:
+    """What the evidence holds on one interchange.
 
     Attributes:
-        scored: positions at which the high-level model's answer under the exchange is scored.
+        scored: positions at which the high-level model's answer under the interchange is scored.
         undefined_share: of the base's scored positions, the share at which it is not.
-        changed_pairs: pairs in which the exchange changes the answer somewhere.
+        changed_pairs: pairs in which the interchange changes the answer somewhere.
         changed_positions: positions at which it does.
     """
 
@@ -163,13 +163,13 @@ def check_evidence(
         raise ValueError(f"d_vocab_out: found {config.d_vocab_out}, accepted is 1 for numerical outputs")
     target = torch.int64 if answers.output == "categorical" else torch.float32
     needed = {"base_tokens": torch.int64, "source_tokens": torch.int64}
-    exchanges = [*circuit.alignment, *circuit.edges_by_carried]
-    prefixes = ["base_", "source_", *(f"do/{name}/" for name in exchanges)]
+    interchanges = [*circuit.alignment, *circuit.edges_by_carried]
+    prefixes = ["base_", "source_", *(f"do/{name}/" for name in interchanges)]
     for prefix in prefixes:
         needed |= {f"{prefix}target": target, f"{prefix}scored": torch.bool}
     if any(edge.sender == POS_EMBED for edge in circuit.off_edges):
         needed[SOURCE_POSITIONS] = torch.int64
-    positions = [SOURCE_POSITIONS, *(f"do/{name}/{SOURCE_POSITIONS}" for name in exchanges)]
+    positions = [SOURCE_POSITIONS, *(f"do/{name}/{SOURCE_POSITIONS}" for name in interchanges)]
     needed |= {name: torch.int64 for name in positions if name in tensors}
     probes = {name.rpartition("/")[0] for name in tensors if name.startswith(PROBE)}
     for probe in sorted(probes):

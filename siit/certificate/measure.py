@@ -9,15 +9,15 @@ from typing import Any
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from siit.architecture import ModelConfig
-from siit.certificate.answers import Answers, Output
+from siit.certificate.answers import Answers
 from siit.certificate.certificate import BARS, SHARES, Certificate, Effect
 from siit.certificate.evidence import Evidence, check_evidence, check_parameters
-from siit.certificate.questions import Patch, Question, Score, draw_subsets, first_questions, remaining_questions
+from siit.certificate.questions import Patch, Quantity, Question, draw_subsets, first_questions, remaining_questions
 from siit.certificate.reference import ReferenceModel
 from siit.certificate.tally import Count, Means, ask, source_means
 from siit.certificate.verdict import failures
-from siit.circuit import Circuit
+from siit.graph.architecture import ModelConfig
+from siit.graph.circuit import Circuit
 
 Counts = dict[str, dict[str, Count]]
 
@@ -30,9 +30,8 @@ def measure(
     parameters: Mapping[str, Float[Tensor, "..."]],
     circuit: Circuit,
     evidence: Mapping[str, Shaped[Tensor, "..."]],
+    answers: Answers,
     *,
-    output: Output,
-    tolerance: float | None,
     subsets: int = 100,
     batch_size: int = 128,
     screen: float | None = None,
@@ -50,15 +49,14 @@ def measure(
         evidence: by the names of a bundle's `evaluation.safetensors`, [pairs, n_ctx] each; `source_positions`, permuted
             position ids, are needed where an edge from `pos_embed` is off the circuit. `probe/<name>/...` are inputs of
             another kind, reported under `details["probes"]`. Other tensors are not looked at.
-        output: `categorical` or `numerical`.
-        tolerance: how far a numerical output may be off; None where outputs are classes.
+        answers: how outputs are read and compared.
         subsets: how many random subsets of the off-circuit parts are replaced.
         batch_size: pairs per forward pass.
         screen: if one of accuracy, the joint ablations, IIA and edge IIA is below it, the rest, which takes most of the
             time, is not measured, and the model not certified.
         exhaustive: the evidence is all there is, so the two minima below do not apply.
         min_scored: scored positions that every quantity must rest on.
-        min_changed: pairs in which every exchange must change the high-level model's answer, unless it never does.
+        min_changed: pairs in which every interchange must change the high-level model's answer, unless it never does.
         bars: what each field must reach; others than the certificate's own are for training's checks alone.
 
     Raises:
@@ -70,11 +68,11 @@ def measure(
     if circuit.config != config:
         raise ValueError(f"circuit: found labels of {circuit.config}, accepted are those of {config}")
     check_parameters(config, parameters)
-    checked = check_evidence(config, circuit, evidence, Answers(output, tolerance))
+    checked = check_evidence(config, circuit, evidence, answers)
     model = ReferenceModel(config, parameters)
     means = source_means(model, checked, batch_size)
-    exchanges = {name: checked.counts(name) for name in (*circuit.alignment, *circuit.edges_by_carried)}
-    constant = frozenset(name for name, counts in exchanges.items() if not counts.changed_positions)
+    interchanges = {name: checked.counts(name) for name in (*circuit.alignment, *circuit.edges_by_carried)}
+    constant = frozenset(name for name, counts in interchanges.items() if not counts.changed_positions)
     drawn = draw_subsets(circuit, subsets)
 
     counts: Counts = ask(model, checked, means, first_questions(circuit), batch_size)
@@ -102,7 +100,7 @@ def measure(
         "exhaustive": exhaustive,
         "required": {"scored": min_scored, "changed_pairs": min_changed},
         "scored": scored,
-        "exchanges": {name: dataclasses.asdict(exchange) for name, exchange in exchanges.items()},
+        "exchanges": {name: dataclasses.asdict(interchange) for name, interchange in interchanges.items()},
         "nothing_measured": [field for field, shares in values.items() if not shares],
     }
     failed = failures(values, effect, effect_details, record, bars)
@@ -125,7 +123,7 @@ def _probe(
     """Share right of the whole model, and of the circuit alone, everything else resampled from the row before."""
     alone = Patch(tuple(circuit.off_nodes), tuple(circuit.off_edges))
     scores = [(Patch(), "accuracy"), (alone, "circuit_alone")]
-    questions = [Question(patch, (Score(field, "all"),)) for patch, field in scores]
+    questions = [Question(patch, (Quantity(field, "all"),)) for patch, field in scores]
     counts = ask(model, probe, means, questions, batch_size)
     return {**{field: counts[field]["all"].value for _, field in scores}, "scored": counts["accuracy"]["all"].positions}
 
@@ -144,10 +142,10 @@ def _effect(circuit: Circuit, counts: Counts, constant: frozenset[str]) -> tuple
     units, edges, alone = (counts.get(f"effect.{part}", {}) for part in ("units", "edges", "nodes"))
     nodes = {node: alone.get(node, units[unit]) for node, unit in circuit.unit_of.items()}
 
-    def how(part: dict[str, Count], exchange_of: Mapping[str, str], logits: Container[str] = ()) -> dict[str, Any]:
+    def how(part: dict[str, Count], interchange_of: Mapping[str, str], logits: Container[str] = ()) -> dict[str, Any]:
         return {
             name: {
-                "by": "zero" if exchange_of[name] in constant else "exchange",
+                "by": "zero" if interchange_of[name] in constant else "exchange",
                 "measure": "logits" if name in logits else "output",
                 "positions": count.positions,
             }

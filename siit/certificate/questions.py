@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from siit.architecture import POS_EMBED, Edge
-from siit.circuit import Circuit
+from siit.graph.architecture import POS_EMBED, Edge
+from siit.graph.circuit import Circuit
 
 SUBSETS_SEED = 0
 
@@ -22,7 +22,7 @@ class Patch:
         edges: replaced in the one sum that their receiver's slot reads.
         kind: `resample`: by what they are in the source run; `mean`: by their mean over all source rows at each
             position; `zero`: by 0.
-        exchange: with `resample`, the unit or high-level edge that is exchanged: the source run uses its position ids
+        interchange: with `resample`, the unit or high-level edge that is exchanged: the source run uses its position ids
             if the evidence has any. None off the circuit: there a resampled `pos_embed` takes `source_positions`, all
             other senders the source run as it is.
     """
@@ -30,11 +30,11 @@ class Patch:
     nodes: tuple[str, ...] = ()
     edges: tuple[Edge, ...] = ()
     kind: Literal["resample", "mean", "zero"] = "resample"
-    exchange: str | None = None
+    interchange: str | None = None
 
 
 @dataclass(frozen=True)
-class Score:
+class Quantity:
     """One quantity that is counted under a patch.
 
     Attributes:
@@ -42,14 +42,14 @@ class Score:
         name: the unit, edge, node or subset in question.
         by: `right`: share of scored positions with the high-level model's answer; `moves`: share at which the answer
             is another than without the patch; `logits`: mean absolute change of the (centred) logits.
-        exchange: `right` is held against the high-level model's answer under this exchange; `moves` and `logits` are
-            counted where this exchange changes that answer. None: no exchange, all scored positions of the base.
+        interchange: `right` is held against the high-level model's answer under this interchange; `moves` and `logits` are
+            counted where this interchange changes that answer. None: no interchange, all scored positions of the base.
     """
 
     field: str
     name: str
     by: Literal["right", "moves", "logits"] = "right"
-    exchange: str | None = None
+    interchange: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,22 +57,22 @@ class Question:
     """One patched run, and all that is counted on it."""
 
     patch: Patch
-    scores: tuple[Score, ...]
+    scores: tuple[Quantity, ...]
 
 
 def first_questions(circuit: Circuit) -> list[Question]:
-    """Accuracy, the joint ablations and the exchanges: few runs that tell how far a model is."""
+    """Accuracy, the joint ablations and the interchanges: few runs that tell how far a model is."""
     off_nodes, off_edges = tuple(circuit.off_nodes), tuple(circuit.off_edges)
-    questions = [Question(Patch(), (Score("accuracy", "all"),))]
+    questions = [Question(Patch(), (Quantity("accuracy", "all"),))]
     if off_nodes or off_edges:
         questions += [
-            Question(Patch(off_nodes, off_edges), (Score("strict_joint", "all"),)),
-            Question(Patch(off_nodes, off_edges, "mean"), (Score("joint_mean", "all"),)),
-            Question(Patch(off_nodes, off_edges, "zero"), (Score("joint_zero", "all"),)),
+            Question(Patch(off_nodes, off_edges), (Quantity("strict_joint", "all"),)),
+            Question(Patch(off_nodes, off_edges, "mean"), (Quantity("joint_mean", "all"),)),
+            Question(Patch(off_nodes, off_edges, "zero"), (Quantity("joint_zero", "all"),)),
         ]
-    for field, name, patch in _exchanges(circuit):
+    for field, name, patch in _interchanges(circuit):
         effect = "effect.units" if field == "iia" else "effect.edges"
-        scores = (Score(field, name, "right", name), Score(effect, name, "moves", name))
+        scores = (Quantity(field, name, "right", name), Quantity(effect, name, "moves", name))
         questions.append(Question(patch, scores))
     return questions
 
@@ -80,37 +80,37 @@ def first_questions(circuit: Circuit) -> list[Question]:
 def remaining_questions(
     circuit: Circuit, subsets: Mapping[str, str], constant: frozenset[str]
 ) -> tuple[list[Question], list[Question]]:
-    """Every off-circuit part alone and random subsets of them; and the effects that no exchange shows.
+    """Every off-circuit part alone and random subsets of them; and the effects that no interchange shows.
 
     Args:
         circuit: the labels.
         subsets: as `draw_subsets` gives them.
-        constant: units and high-level edges whose exchange never changes the high-level model's answer.
+        constant: units and high-level edges whose interchange never changes the high-level model's answer.
     """
-    questions = [Question(Patch(nodes=(node,)), (Score("strict_node", node),)) for node in circuit.off_nodes]
+    questions = [Question(Patch(nodes=(node,)), (Quantity("strict_node", node),)) for node in circuit.off_nodes]
     for edge in circuit.off_edges:
-        questions.append(Question(Patch(edges=(edge,)), (Score("strict_edge", str(edge)),)))
+        questions.append(Question(Patch(edges=(edge,)), (Quantity("strict_edge", str(edge)),)))
         if edge.sender == POS_EMBED:
-            questions.append(Question(Patch(edges=(edge,), kind="zero"), (Score("strict_edge.zero", str(edge)),)))
+            questions.append(Question(Patch(edges=(edge,), kind="zero"), (Quantity("strict_edge.zero", str(edge)),)))
     parts = [*circuit.off_nodes, *circuit.off_edges]
     for name, bits in subsets.items():
         chosen = [part for part, bit in zip(parts, bits, strict=True) if bit == "1"]
         nodes = tuple(part for part in chosen if isinstance(part, str))
         edges = tuple(part for part in chosen if isinstance(part, Edge))
-        questions.append(Question(Patch(nodes, edges), (Score("strict_subsets", name),)))
+        questions.append(Question(Patch(nodes, edges), (Quantity("strict_subsets", name),)))
     effects: list[Question] = []
-    for field, name, patch in _exchanges(circuit):
+    for field, name, patch in _interchanges(circuit):
         if name in constant:
             effect = "effect.units" if field == "iia" else "effect.edges"
             zero = Patch(patch.nodes, patch.edges, "zero")
-            effects.append(Question(zero, (Score(effect, name, "moves"),)))
+            effects.append(Question(zero, (Quantity(effect, name, "moves"),)))
     for unit, nodes in circuit.alignment.items():
         for node in nodes if len(nodes) > 1 else ():
             if unit in constant:
-                patch, exchange = Patch(nodes=(node,), kind="zero"), None
+                patch, interchange = Patch(nodes=(node,), kind="zero"), None
             else:
-                patch, exchange = Patch(nodes=(node,), exchange=unit), unit
-            effects.append(Question(patch, (Score("effect.nodes", node, "logits", exchange),)))
+                patch, interchange = Patch(nodes=(node,), interchange=unit), unit
+            effects.append(Question(patch, (Quantity("effect.nodes", node, "logits", interchange),)))
     return questions, effects
 
 
@@ -134,11 +134,11 @@ def draw_subsets(circuit: Circuit, count: int) -> dict[str, str]:
     return {f"subset {index}": f"{number:0{size}b}" for index, number in enumerate(numbers)}
 
 
-def _exchanges(circuit: Circuit) -> list[tuple[str, str, Patch]]:
-    """Field, name and patch of every exchange."""
-    units = [("iia", unit, Patch(nodes=nodes, exchange=unit)) for unit, nodes in circuit.alignment.items()]
+def _interchanges(circuit: Circuit) -> list[tuple[str, str, Patch]]:
+    """Field, name and patch of every interchange."""
+    units = [("iia", unit, Patch(nodes=nodes, interchange=unit)) for unit, nodes in circuit.alignment.items()]
     edges = [
-        ("edge_iia", name, Patch(edges=tuple(carriers), exchange=name))
+        ("edge_iia", name, Patch(edges=tuple(carriers), interchange=name))
         for name, carriers in circuit.edges_by_carried.items()
     ]
     return [*units, *edges]

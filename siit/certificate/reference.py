@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from siit.architecture import (
+from siit.graph.architecture import (
     LOGITS,
     POS_EMBED,
     TOK_EMBED,
@@ -47,7 +47,7 @@ _ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class ReferenceRun:
     """One forward pass.
 
     Attributes:
@@ -90,17 +90,17 @@ class ReferenceModel:
         }
 
     @torch.no_grad()
-    def run(self, tokens: Int[Tensor, "batch pos"], positions: Int[Tensor, "batch pos"] | None = None) -> Run:
+    def run(self, tokens: Int[Tensor, "batch pos"], positions: Int[Tensor, "batch pos"] | None = None) -> ReferenceRun:
         """Runs the model as it is. `positions` are position ids, each slot's own where None."""
         return self._forward(self.embed(tokens, positions), {}, {}, None)
 
     @torch.no_grad()
     def patched(
         self,
-        clean: Run,
+        clean: ReferenceRun,
         nodes: Mapping[str, Float[Tensor, "..."]] | None = None,
         edges: Mapping[Edge, Float[Tensor, "..."]] | None = None,
-    ) -> Run:
+    ) -> ReferenceRun:
         """Runs the model on the input of `clean` with replacements; what they cannot reach is not computed again.
 
         Args:
@@ -124,7 +124,7 @@ class ReferenceModel:
         return self._forward(embeddings, replaced, edges, clean)
 
     @torch.no_grad()
-    def pattern(self, name: str, run: Run) -> Float[Tensor, "batch query key"]:
+    def pattern(self, name: str, run: ReferenceRun) -> Float[Tensor, "batch query key"]:
         """The attention pattern of a head in a run in which no edge was replaced; each query's row adds up to 1.
 
         Raises:
@@ -140,7 +140,7 @@ class ReferenceModel:
 
     @torch.no_grad()
     def unembed(self, final: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_vocab_out"]:
-        """Logits, of what `Run.final` holds."""
+        """Logits, of what `ReferenceRun.final` holds."""
         return F.linear(final, self.parameters["unembed.W_U"].mT, self.parameters["unembed.b_U"])
 
     def _forward(
@@ -148,8 +148,8 @@ class ReferenceModel:
         embeddings: dict[str, Tensor],
         nodes: Mapping[str, Tensor],
         edges: Mapping[Edge, Tensor],
-        clean: Run | None,
-    ) -> Run:
+        clean: ReferenceRun | None,
+    ) -> ReferenceRun:
         given = {**_untouched(self.config, clean, nodes, edges), **nodes}
         # Holds exactly the senders of the component that is computed next.
         outputs = dict(embeddings)
@@ -180,9 +180,9 @@ class ReferenceModel:
                 outputs[name] = self._mlp(layer, read)
             stream = stream + outputs[name]
         if clean is not None and LOGITS in given:
-            return Run(given[LOGITS], outputs, self.unembed)
+            return ReferenceRun(given[LOGITS], outputs, self.unembed)
         (read,) = self._reads(LOGITS, "ln_final", stream, self._normalize("ln_final", stream), outputs, edges)
-        return Run(read, outputs, self.unembed)
+        return ReferenceRun(read, outputs, self.unembed)
 
     def _reads(
         self,
@@ -245,7 +245,7 @@ def _own_sum(
 
 
 def _untouched(
-    config: ModelConfig, clean: Run | None, nodes: Mapping[str, Tensor], edges: Mapping[Edge, Tensor]
+    config: ModelConfig, clean: ReferenceRun | None, nodes: Mapping[str, Tensor], edges: Mapping[Edge, Tensor]
 ) -> dict[str, Tensor]:
     """Outputs in `clean`, and under `logits` what the unembedding reads there, that no replacement can reach."""
     if clean is None:

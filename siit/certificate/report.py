@@ -81,9 +81,9 @@ def evidence_line(certificate: Certificate) -> str:
     changed = [count for count in counts if count]
     words = f"{evidence['pairs']} pairs; every number rests on at least {scored} scored positions"
     if changed:
-        words += f", every exchange that changes the answer on at least {min(changed)} pairs that it changes"
+        words += f", every interchange that changes the answer on at least {min(changed)} pairs that it changes"
     if len(changed) < len(counts):
-        words += f"; {len(counts) - len(changed)} exchanges never change it (effect by zero replacement)"
+        words += f"; {len(counts) - len(changed)} interchanges never change it (effect by zero replacement)"
     return words + ("; said to be all there are" if evidence["exhaustive"] else "")
 
 

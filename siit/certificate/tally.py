@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from siit.architecture import POS_EMBED
 from siit.certificate.evidence import SOURCE_POSITIONS, Evidence
-from siit.certificate.questions import Patch, Question, Score
-from siit.certificate.reference import ReferenceModel, Run
+from siit.certificate.questions import Patch, Quantity, Question
+from siit.certificate.reference import ReferenceModel, ReferenceRun
+from siit.graph.architecture import POS_EMBED
 
 Means = Mapping[str, Float[Tensor, "pos d_model"]]
 
@@ -76,25 +76,25 @@ class _Batch:
         self.clean = model.run(evidence.base)
         self.source = model.run(evidence.source)
         self.answer = evidence.answers.of(self.clean.logits)
-        self._permuted: dict[str, Run] = {}
+        self._permuted: dict[str, ReferenceRun] = {}
 
-    def run(self, patch: Patch) -> Run:
+    def run(self, patch: Patch) -> ReferenceRun:
         """The base run under a patch."""
         values = self._values(patch)
         nodes = {node: values[node] for node in patch.nodes}
         edges = {edge: values[edge.sender] for edge in patch.edges}
         return self.model.patched(self.clean, nodes, edges)
 
-    def count(self, score: Score, run: Run) -> Count:
+    def count(self, score: Quantity, run: ReferenceRun) -> Count:
         evidence, answers = self.evidence, self.evidence.answers
-        if score.by == "right" or score.exchange is None:
-            scored = evidence.scored(score.exchange)
+        if score.by == "right" or score.interchange is None:
+            scored = evidence.scored(score.interchange)
         else:
-            scored = evidence.changed(score.exchange)
+            scored = evidence.changed(score.interchange)
         # Of the other positions no logits are needed.
         logits = run.unembed(run.final[scored])
         if score.by == "right":
-            hits = answers.same(answers.of(logits), evidence.target(score.exchange)[scored])
+            hits = answers.same(answers.of(logits), evidence.target(score.interchange)[scored])
         elif score.by == "moves":
             hits = ~answers.same(answers.of(logits), self.answer[scored])
         else:
@@ -108,13 +108,13 @@ class _Batch:
             return dict.fromkeys(self.clean.outputs, zero)
         if patch.kind == "mean":
             return {name: mean[: self.evidence.base.shape[1]] for name, mean in self.means.items()}
-        if patch.exchange is not None:
-            return self._source_run(f"do/{patch.exchange}/{SOURCE_POSITIONS}").outputs
+        if patch.interchange is not None:
+            return self._source_run(f"do/{patch.interchange}/{SOURCE_POSITIONS}").outputs
         positions = self.evidence.tensors.get(SOURCE_POSITIONS)
         moved = self.source.outputs if positions is None else self.model.embed(self.evidence.source, positions)
         return {**self.source.outputs, POS_EMBED: moved[POS_EMBED]}
 
-    def _source_run(self, positions: str) -> Run:
+    def _source_run(self, positions: str) -> ReferenceRun:
         """The source run with the position ids of this name, as it is if there are none."""
         if positions not in self.evidence.tensors:
             return self.source

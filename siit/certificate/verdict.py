@@ -51,7 +51,7 @@ def _dead(kind: str, effects: Mapping[str, float], details: Mapping[str, Any], b
         how = details[name]
         bar = bars["effect_logits" if how["measure"] == "logits" else "effect"]
         if not value > bar:
-            by = "exchange" if how["by"] == "exchange" else "replacement by zero"
+            by = "interchange" if how["by"] == "exchange" else "replacement by zero"
             what = "changes the logits by" if how["measure"] == "logits" else "changes the answer at a share of"
             lines.append(
                 f"effect: {kind} {name}: its {by} {what} {value:.6f} over {how['positions']} positions, "

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from siit.interop.extras import require
+from siit._extras import require
 from siit.transformer import Transformer
 
 if TYPE_CHECKING:

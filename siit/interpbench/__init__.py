@@ -1,6 +1,5 @@
-"""InterpBench's published models: read without running anything in them, and measured as ours are."""
+"""InterpBench's published models: read without running anything in them; `siit.import_interpbench` measures them."""
 
 from siit.interpbench.files import PublishedCase, read_case
-from siit.interpbench.measured import import_interpbench
 
-__all__ = ["PublishedCase", "import_interpbench", "read_case"]
+__all__ = ["PublishedCase", "read_case"]

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from siit.bundle import BundleError
-from siit.bundle._errors import wrong
+from siit.bundle.untrusted import wrong
 
 PICKLE_LIMIT = 1 << 20
 """Bytes; published files have a few thousand."""

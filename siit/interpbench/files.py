@@ -15,12 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from siit.architecture import Edge, ModelConfig
 from siit.bundle import BundleError
-from siit.bundle._errors import wrong
-from siit.bundle._folder import read_file
-from siit.bundle._json import parse
-from siit.interop.hooks import ARROW, EMBED_HOOKS, edges_by_hooks
+from siit.bundle.untrusted import parse, read_file, wrong
+from siit.graph.architecture import Edge, ModelConfig
+from siit.graph.hooks import ARROW, EMBED_HOOKS, edges_by_hooks
 from siit.interpbench._pickles import PICKLE_LIMIT, read_config, read_edges
 
 WEIGHTS, CONFIG, EDGES, META = "ll_model*.pth", "ll_model_cfg*.pkl", "edges.pkl", "meta*.json"

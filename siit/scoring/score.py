@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from siit.architecture import EMBEDDINGS, LOGITS, Edge, ModelConfig, Slot, components, edges
-from siit.circuit import Circuit
-from siit.interop.hooks import ARROW, edges_by_hooks
+from siit.graph.architecture import EMBEDDINGS, LOGITS, Edge, ModelConfig, Slot, components, edges
+from siit.graph.circuit import Circuit
+from siit.graph.hooks import ARROW, edges_by_hooks
 from siit.scoring.ranking import Chance, Ranking, chance, rank
 from siit.scoring.structure import edge_probabilities, node_probabilities
 

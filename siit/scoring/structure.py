@@ -1,7 +1,7 @@
 """What the architecture alone tells: how likely each edge and node is on the circuit of a model of another seed.
 
 The placement of a program's variables is drawn from the seed: its layers go to increasing layers of the model, all
-choices being equally likely, and within a layer any head is as likely as any other (`siit.alignment.draw_alignment`).
+choices being equally likely, and within a layer any head is as likely as any other (`siit.interchange.alignment.draw_alignment`).
 Who knows the program and this rule, but neither seed nor weights nor data, can do no better than these probabilities.
 They give away, for example, that `logits` reads late layers and that few circuits fill all heads.
 """
@@ -13,8 +13,19 @@ import math
 from collections.abc import Mapping
 from fractions import Fraction
 
-from siit.architecture import EMBEDDINGS, Edge, ModelConfig, components, edges, head, is_head, is_mlp, layer_of, mlp
-from siit.circuit import Circuit
+from siit.graph.architecture import (
+    EMBEDDINGS,
+    Edge,
+    ModelConfig,
+    components,
+    edges,
+    head,
+    is_head,
+    is_mlp,
+    layer_of,
+    mlp,
+)
+from siit.graph.circuit import Circuit
 
 
 def edge_probabilities(circuit: Circuit) -> dict[Edge, float]:

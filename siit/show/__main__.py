@@ -41,7 +41,7 @@ exit status:
 
 
 @dataclass(frozen=True)
-class Options:
+class ShowOptions:
     """The command line, see the usage."""
 
     model: Path
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parse(arguments: Sequence[str]) -> Options:
+def parse(arguments: Sequence[str]) -> ShowOptions:
     """Reads a model's folder and `key=value` arguments; the folder comes first.
 
     Raises:
@@ -109,7 +109,7 @@ def parse(arguments: Sequence[str]) -> Options:
     texts = read_keys(rest, _KEYS)
     if "example" in texts and "tokens" in texts:
         raise UsageError("example, tokens: found both, accepted is one of them")
-    return Options(
+    return ShowOptions(
         Path(model),
         out=Path(texts["out"]) if "out" in texts else None,
         example=_number("example", texts.get("example", "0"), least=0),

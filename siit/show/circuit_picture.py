@@ -8,8 +8,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon
 from matplotlib.path import Path
 
-from siit.architecture import EMBEDDINGS, HEAD_SLOTS, LOGITS, nodes
-from siit.circuit import Circuit
+from siit.graph.architecture import EMBEDDINGS, HEAD_SLOTS, LOGITS, nodes
+from siit.graph.circuit import Circuit
 from siit.show.layout import MARGIN, NOTE_LINE, PORTS, Box, Note, Point, lay_out
 from siit.show.style import (
     BAND,

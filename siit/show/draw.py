@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from siit._extras import require
 from siit.bundle import Bundle, BundleError
 from siit.certificate import Certificate
-from siit.interop.extras import require
 from siit.show.effects import Replacement, measure_effects
 from siit.show.example import evidence_example, own_example
 from siit.show.page import page

@@ -8,13 +8,12 @@ from typing import Literal
 
 import torch
 
-from siit.architecture import EMBEDDINGS, Edge, components, edges
 from siit.bundle import Bundle
 from siit.certificate import ReferenceModel
-from siit.certificate.answers import Answers
 from siit.certificate.evidence import SOURCE_POSITIONS, Evidence, check_evidence, check_parameters
-from siit.certificate.questions import Patch, Question, Score
+from siit.certificate.questions import Patch, Quantity, Question
 from siit.certificate.tally import ask
+from siit.graph.architecture import EMBEDDINGS, Edge, components, edges
 
 Replacement = Literal["source", "zero"]
 REPLACEMENTS: tuple[Replacement, ...] = ("source", "zero")
@@ -71,7 +70,7 @@ def measure_effects(
     if pairs < 1:
         raise ValueError(f"pairs: found {pairs}, accepted is at least 1")
     check_parameters(bundle.config, bundle.parameters)
-    answers = Answers(bundle.output, bundle.tolerance)
+    answers = bundle.answers
     checked = check_evidence(bundle.config, bundle.circuit, bundle.evidence, answers)
     evidence, permuted = _with_positions(_some(checked, pairs))
     scored = int(evidence.scored(None).sum())
@@ -81,8 +80,10 @@ def measure_effects(
     kind: Literal["resample", "zero"] = "zero" if replacement == "zero" else "resample"
     nodes = [*EMBEDDINGS, *components(bundle.config)]
     between = list(edges(bundle.config, bundle.circuit.members))
-    questions = [Question(Patch(nodes=(node,), kind=kind), (Score("node", node, "moves"),)) for node in nodes]
-    questions += [Question(Patch(edges=(edge,), kind=kind), (Score("edge", str(edge), "moves"),)) for edge in between]
+    questions = [Question(Patch(nodes=(node,), kind=kind), (Quantity("node", node, "moves"),)) for node in nodes]
+    questions += [
+        Question(Patch(edges=(edge,), kind=kind), (Quantity("edge", str(edge), "moves"),)) for edge in between
+    ]
     # No question takes means.
     counts = ask(model, evidence, {}, questions, _BATCH)
     return Effects(
@@ -104,7 +105,7 @@ def _some(evidence: Evidence, pairs: int) -> Evidence:
 
 
 def _with_positions(evidence: Evidence) -> tuple[Evidence, bool]:
-    """The evidence with permuted positions for `pos_embed`: those of an exchange where no other are there."""
+    """The evidence with permuted positions for `pos_embed`: those of an interchange where no other are there."""
     found = [name for name in evidence.tensors if name.endswith(SOURCE_POSITIONS)]
     if not found:
         return evidence, False

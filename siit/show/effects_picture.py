@@ -8,8 +8,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
-from siit.architecture import EMBEDDINGS, Edge, head_index, is_head, layer_of, slots
-from siit.circuit import Circuit
+from siit.graph.architecture import EMBEDDINGS, Edge, head_index, is_head, layer_of, slots
+from siit.graph.circuit import Circuit
 from siit.show.effects import Effects
 from siit.show.style import FAINT, GREY, INK, MAP, PALE, SLOT_COLOURS, colour, drawing, figure, png, text_on
 from siit.show.words import share, short

@@ -11,11 +11,10 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from siit.architecture import is_head
 from siit.bundle import Bundle, Vocab
 from siit.causal import CausalModel, Inputs
 from siit.certificate import ReferenceModel
-from siit.certificate.answers import Answers
+from siit.graph.architecture import is_head
 from siit.show.words import in_words
 
 Scalar = str | int | float | bool
@@ -125,7 +124,7 @@ def _example(
     device: torch.device | str,
 ) -> Example:
     model = ReferenceModel(bundle.config, {key: tensor.to(device) for key, tensor in bundle.parameters.items()})
-    answers, vocab = Answers(bundle.output, bundle.tolerance), bundle.vocab
+    answers, vocab = bundle.answers, bundle.vocab
     run = model.run(ids[None].to(device))
     found = answers.of(run.logits).cpu()
     right = answers.same(found, target[None].to(found))[0]
@@ -148,8 +147,8 @@ def _shown(answers: Shaped[Tensor, " pos"], scored: Bool[Tensor, " pos"], bundle
     classes = bundle.vocab.classes
 
     def words(answer: int | float) -> str:
-        if bundle.tolerance is not None:
-            digits = min(max(1 - math.floor(math.log10(bundle.tolerance)), 0), 9)
+        if bundle.answers.tolerance is not None:
+            digits = min(max(1 - math.floor(math.log10(bundle.answers.tolerance)), 0), 9)
             # Not -0.00.
             return f"{round(answer, digits) + 0.0:.{digits}f}" if math.isfinite(answer) else NOT_FINITE
         return in_words(classes[int(answer)] if classes else int(answer)) if answer >= 0 else NOT_FINITE

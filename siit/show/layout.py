@@ -10,9 +10,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from siit.architecture import EMBEDDINGS, LOGITS, Edge, ModelConfig, head, head_index, is_head, mlp
 from siit.certificate.report import printable
-from siit.circuit import Circuit
+from siit.graph.architecture import EMBEDDINGS, LOGITS, Edge, ModelConfig, head, head_index, is_head, mlp
+from siit.graph.circuit import Circuit
 from siit.show.words import short
 
 BOX_WIDTH, BOX_HEIGHT, FAINT_HEIGHT = 0.92, 0.58, 0.24

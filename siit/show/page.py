@@ -6,14 +6,14 @@ import base64
 import html
 from collections.abc import Iterable, Mapping, Sequence
 
-from siit.architecture import LOGITS, Edge
 from siit.bundle import Bundle
 from siit.certificate import Certificate
 from siit.certificate.report import COLUMNS, evidence_line, printable, rows
+from siit.graph.architecture import LOGITS, Edge
+from siit.graph.tiers import tier
 from siit.show.effects import Effects
 from siit.show.example import Example
 from siit.show.words import share
-from siit.tiers import tier
 
 _SCALE = 0.6
 _STYLE = """
@@ -56,7 +56,7 @@ def page(
     title = f"{bundle.case}, seed {bundle.seed}"
     facts = (
         f"{config.n_layers} layers of {config.n_heads} heads, d_model {config.d_model}, "
-        f"{config.attention_dir} attention, {bundle.output} answers, tier {tier(circuit)}, "
+        f"{config.attention_dir} attention, {bundle.answers.output} answers, tier {tier(circuit)}, "
         f"{len(circuit.unit_of)} of {config.n_layers * (config.n_heads + 1)} heads and MLPs on the circuit"
     )
     verdict = '<span class="yes">certified</span>' if certificate.certified else '<span class="no">not certified</span>'

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from siit.architecture import HEAD_SLOTS, LOGITS, POS_EMBED, TOK_EMBED, ModelConfig, Slot, head, mlp
-from siit.transformer.patching import EdgeReader, Patch, Read
+from siit.graph.architecture import HEAD_SLOTS, LOGITS, POS_EMBED, TOK_EMBED, ModelConfig, Slot, head, mlp
+from siit.transformer.patching import BatchPatch, EdgeReader, Read
 from siit.transformer.spread import spread
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -174,7 +174,7 @@ class Transformer(nn.Module):
         self,
         tokens: Int[Tensor, "batch pos"],
         positions: Int[Tensor, "batch pos"] | None = None,
-        patch: Patch | None = None,
+        patch: BatchPatch | None = None,
     ) -> Float[Tensor, "batch pos d_vocab_out"]:
         """Logits. `positions` are position ids, each slot's own where None."""
         return self.run(tokens, positions, patch).logits
@@ -183,7 +183,7 @@ class Transformer(nn.Module):
         self,
         tokens: Int[Tensor, "batch pos"],
         positions: Int[Tensor, "batch pos"] | None = None,
-        patch: Patch | None = None,
+        patch: BatchPatch | None = None,
     ) -> Outputs:
         """Runs the model with patches, and returns every component's output beside what the logits are made of."""
         stream = _Stream(patch)
@@ -269,7 +269,7 @@ def _project_shared(attention: _Attention, slot: Slot, heads: list[int], normed:
 class _Stream:
     """The residual stream of one run: what was added to it, and what each slot reads of it under a patch."""
 
-    def __init__(self, patch: Patch | None) -> None:
+    def __init__(self, patch: BatchPatch | None) -> None:
         self.patch = patch
         self.reader = None if patch is None else EdgeReader(patch)
         self.members = {} if patch is None else patch.points.member_index

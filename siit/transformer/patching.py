@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from siit.architecture import EMBEDDINGS, Edge, Slot, components
-from siit.circuit import Circuit
+from siit.graph.architecture import EMBEDDINGS, Edge, Slot, components
+from siit.graph.circuit import Circuit
 
 Read = tuple[str, Slot | None]
 """A receiver and the slot of it that reads."""
@@ -76,7 +76,7 @@ class PatchPoints:
 
 
 @dataclass(frozen=True, eq=False)
-class Patch:
+class BatchPatch:
     """One batch's patches.
 
     Attributes:
@@ -107,7 +107,7 @@ class Patch:
 class EdgeReader:
     """Computes what each slot of a circuit member reads: the residual stream, corrected by the patched edges."""
 
-    def __init__(self, patch: Patch) -> None:
+    def __init__(self, patch: BatchPatch) -> None:
         self.patch = patch
         weights = patch.edges.to(patch.ablation[0].dtype)
         self.weights = F.pad(weights, (0, 0, 0, 1))

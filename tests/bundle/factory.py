@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from siit.architecture import LOGITS, TOK_EMBED, Edge, ModelConfig, head, mlp
 from siit.bundle import Bundle, Vocab
-from siit.bundle._types import Output
-from siit.certificate import Certificate, Effect
+from siit.certificate import Answers, Certificate, Effect
 from siit.certificate.certificate import SHARES
-from siit.circuit import Circuit
+from siit.graph.architecture import LOGITS, TOK_EMBED, Edge, ModelConfig, head, mlp
+from siit.graph.circuit import Circuit
 
 CONFIG = ModelConfig(
     n_layers=2, n_heads=2, d_model=8, d_head=4, d_mlp=16, n_ctx=5, d_vocab=5, d_vocab_out=2, normalization_type=None
@@ -48,21 +47,20 @@ def make_bundle(
 ) -> Bundle:
     """A whole bundle; `salt` draws its numbers."""
     generator = torch.Generator().manual_seed(salt)
-    output: Output = "numerical" if config.d_vocab_out == 1 else "categorical"
+    numerical = config.d_vocab_out == 1
     circuit = make_circuit(config)
     tokens = ("a", "b", *range(config.d_vocab - 4), "BOS", "PAD")
     bundle = Bundle(
         config=config,
         case=case,
         seed=seed,
-        output=output,
-        tolerance=0.05 if output == "numerical" else None,
+        answers=Answers("numerical", 0.05) if numerical else Answers("categorical", None),
         parameters={name: torch.randn(shape, generator=generator) for name, shape in config.parameter_shapes().items()},
         vocab=Vocab(
             tokens,
             config.d_vocab - 2,
             config.d_vocab - 1,
-            None if output == "numerical" else (None, *range(config.d_vocab_out - 1)),
+            None if numerical else (None, *range(config.d_vocab_out - 1)),
         ),
         circuit=circuit,
         causal_model=CAUSAL_MODEL,

@@ -15,9 +15,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siit.architecture import ModelConfig
 from siit.bundle import Bundle, BundleError, Vocab, read_bundle, read_index, write_bundle, write_index
 from siit.bundle._tensors import read_header
+from siit.certificate import Answers
+from siit.graph.architecture import ModelConfig
 from tests.bundle.factory import CERTIFICATE, CONFIG, make_bundle, make_circuit
 
 NUMERICAL = dataclasses.replace(CONFIG, d_vocab_out=1)
@@ -123,9 +124,7 @@ def test_uncertified(tmp_path: Path):
         ({"case": ".hidden"}, "config.json: case"),
         ({"seed": -1}, "config.json: seed"),
         ({"seed": True}, "config.json: seed"),
-        ({"output": "numerical"}, "config.json: tolerance"),
-        ({"tolerance": 0.1}, "config.json: tolerance"),
-        ({"config": NUMERICAL, "output": "numerical", "tolerance": math.inf}, "config.json: content"),
+        ({"answers": Answers("numerical", 0.1)}, "vocab.json: classes"),
         ({"vocab": Vocab(("a", "BOS"), 1, None, ("x", "y"))}, "vocab.json: tokens"),
         ({"vocab": Vocab(("a", "b", "c", "BOS", "PAD"), 3, 4, ("x",))}, "config.json: d_vocab_out"),
         ({"vocab": Vocab(("a", "b", "c", "BOS", "PAD"), 3, 4, None)}, "vocab.json: classes"),

@@ -12,13 +12,15 @@ from torch import Tensor
 from tracr.rasp import rasp
 
 import tracr_cases
-from siit.alignment import AlignmentConfig, Labels, derive_labels, draw_alignment, program_layers
-from siit.architecture import ModelConfig
 from siit.causal import CausalModel, Inputs, Run
-from siit.causal.agreement import outputs
-from siit.causal.from_rasp import build_causal_model
-from siit.data import Pairs, Task, task_from_case
-from siit.exchanges import Exchanges, vacuous_parts
+from siit.graph.architecture import ModelConfig
+from siit.interchange import Pairs
+from siit.interchange.alignment import AlignmentConfig, Labels, derive_labels, draw_alignment, program_layers
+from siit.interchange.interventions import Interchanges, inert_parts
+from siit.training.data import Task
+from siit.training.rasp import task_from_case
+from siit.training.rasp.agreement import outputs
+from siit.training.rasp.from_rasp import build_causal_model
 from tracr_cases import Case, get
 
 EVERY = [
@@ -121,7 +123,7 @@ def config_for(subject: Task, **changes: Any) -> ModelConfig:
 def exclusions(subject: Task, count: int = 1024) -> Mapping[str, str]:
     generator = torch.Generator().manual_seed(1)
     pairs = Pairs(subject.sample(count, generator), subject.sample(count, generator))
-    return vacuous_parts(subject.model, pairs, generator)
+    return inert_parts(subject.model, pairs, generator)
 
 
 def labels(subject: Task, nodes: Mapping[str, Sequence[str]] | None = None, seed: int = 0) -> Labels:
@@ -132,8 +134,8 @@ def labels(subject: Task, nodes: Mapping[str, Sequence[str]] | None = None, seed
 
 
 @cache
-def exchanges(name: str) -> Exchanges:
-    return Exchanges(causal_model(name), labels(task(name)))
+def interchanges(name: str) -> Interchanges:
+    return Interchanges(causal_model(name), labels(task(name)))
 
 
 def everything() -> rasp.Select:

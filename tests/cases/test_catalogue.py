@@ -14,8 +14,8 @@ from tracr.rasp import rasp
 import tracr_cases
 from siit.bundle import Vocab
 from siit.causal import Inputs
-from siit.causal.agreement import check_agreement_on
-from siit.causal.from_rasp import build_causal_model, sample_tokens
+from siit.training.rasp.agreement import check_agreement_on
+from siit.training.rasp.from_rasp import build_causal_model, sample_tokens
 from tests.cases.programs import EVERY, causal_model, decoded, encode, own
 from tracr_cases.catalogue import add, register
 

@@ -51,13 +51,13 @@ def test_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 
 
 def test_exchanges(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    shares = json.loads(listed(monkeypatch, capsys, "--json", "--exchanges", "frac_prevs"))["frac_prevs"]
+    shares = json.loads(listed(monkeypatch, capsys, "--json", "--interchanges", "frac_prevs"))["frac_prevs"]
     assert shares["is_x"]["differs"] == shares["is_x"]["changes"] > 0.5
     assert shares["is_x->frac_prevs<v>"]["differs"] is None
-    assert "is_x->frac_prevs<v>" in listed(monkeypatch, capsys, "--exchanges", "frac_prevs")
+    assert "is_x->frac_prevs<v>" in listed(monkeypatch, capsys, "--interchanges", "frac_prevs")
 
 
 def test_unknown_cases(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
-        listed(monkeypatch, capsys, "--exchanges", "frac_prev")
+        listed(monkeypatch, capsys, "--interchanges", "frac_prev")
     assert "found 'frac_prev'; nearest: frac_prevs" in capsys.readouterr().err

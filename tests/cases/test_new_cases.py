@@ -10,13 +10,13 @@ import torch
 from tracr.rasp import rasp
 
 import tracr_cases
-from siit.alignment import AlignmentConfig, derive_labels, draw_alignment
-from siit.architecture import EMBEDDINGS, LOGITS, is_head, layer_of
 from siit.causal import Inputs
-from siit.causal.agreement import decode, outputs
-from siit.causal.from_rasp import sample_tokens
-from siit.data import Pairs
-from siit.exchanges import Exchanges, differs
+from siit.graph.architecture import EMBEDDINGS, LOGITS, is_head, layer_of
+from siit.interchange import Pairs
+from siit.interchange.alignment import AlignmentConfig, derive_labels, draw_alignment
+from siit.interchange.interventions import Interchanges, differs
+from siit.training.rasp.agreement import decode, outputs
+from siit.training.rasp.from_rasp import sample_tokens
 from tests.cases.programs import causal_model, config_for, decoded, exclusions, task
 from tests.cases.references import REFERENCES
 from tracr_cases.shared import select
@@ -138,11 +138,11 @@ def test_a_circuit_has_interacting_components(name: str):
     assert not labels.circuit.excluded.keys() & model.variables.keys(), "no variable is idle"
 
     count, generator = 512, torch.Generator().manual_seed(9)
-    exchanges = Exchanges(model, labels)
+    interchanges = Interchanges(model, labels)
     pairs = Pairs(task(name).sample(count, generator), task(name).sample(count, generator))
     own = model.run(Inputs(pairs.base))
     for number, unit in enumerate(labels.units, start=1):
-        exchanged = exchanges.answers(pairs, torch.full((count,), number))
+        exchanged = interchanges.answers(pairs, torch.full((count,), number))
         assert (differs(exchanged.output, own.output) & own.scored).any(), f"exchanging {unit} changes answers"
 
 

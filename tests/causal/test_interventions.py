@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from tracr.rasp import rasp
 
-from siit.causal import OUTPUT, CausalModel, Exchange, HighLevelEdge, Inputs, Interventions, Run
-from siit.causal.from_rasp import build_causal_model
-from siit.data import permuted_positions
+from siit.causal import OUTPUT, CausalModel, HighLevelEdge, Inputs, Intervention, Interventions, Run
+from siit.interchange import permuted_positions
+from siit.training.rasp.from_rasp import build_causal_model
 from tests.cases.programs import NAMES, answer, causal_model, encode, own, run, task
 
 BATCH = 6
@@ -40,8 +40,8 @@ class Scene:
     def interventions(self, values: Run, mask: Tensor | None = None) -> Interventions:
         """Random variables and edges, set to what they are in another run."""
         return Interventions(
-            {name: Exchange(values.values[name], mask) for name in self.some(list(self.model.variables))},
-            {edge: Exchange(values.values[edge.parent], mask) for edge in self.some(self.model.edges)},
+            {name: Intervention(values.values[name], mask) for name in self.some(list(self.model.variables))},
+            {edge: Intervention(values.values[edge.parent], mask) for edge in self.some(self.model.edges)},
         )
 
 
@@ -82,7 +82,7 @@ def test_an_exchange_with_what_is_there_changes_nothing(choice: tuple[str, int, 
 def test_setting_everything_gives_the_source(choice: tuple[str, int, bool]):
     """Scored is what the base's slots allow."""
     scene = make_scene(*choice)
-    everything = {name: Exchange(scene.source_run.values[name]) for name in scene.model.variables}
+    everything = {name: Intervention(scene.source_run.values[name]) for name in scene.model.variables}
     found = scene.model.run(scene.base, Interventions(everything))
     assert same(dataclasses.replace(scene.source_run, scored=found.scored), found, [*scene.model.variables, OUTPUT])
     assert not (found.scored & (scene.base.tokens >= len(scene.model.vocab))).any()
@@ -94,10 +94,10 @@ def test_all_edges_of_a_variable_are_the_variable(choice: tuple[str, int, bool],
     """The output edge included, where the variable is read as the answer."""
     scene = make_scene(*choice)
     name = data.draw(st.sampled_from(list(scene.model.variables)))
-    exchange = Exchange(scene.source_run.values[name])
-    by_variable = scene.model.run(scene.base, Interventions({name: exchange}))
+    interchange = Intervention(scene.source_run.values[name])
+    by_variable = scene.model.run(scene.base, Interventions({name: interchange}))
     out = [edge for edge in scene.model.edges if edge.parent == name]
-    by_edges = scene.model.run(scene.base, Interventions(edges=dict.fromkeys(out, exchange)))
+    by_edges = scene.model.run(scene.base, Interventions(edges=dict.fromkeys(out, interchange)))
     assert same(by_variable, by_edges, [other for other in by_variable.values if other != name])
     assert torch.equal(by_edges.values[name].nan_to_num(-7.0), scene.base_run.values[name].nan_to_num(-7.0))
 
@@ -109,8 +109,8 @@ def test_interventions_are_per_example(choice: tuple[str, int, bool]):
     mask = torch.rand(BATCH, generator=scene.generator) < 0.5
     everywhere = scene.interventions(scene.source_run)
     masked = Interventions(
-        {name: dataclasses.replace(exchange, mask=mask) for name, exchange in everywhere.variables.items()},
-        {edge: dataclasses.replace(exchange, mask=mask) for edge, exchange in everywhere.edges.items()},
+        {name: dataclasses.replace(interchange, mask=mask) for name, interchange in everywhere.variables.items()},
+        {edge: dataclasses.replace(interchange, mask=mask) for edge, interchange in everywhere.edges.items()},
     )
     found = scene.model.run(scene.base, masked)
     assert same(found, scene.model.run(scene.base, everywhere), rows=mask)
@@ -125,14 +125,14 @@ def test_a_batch_is_its_rows(choice: tuple[str, int, bool]):
     found = scene.model.run(scene.base, chosen)
     for row in range(BATCH):
 
-        def alone(exchange: Exchange, row: int = row) -> Exchange:
-            return Exchange(exchange.values[row : row + 1])
+        def alone(interchange: Intervention, row: int = row) -> Intervention:
+            return Intervention(interchange.values[row : row + 1])
 
         single = scene.model.run(
             Inputs(scene.base.tokens[row : row + 1]),
             Interventions(
-                {name: alone(exchange) for name, exchange in chosen.variables.items()},
-                {edge: alone(exchange) for edge, exchange in chosen.edges.items()},
+                {name: alone(interchange) for name, interchange in chosen.variables.items()},
+                {edge: alone(interchange) for edge, interchange in chosen.edges.items()},
             ),
         )
         assert same(single, Run({k: v[row : row + 1] for k, v in found.values.items()}, found.scored[row : row + 1]))
@@ -144,8 +144,10 @@ def test_an_edge_wins_over_its_parent(choice: tuple[str, int, bool], data: st.Da
     scene = make_scene(*choice)
     edge = data.draw(st.sampled_from([edge for edge in scene.model.edges if edge.parent in scene.model.variables]))
     own_value, other = scene.base_run.values[edge.parent], scene.source_run.values[edge.parent]
-    others = {e: Exchange(other) for e in scene.model.edges if e.parent == edge.parent and e != edge}
-    found = scene.model.run(scene.base, Interventions({edge.parent: Exchange(other)}, {edge: Exchange(own_value)}))
+    others = {e: Intervention(other) for e in scene.model.edges if e.parent == edge.parent and e != edge}
+    found = scene.model.run(
+        scene.base, Interventions({edge.parent: Intervention(other)}, {edge: Intervention(own_value)})
+    )
     assert same(
         found,
         scene.model.run(scene.base, Interventions(edges=others)),
@@ -164,7 +166,7 @@ def test_the_same_model_from_json_and_on_another_device_call(name: str):
 def test_unknown_interventions():
     model = causal_model("frac_prevs")
     inputs = Inputs(encode(model, "axb"))
-    value = Exchange(inputs.tokens)
+    value = Intervention(inputs.tokens)
     with pytest.raises(ValueError, match=r"interventions: found is_y, accepted: is_x, frac_prevs, tokens->is_x, "):
         model.run(inputs, Interventions({"is_y": value}))
     with pytest.raises(ValueError, match=r"found is_x->frac_prevs<q>, accepted"):
@@ -180,10 +182,10 @@ def exchanged(model: CausalModel, what: str, base: Any, source: Any, positions: 
         ids[0, 1 : len(positions) + 1] = torch.tensor(positions)
     values = model.run(Inputs(tokens, ids)).values
     if what in model.variables:
-        chosen = Interventions({what: Exchange(values[what])})
+        chosen = Interventions({what: Intervention(values[what])})
     else:
         edge = next(edge for edge in model.edges if str(edge) == what)
-        chosen = Interventions(edges={edge: Exchange(values[edge.parent])})
+        chosen = Interventions(edges={edge: Intervention(values[edge.parent])})
     return answer(model, model.run(Inputs(encode(model, base)), chosen), len(base))
 
 
@@ -290,7 +292,7 @@ def test_sort_by_key_by_hand(what: str, base: list[int], source: list[int], expe
 
 
 def test_a_table_entry_that_raises():
-    """6 // (next - token) is 6 // 1 on every input, and 6 // 0 where an exchange makes them equal."""
+    """6 // (next - token) is 6 // 1 on every input, and 6 // 0 where an interchange makes them equal."""
 
     def make() -> rasp.SOp:
         following = rasp.Map(lambda token: token + 1, rasp.tokens).named("following")
@@ -319,9 +321,9 @@ def test_a_number_of_an_undefined_value():
     assert answer(model, run(model, "baa"), 3) == [False, False, False]
     values = run(model, "baab").values["flag"].clone()
     values[0, 2] = torch.nan
-    found = model.run(Inputs(encode(model, "baab")), Interventions({"flag": Exchange(values)}))
+    found = model.run(Inputs(encode(model, "baab")), Interventions({"flag": Intervention(values)}))
     # Both a's look at the undefined slot, both b's do not.
     assert answer(model, found, 4) == [False, None, None, False]
     values[0, 1] = torch.nan
-    found = model.run(Inputs(encode(model, "baab")), Interventions({"flag": Exchange(values)}))
+    found = model.run(Inputs(encode(model, "baab")), Interventions({"flag": Intervention(values)}))
     assert answer(model, found, 4) == [None] * 4

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from siit.architecture import Edge, ModelConfig
-from siit.certificate import Certificate, measure
-from siit.circuit import Circuit
+from siit.certificate import Answers, Certificate, measure
+from siit.graph.architecture import Edge, ModelConfig
+from siit.graph.circuit import Circuit
 
 TOKEN, POSITION, IS_X, PREV, BIAS = 0, 3, 8, 9, 10
 """Dimensions of the residual stream: one-hot token (3), one-hot position (5), and what components write."""
@@ -77,7 +77,7 @@ def high_level(is_x: Tensor, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor
 
 
 def evidence() -> dict[str, Tensor]:
-    """All pairs, with the answers under every exchange."""
+    """All pairs, with the answers under every interchange."""
     inputs = torch.tensor([(BOS, *tokens) for tokens in itertools.product((0, X), repeat=4)])
     base, source = inputs.repeat_interleave(16, 0), inputs.repeat(16, 1)
     own = torch.arange(5).expand(PAIRS, 5)
@@ -106,7 +106,7 @@ def certify(
     **changes: Any,
 ) -> Certificate:
     """Measures the model, or what a test has made of it."""
-    options: dict[str, Any] = {"output": "categorical", "tolerance": None, "exhaustive": True, "subsets": 5}
+    options: dict[str, Any] = {"answers": Answers("categorical", None), "exhaustive": True, "subsets": 5}
     return measure(
         circuit.config,
         parameters(circuit.config) if weights is None else weights,

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from siit.bundle import Bundle, Vocab, write_bundle
-from siit.certificate import Certificate
+from siit.certificate import Answers, Certificate
 from siit.certify import main
 from tests.certificate import handmade
 from tests.certificate.handmade import TOKEN, certify, parameters
@@ -30,8 +30,7 @@ def put(root: Path, certificate: dict[str, Any], weights: dict[str, torch.Tensor
         config=handmade.CONFIG,
         case="previous_is_x",
         seed=0,
-        output="categorical",
-        tolerance=None,
+        answers=Answers("categorical", None),
         parameters=parameters() if weights is None else weights,
         vocab=Vocab(("a", "x", "BOS"), 2, None, (False, True)),
         circuit=handmade.CIRCUIT,

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from siit.architecture import Edge, edges
 from siit.certificate import FIELDS, ReferenceModel, measure
 from siit.certificate.answers import Answers
 from siit.certificate.evidence import Evidence
 from siit.certificate.questions import draw_subsets
 from siit.certificate.report import rows
-from siit.circuit import Circuit
+from siit.graph.architecture import Edge, edges
+from siit.graph.circuit import Circuit
 from tests.certificate import handmade
 from tests.certificate.handmade import BIAS, CIRCUIT, CONFIG, IS_X, PREV, TOKEN, certify, copy_previous, parameters
 
@@ -34,11 +34,11 @@ def test_true_labels_are_certified():
     assert set(certificate.details["strict_edge"]) == set(map(str, CIRCUIT.off_edges))
     assert len(certificate.details["subsets"]) == 100
     assert certificate.evidence["scored"]["strict_node"] == handmade.SCORED
-    exchange = certificate.evidence["exchanges"]["prev"]
+    interchange = certificate.evidence["exchanges"]["prev"]
     # Half of the positions change; the pairs in which none does agree on three tokens: 2 * 2 * 2 ** 3.
-    assert exchange["changed_positions"] == handmade.SCORED / 2
-    assert exchange["changed_pairs"] == handmade.PAIRS - 32
-    assert exchange["undefined_share"] == 0
+    assert interchange["changed_positions"] == handmade.SCORED / 2
+    assert interchange["changed_pairs"] == handmade.PAIRS - 32
+    assert interchange["undefined_share"] == 0
     assert certificate.evidence["exchanges"]["indices->prev<q>"]["undefined_share"] > 0
 
 
@@ -82,7 +82,7 @@ def test_numerical_output():
     tensors = {
         name: tensor.float() if name.endswith("target") else tensor for name, tensor in handmade.evidence().items()
     }
-    options: dict[str, Any] = {"output": "numerical", "tolerance": 0.05}
+    options: dict[str, Any] = {"answers": Answers("numerical", 0.05)}
     assert certify(None, circuit, tensors, **options).certified
     weights = parameters(config)
     weights["unembed.b_U"][0] = 0.06
@@ -192,7 +192,7 @@ def test_an_exchange_that_the_model_ignores():
     certificate = certify(weights)
     assert certificate.iia == 0.5 and certificate.effect is not None
     assert set(certificate.effect.units.values()) == {0.0}
-    dead = [line for line in certificate.failed if line.startswith("effect: unit prev: its exchange changes")]
+    dead = [line for line in certificate.failed if line.startswith("effect: unit prev: its interchange changes")]
     assert len(dead) == 1
 
 
@@ -407,9 +407,7 @@ def test_wrong_weights():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"output": "numerical", "tolerance": None}, "tolerance: found None, accepted is a positive number"),
-        ({"output": "numerical", "tolerance": 0.1}, "d_vocab_out: found 2, accepted is 1 for numerical"),
-        ({"tolerance": 0.1}, "tolerance: found 0.1, accepted is None where outputs are classes"),
+        ({"answers": Answers("numerical", 0.1)}, "d_vocab_out: found 2, accepted is 1 for numerical"),
         ({"subsets": 0}, "subsets: found 0, accepted is at least 1"),
         ({"batch_size": 0}, "batch_size: found 0, accepted is at least 1"),
     ],
@@ -419,10 +417,22 @@ def test_wrong_arguments(changes: dict[str, Any], message: str):
         certify(**changes)
 
 
+@pytest.mark.parametrize(
+    ("output", "tolerance", "message"),
+    [
+        ("numerical", None, "tolerance: found None, accepted is a positive number"),
+        ("categorical", 0.1, "tolerance: found 0.1, accepted is None where outputs are classes"),
+    ],
+)
+def test_answers_that_cannot_be(output: Any, tolerance: float | None, message: str):
+    with pytest.raises(ValueError, match=message):
+        Answers(output, tolerance)
+
+
 def test_labels_of_another_architecture():
     other = Circuit(dataclasses.replace(CONFIG, n_ctx=6), CIRCUIT.alignment, CIRCUIT.carries)
     with pytest.raises(ValueError, match="circuit: found labels of ModelConfig"):
-        measure(CONFIG, parameters(), other, handmade.evidence(), output="categorical", tolerance=None)
+        measure(CONFIG, parameters(), other, handmade.evidence(), answers=Answers("categorical", None))
 
 
 def test_logits_that_overflow_are_wrong():

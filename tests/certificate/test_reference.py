@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from siit.architecture import ACTIVATIONS, EMBEDDINGS, Edge, ModelConfig, components, depth, edges, nodes
 from siit.certificate import ReferenceModel
+from siit.graph.architecture import ACTIVATIONS, EMBEDDINGS, Edge, ModelConfig, components, depth, edges, nodes
 from siit.transformer import Transformer
 from tests.certificate import handmade
 

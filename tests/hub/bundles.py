@@ -11,7 +11,7 @@ from torch import Tensor
 
 from siit.bundle import Bundle, Vocab, write_bundle
 from siit.causal import Aggregate, CausalModel, Selection, Table, Variable
-from siit.certificate import Certificate
+from siit.certificate import Answers, Certificate
 from tests.certificate import handmade
 
 FALSE, TRUE, UNDEFINED = 0, 1, -1
@@ -52,8 +52,7 @@ def put(root: Path, seed: int = 0, case: str = "previous_is_x", **changes: Any) 
         "config": handmade.CONFIG,
         "case": case,
         "seed": seed,
-        "output": "categorical",
-        "tolerance": None,
+        "answers": Answers("categorical", None),
         "parameters": handmade.parameters(),
         "vocab": Vocab(("a", "x", "BOS"), 2, None, (False, True)),
         "circuit": handmade.CIRCUIT,

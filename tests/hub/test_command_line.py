@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from siit._command_line import UsageError
-from siit.publish import Options, main, parse
+from siit.publish import PublishOptions, main, parse
 from tests.hub import bundles
 from tests.hub.loopback import Hub, Request
 
@@ -25,10 +25,10 @@ _NEEDED = ["bundle=checkpoints", "repo_id=org/name"]
 
 def test_all_keys():
     given = "private=true revision=v2 dry_run=true recheck=false allow_uncertified=true prune=true endpoint=http://x"
-    assert parse([*_NEEDED, *given.split()]) == Options(
+    assert parse([*_NEEDED, *given.split()]) == PublishOptions(
         "checkpoints", "org/name", True, "v2", True, False, True, True, "http://x"
     )
-    assert parse(_NEEDED) == Options("checkpoints", "org/name")
+    assert parse(_NEEDED) == PublishOptions("checkpoints", "org/name")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_help(capsys: pytest.CaptureFixture[str]):
     usage = capsys.readouterr().out
     assert main([]) == 2
     assert capsys.readouterr().out == usage
-    for key in Options.__dataclass_fields__:
+    for key in PublishOptions.__dataclass_fields__:
         assert re.search(rf"^  {key} ", usage, re.MULTILINE)
 
 

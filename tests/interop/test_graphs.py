@@ -13,9 +13,9 @@ import networkx as nx
 import pytest
 from hypothesis import given, settings
 
-from siit.architecture import ModelConfig, edges
 from siit.bundle import write_bundle
-from siit.interop.hooks import edges_by_hooks, hook_edge
+from siit.graph.architecture import ModelConfig, edges
+from siit.graph.hooks import edges_by_hooks, hook_edge
 from tests.bundle.factory import CONFIG, make_bundle, make_circuit
 from tests.interop import graph_json
 from tests.transformer.cases import SEEDS, configs, some_circuit

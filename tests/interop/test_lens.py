@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import siit
-from siit.architecture import DIRECTIONS, NORMALIZATIONS, ModelConfig, edges
 from siit.bundle import write_bundle
-from siit.interop.hooks import ARROW, hook_edge
+from siit.graph.architecture import DIRECTIONS, NORMALIZATIONS, ModelConfig, edges
+from siit.graph.hooks import ARROW, hook_edge
 from siit.interop.lens import to_bridge, to_hooked_transformer
 from siit.transformer import Transformer
 from tests.bundle.factory import CONFIG, make_bundle

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from siit.architecture import ModelConfig
+from siit.graph.architecture import ModelConfig
 
 BOS, PAD, X = 0, 1, 5
 CONFIG = ModelConfig(

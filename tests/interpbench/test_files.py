@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import torch
 
-from siit.architecture import Edge
 from siit.bundle import BundleError
+from siit.graph.architecture import Edge
 from siit.interpbench import read_case
 from siit.transformer import Transformer
 from tests.interpbench import published

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 import siit
-from siit.architecture import EMBEDDINGS, Edge, ModelConfig, edges
-from siit.circuit import Circuit
-from siit.interop.hooks import hook_edge
+from siit.graph.architecture import EMBEDDINGS, Edge, ModelConfig, edges
+from siit.graph.circuit import Circuit
+from siit.graph.hooks import hook_edge
 from siit.scoring import Score
 
 CONFIG = ModelConfig(n_layers=1, n_heads=2, d_model=4, d_head=2, d_mlp=4, n_ctx=4, d_vocab=4, d_vocab_out=2)
@@ -178,8 +178,8 @@ def test_nothing_to_tell_apart():
 def test_scoring_needs_no_more_than_loading():
     code = """
 import sys, siit
-from siit.architecture import Edge, ModelConfig
-from siit.circuit import Circuit
+from siit.graph.architecture import Edge, ModelConfig
+from siit.graph.circuit import Circuit
 config = ModelConfig(n_layers=1, n_heads=1, d_model=1, d_head=1, d_mlp=1, n_ctx=1, d_vocab=1, d_vocab_out=1)
 circuit = Circuit(config, {"flag": ("m0",)}, {Edge("m0", "logits"): "flag->output"})
 assert siit.score({"a0.h0": 1, "m0": 2}, circuit, level="node", embeddings=False).roc_auc == 1

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from siit.alignment import AlignmentConfig, derive_labels, draw_alignment
-from siit.architecture import Edge, ModelConfig, edges
-from siit.circuit import Circuit
+from siit.graph.architecture import Edge, ModelConfig, edges
+from siit.graph.circuit import Circuit
+from siit.interchange.alignment import AlignmentConfig, derive_labels, draw_alignment
 from siit.scoring.structure import edge_probabilities, node_probabilities
 from tests.cases.programs import causal_model
 

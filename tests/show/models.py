@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from siit.architecture import LOGITS, POS_EMBED, TOK_EMBED, Edge, ModelConfig, Slot, depth, is_head
 from siit.bundle import Bundle, Vocab
-from siit.circuit import Circuit
+from siit.certificate import Answers
+from siit.graph.architecture import LOGITS, POS_EMBED, TOK_EMBED, Edge, ModelConfig, Slot, depth, is_head
+from siit.graph.circuit import Circuit
 from tests.bundle.factory import make_bundle, make_evidence
 from tests.certificate import handmade
 from tests.hub import bundles
@@ -24,8 +25,7 @@ def handmade_bundle(**changes: Any) -> Bundle:
         config=handmade.CONFIG,
         case="previous_is_x",
         seed=0,
-        output="categorical",
-        tolerance=None,
+        answers=Answers("categorical", None),
         parameters=handmade.parameters(),
         vocab=Vocab(("a", "x", "BOS"), 2, None, (False, True)),
         circuit=dataclasses.replace(handmade.CIRCUIT, roles={"m0": "is it an x", "a1.h0": "was the one before an x"}),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from siit.bundle import Bundle
 from siit.show.effects import REPLACEMENTS, Replacement, measure_effects
-from siit.transformer import Patch, PatchPoints, Transformer
+from siit.transformer import BatchPatch, PatchPoints, Transformer
 from tests.show.models import handmade_bundle, random_bundle
 
 
@@ -59,17 +59,17 @@ def _by_transformer(bundle: Bundle, replacement: Replacement) -> tuple[dict[str,
         source = model.run(evidence["source_tokens"]).senders
         source[1] = model.pos_embed.W_pos[evidence["source_positions"]]
         values = source if replacement == "source" else [torch.zeros_like(output) for output in source]
-        patch = Patch(points, nodes[:, None].expand(-1, size), edges[:, None].expand(-1, size), values, values)
+        patch = BatchPatch(points, nodes[:, None].expand(-1, size), edges[:, None].expand(-1, size), values, values)
         return model(base, patch=patch)
 
     none = torch.zeros(len(points.senders), dtype=torch.bool), torch.zeros(len(points.edges), dtype=torch.bool)
     clean = answers(*none)
 
     def share(logits: Tensor) -> float:
-        if bundle.tolerance is None:
+        if bundle.answers.tolerance is None:
             moved = logits.argmax(-1) != clean.argmax(-1)
         else:
-            moved = (logits - clean)[..., 0].abs() > bundle.tolerance
+            moved = (logits - clean)[..., 0].abs() > bundle.answers.tolerance
         return float(moved[scored].float().mean())
 
     one_node, one_edge = torch.eye(len(none[0])).bool(), torch.eye(len(none[1])).bool()

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from siit.architecture import ModelConfig
-from siit.circuit import Circuit
+from siit.graph.architecture import ModelConfig
+from siit.graph.circuit import Circuit
 from siit.show.layout import NOTE_LINE, Box, Point, lay_out
 from tests.certificate import handmade
 from tests.show.models import large_circuit, random_bundle

@@ -9,8 +9,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from siit._conf import conf_dir
-from siit.training.command_line import open_maps, register_cases
+from siit.training.configuration.location import conf_dir
+from siit.training.configuration.overrides import open_maps, register_cases
 
 SMALL = (
     "case=frac_prevs",

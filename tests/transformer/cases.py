@@ -10,10 +10,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from siit.architecture import ACTIVATIONS, DIRECTIONS, NORMALIZATIONS, ModelConfig, components, edges
 from siit.certificate import ReferenceModel
-from siit.circuit import Circuit
-from siit.transformer import Patch, PatchPoints, Transformer
+from siit.graph.architecture import ACTIVATIONS, DIRECTIONS, NORMALIZATIONS, ModelConfig, components, edges
+from siit.graph.circuit import Circuit
+from siit.transformer import BatchPatch, PatchPoints, Transformer
 
 BATCH = 4
 SIZES: dict[str, Any] = {
@@ -75,7 +75,7 @@ def circuit_of(config: ModelConfig, members: list[str], draw: random.Random | No
     return dataclasses.replace(empty, carries=carries)
 
 
-def some_patch(circuit: Circuit, tokens: Tensor, seed: int) -> Patch:
+def some_patch(circuit: Circuit, tokens: Tensor, seed: int) -> BatchPatch:
     """Masks of their own for each example; replacements that no run would give."""
     generator = torch.Generator().manual_seed(seed)
     points = PatchPoints(circuit)
@@ -85,7 +85,7 @@ def some_patch(circuit: Circuit, tokens: Tensor, seed: int) -> Patch:
         shape = (batch, positions, circuit.config.d_model)
         return [torch.randn(shape, generator=generator, dtype=torch.float64) for _ in points.senders]
 
-    return Patch(
+    return BatchPatch(
         points=points,
         nodes=torch.rand(len(points.senders), batch, generator=generator) < 0.4,
         edges=torch.rand(len(points.edges), batch, generator=generator) < 0.5,
@@ -95,7 +95,7 @@ def some_patch(circuit: Circuit, tokens: Tensor, seed: int) -> Patch:
 
 
 def reference_run(
-    model: Transformer, tokens: Tensor, positions: Tensor | None, patch: Patch
+    model: Transformer, tokens: Tensor, positions: Tensor | None, patch: BatchPatch
 ) -> tuple[Tensor, list[Tensor]]:
     """Logits and senders as the reference executor computes them, one example at a time."""
     reference = ReferenceModel(model.config, dict(model.state_dict()))

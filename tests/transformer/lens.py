@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from siit.architecture import EMBEDDINGS, HEAD_SLOTS, LOGITS, POS_EMBED, TOK_EMBED, ModelConfig, Slot, head, mlp
-from siit.transformer import Patch, Transformer
+from siit.graph.architecture import EMBEDDINGS, HEAD_SLOTS, LOGITS, POS_EMBED, TOK_EMBED, ModelConfig, Slot, head, mlp
+from siit.transformer import BatchPatch, Transformer
 
 
 def hooked_transformer(model: Transformer) -> Any:
@@ -43,7 +43,7 @@ class HookedRun:
         sent: every sender's output after node patches, [batch, pos, d_model].
     """
 
-    def __init__(self, lens: Any, config: ModelConfig, tokens: Tensor, patch: Patch | None = None) -> None:
+    def __init__(self, lens: Any, config: ModelConfig, tokens: Tensor, patch: BatchPatch | None = None) -> None:
         self.patch = patch
         self.sent: dict[str, Tensor] = {}
         self.logits: Tensor = lens.run_with_hooks(tokens, fwd_hooks=list(self._hooks(config)))

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from siit.architecture import ACTIVATIONS, DIRECTIONS, NORMALIZATIONS, ModelConfig
 from siit.certificate import ReferenceModel
-from siit.transformer import Patch, PatchPoints, Transformer
+from siit.graph.architecture import ACTIVATIONS, DIRECTIONS, NORMALIZATIONS, ModelConfig
+from siit.transformer import BatchPatch, PatchPoints, Transformer
 from tests.transformer import cases
 from tests.transformer.lens import HookedRun, hooked_transformer
 
@@ -60,7 +60,7 @@ def test_patched_runs_agree(act_fn: str, direction: str, norm: str | None):
     for seed in range(2):
         masks = cases.some_patch(cases.some_circuit(config, seed), tokens, seed)
         for nodes, edges in ((True, False), (False, True), (True, True)):
-            patch = Patch(masks.points, masks.nodes & nodes, masks.edges & edges, other, another)
+            patch = BatchPatch(masks.points, masks.nodes & nodes, masks.edges & edges, other, another)
             run = HookedRun(lens, config, tokens, patch)
             outputs = model.run(tokens, patch=patch)
             torch.testing.assert_close(outputs.logits, run.logits)
@@ -77,7 +77,7 @@ def test_every_node_and_edge_alone():
     base, source = torch.randint(config.d_vocab, (2, count, config.n_ctx), generator=generator)
     alone = torch.eye(count, dtype=torch.bool)
     replacement = model.run(source).senders
-    patch = Patch(points, alone[: len(points.senders)], alone[len(points.senders) :], replacement, replacement)
+    patch = BatchPatch(points, alone[: len(points.senders)], alone[len(points.senders) :], replacement, replacement)
     logits = model(base, patch=patch)
     torch.testing.assert_close(logits, HookedRun(hooked_transformer(model), config, base, patch).logits)
     clean = model.run(base)
@@ -100,9 +100,9 @@ def test_gradients_agree(direction: str, norm: str | None):
     weight = torch.linspace(-1, 1, tokens.numel() * config.d_vocab_out, dtype=torch.float64)
     weight = weight.view(*tokens.shape, -1)
 
-    def patch(source: list[torch.Tensor]) -> Patch:
+    def patch(source: list[torch.Tensor]) -> BatchPatch:
         mean = [value.mean(0, keepdim=True).expand_as(value) for value in source]
-        return Patch(masks.points, masks.nodes, masks.edges, source, mean)
+        return BatchPatch(masks.points, masks.nodes, masks.edges, source, mean)
 
     ours = model(tokens, patch=patch(model.run(tokens.flip(0)).senders))
     (ours * weight).sum().backward()

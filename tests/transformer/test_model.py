@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from siit.architecture import NORMALIZATIONS, ModelConfig
+from siit.graph.architecture import NORMALIZATIONS, ModelConfig
 from siit.transformer import Transformer
 from tests.transformer import cases
 

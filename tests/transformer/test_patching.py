@@ -9,9 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siit.architecture import DIRECTIONS, Edge, ModelConfig
-from siit.circuit import Circuit
-from siit.transformer import Patch, PatchPoints
+from siit.graph.architecture import DIRECTIONS, Edge, ModelConfig
+from siit.graph.circuit import Circuit
+from siit.transformer import BatchPatch, PatchPoints
 from tests.transformer import cases
 
 _SETTINGS = settings(max_examples=20, deadline=None)
@@ -65,8 +65,8 @@ def test_all_edges_out_of_a_node_are_the_node(data: st.DataObject, config: Model
     node, outgoing = no_nodes.clone(), no_edges.clone()
     node[index] = rows
     outgoing[[edge.sender == points.senders[index] for edge in points.edges]] = rows
-    by_node = model.run(tokens, patch=Patch(points, node, no_edges, source, source))
-    by_edges = model.run(tokens, patch=Patch(points, no_nodes, outgoing, source, source))
+    by_node = model.run(tokens, patch=BatchPatch(points, node, no_edges, source, source))
+    by_edges = model.run(tokens, patch=BatchPatch(points, no_nodes, outgoing, source, source))
     torch.testing.assert_close(by_edges.logits, by_node.logits)
     clean = model.run(tokens).senders[index]
     torch.testing.assert_close(by_edges.senders[index], clean)
@@ -86,7 +86,7 @@ def test_an_edge_wins_over_its_sender(data: st.DataObject, config: ModelConfig, 
     nodes[index] = True
     back = torch.tensor([edge.sender == points.senders[index] for edge in points.edges])
     edges = back.unsqueeze(1).expand(-1, len(tokens))
-    patched = model.run(tokens, patch=Patch(points, nodes, edges, source.senders, clean.senders))
+    patched = model.run(tokens, patch=BatchPatch(points, nodes, edges, source.senders, clean.senders))
     torch.testing.assert_close(patched.logits, clean.logits)
     torch.testing.assert_close(patched.senders[index], source.senders[index])
 

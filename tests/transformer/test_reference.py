@@ -7,7 +7,7 @@ import dataclasses
 import torch
 from hypothesis import given, settings
 
-from siit.architecture import ModelConfig
+from siit.graph.architecture import ModelConfig
 from tests.transformer import cases
 
 _SETTINGS = settings(max_examples=25, deadline=None)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from siit.architecture import ModelConfig
+from siit.graph.architecture import ModelConfig
 from siit.transformer import Transformer
 from siit.transformer.spread import spread
 from tests.transformer import cases

@@ -1,0 +1,271 @@
+"""Alignment: which nodes carry which variables, drawn from the seed; and the circuit that follows from it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from siit.causal import INDICES, OUTPUT, TOKENS, CausalModel, HighLevelEdge
+from siit.graph.architecture import (
+    HEAD_SLOTS,
+    LOGITS,
+    POS_EMBED,
+    TOK_EMBED,
+    Edge,
+    ModelConfig,
+    depth,
+    earliest_layers,
+    head,
+    is_head,
+    mlp,
+)
+from siit.graph.circuit import Circuit
+
+Alignment = Mapping[str, tuple[str, ...]]
+"""Hidden variable -> its nodes, in the order of computation."""
+
+
+@dataclass(frozen=True)
+class AlignmentConfig:
+    """How variables are placed.
+
+    Attributes:
+        heads: how many heads of its layer an attention variable gets, where it is not 1.
+        mlps: attention variables that get the MLP of their layer too, each for itself.
+        nodes: variable -> nodes, fixing the placement instead of drawing it; all variables or none.
+    """
+
+    heads: Mapping[str, int] = field(default_factory=dict)
+    mlps: Collection[str] = ()
+    nodes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def program_layers(model: CausalModel, mlps: Collection[str] = ()) -> dict[str, int]:
+    """The earliest layer of each variable: attention variables in its attention, all others in its MLP.
+
+    Args:
+        mlps: attention variables that get the MLP of their layer too, each for itself.
+    """
+    variables = model.variables
+    reads = {name: [p for group in v.mechanism.parents.values() for p in group] for name, v in variables.items()}
+    return earliest_layers(reads, {name for name, variable in variables.items() if variable.is_attention}, mlps)
+
+
+def heads_needed(model: CausalModel, heads: Mapping[str, int], mlps: Collection[str] = ()) -> int:
+    """The largest number of heads that one layer of the program needs."""
+    count: dict[int, int] = {}
+    for name, layer in program_layers(model, mlps).items():
+        if model.variables[name].is_attention:
+            count[layer] = count.get(layer, 0) + heads.get(name, 1)
+    return max(count.values(), default=0)
+
+
+def draw_alignment(model: CausalModel, config: ModelConfig, settings: AlignmentConfig, seed: int) -> Alignment:
+    """Places every hidden variable: program layers increasingly into the model's, any heads of a layer.
+
+    Raises:
+        ValueError: for unknown variables or nodes, or a model that is too small; says what is needed.
+    """
+    for what in (settings.heads, settings.mlps, settings.nodes):
+        unknown = sorted(set(what) - set(model.variables))
+        if unknown:
+            raise ValueError(f"alignment: unknown variables {unknown}, accepted: {', '.join(model.variables)}")
+    for key, chosen in (("heads", settings.heads), ("mlps", settings.mlps)):
+        not_attention = sorted(name for name in chosen if not model.variables[name].is_attention)
+        if not_attention:
+            raise ValueError(f"alignment.{key}: {not_attention} are computed by MLPs, accepted are attention variables")
+    few = {name: count for name, count in settings.heads.items() if count < 1}
+    if few:
+        raise ValueError(f"alignment.heads: found {few}, accepted is at least 1")
+    if settings.nodes:
+        return _fixed_alignment(model, settings.nodes)
+    layers = program_layers(model, settings.mlps)
+    needed = max(layers.values()) + 1
+    if needed > config.n_layers:
+        raise ValueError(f"model.n_layers: found {config.n_layers}, the program needs at least {needed}")
+    heads = heads_needed(model, settings.heads, settings.mlps)
+    if heads > config.n_heads:
+        raise ValueError(f"model.n_heads: found {config.n_heads}, the program needs at least {heads} in one layer")
+    draw = random.Random(seed)
+    placed = sorted(draw.sample(range(config.n_layers), needed))
+    free = {layer: draw.sample(range(config.n_heads), config.n_heads) for layer in placed}
+    alignment: dict[str, tuple[str, ...]] = {}
+    for name, variable in model.variables.items():
+        layer = placed[layers[name]]
+        if variable.is_attention:
+            indices = sorted(free[layer].pop() for _ in range(settings.heads.get(name, 1)))
+            also = (mlp(layer),) if name in settings.mlps else ()
+            alignment[name] = (*(head(layer, index) for index in indices), *also)
+        else:
+            alignment[name] = (mlp(layer),)
+    return alignment
+
+
+def _fixed_alignment(model: CausalModel, nodes: Mapping[str, Sequence[str]]) -> Alignment:
+    missing = sorted(set(model.variables) - set(nodes))
+    if missing:
+        raise ValueError(f"alignment.nodes: missing {missing}; a fixed alignment names all variables")
+    for name, variable in model.variables.items():
+        if not nodes[name]:
+            raise ValueError(f"alignment.nodes: {name} has no node, accepted is at least one")
+        wrong = [node for node in nodes[name] if is_head(node) and not variable.is_attention]
+        if wrong:
+            raise ValueError(
+                f"alignment.nodes: {name} moves nothing between positions, so heads {wrong} cannot hold it"
+            )
+        if variable.is_attention and not any(is_head(node) for node in nodes[name]):
+            raise ValueError(f"alignment.nodes: {name} moves information between positions, it needs a head")
+        if len(set(nodes[name])) != len(nodes[name]):
+            raise ValueError(f"alignment.nodes: {name} names a node twice: {', '.join(nodes[name])}")
+    return {name: tuple(sorted(nodes[name], key=lambda node: (depth(node), node))) for name in model.variables}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A circuit with the high-level interventions that its names stand for.
+
+    Attributes:
+        circuit: the labels.
+        units: unit -> the variables that it interchanges.
+        edges: name of a carried high-level edge -> the high-level edges that it interchanges.
+    """
+
+    circuit: Circuit
+    units: Mapping[str, tuple[str, ...]]
+    edges: Mapping[str, tuple[HighLevelEdge, ...]]
+
+
+def derive_labels(
+    model: CausalModel, config: ModelConfig, alignment: Alignment, excluded: Mapping[str, str] | None = None
+) -> Labels:
+    """The circuit that follows from an alignment and a causal model.
+
+    Args:
+        excluded: variables and high-level edges (by name) that cannot change the output, with the reason; they
+            are left out of the circuit.
+
+    Raises:
+        ValueError: where a child's node cannot read its parent's, or a node would read itself.
+    """
+    left_out = dict(excluded or {})
+    kept = {name: nodes for name, nodes in alignment.items() if name not in left_out}
+    units = _units(kept)
+    unit_nodes = {
+        unit: tuple(sorted({n for v in variables for n in kept[v]}, key=lambda n: (depth(n), n)))
+        for unit, variables in units.items()
+    }
+    carriers = _carriers(model, kept, left_out)
+    groups = _merge(carriers)
+    carries: dict[Edge, str | None] = {}
+    for name in kept:
+        for edge in _internal_edges(kept[name]):
+            carries[edge] = None
+    named: dict[str, tuple[HighLevelEdge, ...]] = {}
+    for group in groups:
+        label = _joined_name(group)
+        named[label] = group
+        for member in group:
+            for edge in carriers[member]:
+                carries[edge] = label
+    order = {node: index for index, node in enumerate([*_ordered_nodes(unit_nodes), LOGITS])}
+    ordered = sorted(carries, key=lambda e: (order[e.receiver], e.slot or "", order.get(e.sender, -1), e.sender))
+    circuit = Circuit(
+        config=config,
+        alignment=unit_nodes,
+        carries={edge: carries[edge] for edge in ordered},
+        roles=_roles(model, kept),
+        variables={
+            name: {
+                "kind": variable.kind,
+                "parents": {slot or "in": list(group) for slot, group in variable.mechanism.parents.items()},
+                "description": variable.description,
+            }
+            for name, variable in model.variables.items()
+        },
+        excluded=left_out,
+    )
+    return Labels(circuit, units, named)
+
+
+def _ordered_nodes(unit_nodes: Mapping[str, tuple[str, ...]]) -> list[str]:
+    return sorted({node for nodes in unit_nodes.values() for node in nodes}, key=lambda node: (depth(node), node))
+
+
+def _units(alignment: Alignment) -> dict[str, tuple[str, ...]]:
+    """Variables that share a node, together; named by joining their names with `+`."""
+    groups: list[tuple[list[str], set[str]]] = []
+    for name, nodes in alignment.items():
+        together, occupied = [name], set(nodes)
+        apart = []
+        for variables, used in groups:
+            if used & occupied:
+                together, occupied = variables + together, used | occupied
+            else:
+                apart.append((variables, used))
+        groups = [*apart, (together, occupied)]
+    order = list(alignment)
+    units = [tuple(sorted(variables, key=order.index)) for variables, _ in groups]
+    return {"+".join(unit): unit for unit in sorted(units, key=lambda unit: order.index(unit[0]))}
+
+
+def _carriers(
+    model: CausalModel, alignment: Alignment, excluded: Mapping[str, str]
+) -> dict[HighLevelEdge, frozenset[Edge]]:
+    """High-level edge -> the low-level edges that carry it."""
+    nodes: dict[str, tuple[str, ...]] = {TOKENS: (TOK_EMBED,), INDICES: (POS_EMBED,), OUTPUT: (LOGITS,), **alignment}
+    carriers: dict[HighLevelEdge, frozenset[Edge]] = {}
+    for edge in model.edges:
+        if str(edge) in excluded or edge.parent not in nodes or edge.child not in nodes:
+            continue
+        found = set()
+        for receiver in nodes[edge.child]:
+            for sender in nodes[edge.parent]:
+                if not depth(sender) < depth(receiver):
+                    raise ValueError(f"alignment: {edge} needs {sender} before {receiver}, found it at or after it")
+                found.add(Edge(sender, receiver, edge.slot if is_head(receiver) else None))  # type: ignore[arg-type]
+        carriers[edge] = frozenset(found)
+    return carriers
+
+
+def _internal_edges(nodes: Sequence[str]) -> list[Edge]:
+    """Edges between the nodes of one variable: later ones read the earlier ones."""
+    return [
+        Edge(sender, receiver, slot)
+        for receiver in nodes
+        for sender in nodes
+        if depth(sender) < depth(receiver)
+        for slot in (HEAD_SLOTS if is_head(receiver) else (None,))
+    ]
+
+
+def _merge(carriers: Mapping[HighLevelEdge, frozenset[Edge]]) -> list[tuple[HighLevelEdge, ...]]:
+    """High-level edges that share a low-level edge can only be exchanged together."""
+    groups: list[tuple[tuple[HighLevelEdge, ...], frozenset[Edge]]] = []
+    for edge, carried in carriers.items():
+        together: tuple[HighLevelEdge, ...] = (edge,)
+        covered = carried
+        apart = []
+        for members, edges in groups:
+            if edges & covered:
+                together, covered = members + together, edges | covered
+            else:
+                apart.append((members, edges))
+        groups = [*apart, (together, covered)]
+    return [members for members, _ in groups]
+
+
+def _joined_name(group: Sequence[HighLevelEdge]) -> str:
+    parents = "+".join(dict.fromkeys(edge.parent for edge in group))
+    children = "+".join(dict.fromkeys(edge.child for edge in group))
+    slots = "+".join(dict.fromkeys(edge.slot for edge in group if edge.slot))
+    return f"{parents}->{children}" + (f"<{slots}>" if slots else "")
+
+
+def _roles(model: CausalModel, alignment: Alignment) -> dict[str, str]:
+    roles: dict[str, str] = {TOK_EMBED: "the tokens", POS_EMBED: "the positions", LOGITS: "the answer"}
+    for name, nodes in alignment.items():
+        for node in nodes:
+            role = model.variables[name].description or name
+            roles[node] = f"{roles[node]}; {role}" if node in roles else role
+    return roles

@@ -1,0 +1,91 @@
+"""Builds the evidence: held-out pairs with the causal model's answers under every intervention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from siit.causal import Inputs, Run
+from siit.certificate import Answers
+from siit.interchange.interventions import ROUNDING, Interchanges, differs
+from siit.interchange.pairs import Pairs, PairSampler, permuted_positions
+
+MIN_SCORED = 4096
+MIN_CHANGED = 200
+MAX_PAIRS = 1 << 15
+
+
+def build_evidence(
+    interchanges: Interchanges,
+    sampler: PairSampler,
+    seed: int,
+    *,
+    answers: Answers,
+    pairs: int = 1024,
+    min_scored: int = MIN_SCORED,
+    min_changed: int = MIN_CHANGED,
+) -> dict[str, Tensor]:
+    """Draws pairs until every quantity rests on enough of them; tensors as `evaluation.safetensors` names them.
+
+    Args:
+        interchanges: the interchanges of the circuit.
+        sampler: of the split; evidence lives on its device.
+        seed: of the draws.
+        answers: tells when two answers differ.
+        pairs: how many to begin with; doubled while it is not enough, up to 32,768.
+        min_scored: scored positions under every interchange.
+        min_changed: pairs whose answer changes under every interchange that changes any.
+
+    Returns:
+        The tensors; where the doubling ended without enough, what there is (the certificate then says so).
+    """
+    while True:
+        # Of a CPU generator's seed only the lower 32 bits count; training's steps are below 2^31.
+        generator = torch.Generator(sampler.device).manual_seed((1 << 31) + seed)
+        evidence, scored, changed = _tabulate(interchanges, sampler.draw(pairs, generator), generator, answers)
+        enough = scored >= min_scored and all(count == 0 or count >= min_changed for count in changed)
+        if enough or pairs >= MAX_PAIRS:
+            return evidence
+        pairs *= 2
+
+
+def evidence_pairs(evidence: Mapping[str, Tensor]) -> Pairs:
+    """The pairs of evidence; interchangeable are those in which any interchange is scored."""
+    names = [name for name in evidence if name.startswith("do/") and name.endswith("/scored")]
+    exchanged = [evidence[name].any(1) for name in names]
+    interchangeable = torch.stack(exchanged).any(0) if exchanged else None
+    return Pairs(evidence["base_tokens"], evidence["source_tokens"], interchangeable)
+
+
+def _tabulate(
+    interchanges: Interchanges, pairs: Pairs, generator: torch.Generator, answers: Answers
+) -> tuple[dict[str, Tensor], int, list[int]]:
+    """The tensors, the smallest number of scored positions, and each interchange's number of changed pairs."""
+    base, source = interchanges.model.run(Inputs(pairs.base)), interchanges.model.run(Inputs(pairs.source))
+    evidence: dict[str, Tensor] = {
+        "base_tokens": pairs.base,
+        "source_tokens": pairs.source,
+        **answer_tensors("base_", base),
+        **answer_tensors("source_", source),
+        "source_positions": permuted_positions(pairs.source, len(interchanges.model.vocab), generator),
+    }
+    scored, changed = int(base.scored.sum()), []
+    for index, name in enumerate(interchanges.names):
+        choice = torch.full((len(pairs),), index + 1, device=pairs.base.device)
+        positions = interchanges.source_positions(pairs, choice, generator)
+        run = interchanges.answers(pairs, choice, positions)
+        evidence |= answer_tensors(f"do/{name}/", run)
+        if interchanges.position_only[index]:
+            evidence[f"do/{name}/source_positions"] = positions
+        scored = min(scored, int(run.scored.sum()))
+        moved = differs(run.output, base.output, ROUNDING if answers.tolerance is None else answers.tolerance)
+        changed.append(int((run.scored & base.scored & moved).any(1).sum()))
+    return evidence, scored, changed
+
+
+def answer_tensors(prefix: str, run: Run) -> dict[str, Tensor]:
+    """Makes `<prefix>target` and `<prefix>scored`; targets are 0 where they are undefined, for files hold no NaN."""
+    target = torch.where(run.scored, run.output, torch.zeros_like(run.output))
+    return {f"{prefix}target": target, f"{prefix}scored": run.scored}

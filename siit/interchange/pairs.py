@@ -1,0 +1,54 @@
+"""Pairs of a base and a source input, and the permuted positions of sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Base and source inputs.
+
+    Attributes:
+        interchangeable: in which pairs the source can take part in an interchange; elsewhere it only replaces what is off
+            the circuit. None: in all.
+        fresh: which pairs are drawn anew and stand for the data, rather than repeated from earlier ones. None: all.
+    """
+
+    base: Int[Tensor, "batch pos"]
+    source: Int[Tensor, "batch pos"]
+    interchangeable: Bool[Tensor, " batch"] | None = None
+    fresh: Bool[Tensor, " batch"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+
+@runtime_checkable
+class PairSampler(Protocol):
+    """Draws pairs of one split, on one device."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def draw(self, count: int, generator: torch.Generator) -> Pairs: ...
+
+
+def permuted_positions(
+    tokens: Int[Tensor, "batch pos"], size: int, generator: torch.Generator
+) -> Int[Tensor, "batch pos"]:
+    """Position ids permuted among the tokens of each example; BOS and padding stay in place.
+
+    Args:
+        size: how many ids are tokens' (BOS and PAD come after them).
+    """
+    keys = torch.rand(tokens.shape, device=tokens.device, generator=generator)
+    slots = torch.arange(tokens.shape[-1], device=tokens.device)
+    keys = torch.where(tokens < size, keys, slots + 2.0)
+    keys[:, 0] = -1.0
+    return keys.argsort(dim=-1)

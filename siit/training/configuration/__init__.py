@@ -1,0 +1,1 @@
+"""The configuration: what Hydra composes from conf/, checked and typed."""

@@ -1,0 +1,150 @@
+"""Pairs of a base and a source input, drawn on the device; the splits never share what is held out.
+
+Where the inputs are few they are enumerated, and the splits share inputs but no pair; where they are many, the
+splits share no input.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from siit.interchange.pairs import Pairs, permuted_positions
+from siit.training.data.balance import answer_weights
+from siit.training.data.inputs import InputSpace
+
+Split = Literal["train", "val", "test"]
+PARTS = 10
+PARTS_OF: dict[Split, tuple[int, int]] = {"train": (0, 8), "val": (8, 9), "test": (9, 10)}
+"""Which tenths, from and to, belong to a split."""
+ENUMERATED = 1 << 15
+"""Up to this many inputs a task's input space is enumerated."""
+POOL = 1 << 17
+"""Inputs drawn for the pools of a larger space."""
+SAME_LENGTH = 0.5
+"""Share of pairs whose source has the base's length."""
+REARRANGED = 0.5
+"""Share of pairs whose source is the base in another order, where the task asks for such pairs."""
+
+
+class ProgramPairSampler:
+    """Draws pairs of one split, vectorised, on one device.
+
+    Lengths are uniform, but half of a causal task's inputs have the greatest one: these ask all that their prefixes
+    ask, and else the last positions would be asked rarely. Half of the sources have the base's length, the others
+    any. Inputs of one length are as frequent as the task's sampler draws them; where the task is balanced they are
+    weighted by their answers instead. In an enumerated space a length with fewer inputs than parts occurs among the
+    bases only: its pairs with itself could not all be kept apart. Where the task is rearranged, half of the sources
+    are the base in another order, and all orders of the same tokens belong to one split.
+
+    Args:
+        space: whose inputs are drawn.
+        split: train, val or test.
+        device: where pairs are drawn and live.
+        seed: of the pools; the same for all splits of one run.
+    """
+
+    def __init__(self, space: InputSpace, split: Split, device: torch.device | str = "cpu", seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.enumerated = space.input_count <= ENUMERATED and not space.rearranged
+        first, last = PARTS_OF[split]
+        if self.enumerated:
+            tokens = space.enumerate()
+            tokens = tokens[torch.randperm(len(tokens), generator=generator)]
+        pool = space.sample(POOL, generator)
+        if not self.enumerated:
+            tokens = pool.unique(dim=0)
+            split_part = mixed(tokens.sort(dim=1).values if space.rearranged else tokens) % PARTS
+            tokens = tokens[(split_part >= first) & (split_part < last)]
+        if space.balanced:
+            weights = answer_weights(space, tokens)
+        elif space.sampler != "uniform":
+            weights = _frequencies(tokens, pool)
+        else:
+            weights = torch.ones(len(tokens), dtype=torch.float64)
+        lengths = (tokens < space.bos_id).sum(1)
+        sizes = torch.bincount(lengths, minlength=space.n_ctx)
+        # A group is the inputs of one length and one part. Only enumerated inputs have parts, and of their pairs those
+        # belong to this split whose parts sum to one of its own, modulo PARTS.
+        group = lengths * PARTS
+        allowed = torch.ones(PARTS, PARTS)
+        if self.enumerated:
+            order = lengths.argsort(stable=True)
+            place = torch.arange(len(tokens)) - (sizes.cumsum(0) - sizes)[lengths[order]]
+            group[order] += place % PARTS
+            part = (torch.arange(PARTS).unsqueeze(1) + torch.arange(PARTS)) % PARTS
+            allowed = ((part >= first) & (part < last)).float()
+        order = group.argsort(stable=True)
+        groups = space.n_ctx * PARTS
+        ends = torch.nn.functional.pad(torch.bincount(group, minlength=groups).cumsum(0), (1, 0))
+        running = torch.nn.functional.pad(weights[order].cumsum(0), (1, 0))
+        self.tokens, self.rearranged, self.size = tokens[order].to(device), space.rearranged, len(space.model.vocab)
+        self.ends, self.running, self.allowed = ends.to(device), running.to(device), allowed.to(device)
+        self.mass = running[ends].diff().reshape(-1, PARTS).float().to(device)
+        self.lengths = _choices(sizes > 0, space.causal).to(device)
+        # In an enumerated space every part of a length must have an input.
+        self.may_pair = (sizes >= (PARTS if self.enumerated else 1)).to(device)
+        self.source_lengths = _choices(self.may_pair, space.causal).to(device)
+        if not len(self.source_lengths):
+            raise ValueError(f"{space.name}: {space.input_count} inputs are too few to hold a {split} split out")
+
+    @property
+    def device(self) -> torch.device:
+        return self.tokens.device
+
+    def draw(self, count: int, generator: torch.Generator) -> Pairs:
+        """`count` pairs; the generator lives on the sampler's device."""
+        device = self.tokens.device
+
+        def uniform() -> Tensor:
+            return torch.rand(count, device=device, generator=generator)
+
+        def one_of(lengths: Tensor) -> Tensor:
+            return lengths[(uniform() * len(lengths)).long()]
+
+        base_length = one_of(self.lengths)
+        same = (uniform() < SAME_LENGTH) & self.may_pair[base_length]
+        source_length = torch.where(same, base_length, one_of(self.source_lengths))
+        mass = self.mass[base_length].unsqueeze(2) * self.mass[source_length].unsqueeze(1) * self.allowed
+        upto = mass.flatten(1).cumsum(1)
+        # Rounding must not lead beyond the last pair of parts that has any mass.
+        place = uniform().clamp(max=1 - 1e-6) * upto[:, -1]
+        chosen = torch.searchsorted(upto, place.unsqueeze(1), right=True).squeeze(1)
+        base = self._pick(base_length * PARTS + chosen // PARTS, uniform())
+        source = self._pick(source_length * PARTS + chosen % PARTS, uniform())
+        if not self.rearranged:
+            return Pairs(self.tokens[base], self.tokens[source])
+        other_order = self.tokens[base].gather(1, permuted_positions(self.tokens[base], self.size, generator))
+        rearranged = (uniform() < REARRANGED).unsqueeze(1)
+        return Pairs(self.tokens[base], torch.where(rearranged, other_order, self.tokens[source]))
+
+    def _pick(self, group: Int[Tensor, " batch"], chance: Float[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+        """An input of each group, by weight; `chance` is uniform from 0 to 1."""
+        start, end = self.ends[group], self.ends[group + 1]
+        low, high = self.running[start], self.running[end]
+        place = torch.searchsorted(self.running, low + chance * (high - low), right=True) - 1
+        return torch.minimum(torch.maximum(place, start), end - 1)
+
+
+def _choices(present: Bool[Tensor, " length"], causal: bool) -> Int[Tensor, " choice"]:
+    """The lengths to draw from evenly: those that are present, the greatest as often as all together where causal."""
+    lengths = torch.nonzero(present).flatten()
+    return torch.cat([lengths, lengths[-1:].expand(len(lengths))]) if causal else lengths
+
+
+def _frequencies(rows: Int[Tensor, "row pos"], drawn: Int[Tensor, "draw pos"]) -> Float[Tensor, " row"]:
+    """How often each of some different rows was drawn, at least once each."""
+    _, place = torch.cat([rows, drawn]).unique(dim=0, return_inverse=True)
+    return torch.bincount(place)[place[: len(rows)]].double()
+
+
+def mixed(rows: Int[Tensor, "batch pos"]) -> Int[Tensor, " batch"]:
+    """A well-mixed, non-negative number for each row, the same on every machine."""
+    state = torch.zeros(len(rows), dtype=torch.int64)
+    for column in rows.unbind(1):
+        state = (state + column + 1) * 0x5851F42D4C957F2D
+        state = state ^ ((state >> 29) & 0x7FFFFFFFF)
+    return (state >> 17) & 0x7FFFFFFF

@@ -1,0 +1,120 @@
+"""A task: an input space with its pairs, contrasts and all else that training and certifying ask of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from siit.causal import Inputs
+from siit.certificate import Answers
+from siit.interchange.evidence import answer_tensors
+from siit.interchange.pairs import Pairs, PairSampler, permuted_positions
+from siit.training.data.inputs import InputSpace
+from siit.training.data.pairs import ProgramPairSampler, Split
+
+MAX_TOLERANCE = 0.05
+"""Numerical outputs are right within this, or half the smallest gap between two outputs of a position."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReportedInputs:
+    """Inputs of another kind than the pairs, on which a model is measured and reported, not gated.
+
+    Attributes:
+        tokens: the inputs.
+        target, scored: what is right at which positions.
+    """
+
+    tokens: Int[Tensor, "batch pos"]
+    target: Int[Tensor, "batch pos"]
+    scored: Bool[Tensor, "batch pos"]
+
+
+@dataclass(frozen=True, eq=False)
+class Task(InputSpace):
+    """A causal model with the pairs that it is trained and certified on."""
+
+    @property
+    def special_tokens(self) -> tuple[str, str]:
+        """Names BOS and PAD."""
+        return "BOS", "PAD"
+
+    @property
+    def d_vocab_out(self) -> int:
+        return 1 if self.model.classes is None else len(self.model.classes)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """How the model's outputs are read, and when they are right."""
+        return Answers(self.model.answer.kind, self._tolerance())
+
+    def sample_pairs(self, count: int, generator: torch.Generator) -> Pairs:
+        """Draws `count` pairs of any split, on the CPU."""
+        return Pairs(self.sample(count, generator), self.sample(count, generator))
+
+    def pairs(self, split: Split, device: torch.device | str = "cpu", seed: int = 0) -> PairSampler:
+        """Makes what draws the pairs of a split; `seed` is the same for all splits of one run."""
+        return ProgramPairSampler(self, split, device, seed)
+
+    def permuted_positions(self, pairs: Pairs, generator: torch.Generator) -> Int[Tensor, "batch pos"]:
+        """Draws position ids of sources for interchanges of what depends on positions only; BOS and PAD keep theirs."""
+        return permuted_positions(pairs.source, len(self.model.vocab), generator)
+
+    def contrasts(self, base: Int[Tensor, "batch pos"], generator: torch.Generator) -> dict[str, Tensor]:
+        """Changes each base in what matters only, by kind, where the task has such a natural contrast."""
+        return {}
+
+    def reported_inputs(self, count: int, generator: torch.Generator) -> dict[str, ReportedInputs]:
+        """Draws held-out inputs, by name, that are reported beside the certificate."""
+        return {}
+
+    def further_evidence(self, base: Int[Tensor, "pairs pos"], seed: int) -> dict[str, Tensor]:
+        """Makes `contrast/<kind>/...` and `probe/<name>/...` of evidence, as many rows as bases."""
+        generator = torch.Generator(base.device).manual_seed((1 << 31) + seed)
+        found: dict[str, Tensor] = {}
+        for kind, tokens in self.contrasts(base, generator).items():
+            run = self.model.run(Inputs(tokens))
+            found |= {f"contrast/{kind}/tokens": tokens, **answer_tensors(f"contrast/{kind}/", run)}
+        for name, inputs in self.reported_inputs(len(base), generator).items():
+            found |= {f"probe/{name}/{field}": getattr(inputs, field) for field in ("tokens", "target", "scored")}
+        return found
+
+    def files(self) -> dict[str, bytes]:
+        """Makes further files of the model's folder."""
+        return {}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Tells this task from another of the same name: plain values, and digests of what is long."""
+        causal_model = self.model.to_json()
+        for variable in causal_model["variables"]:
+            del variable["description"]  # its words change no number
+        return {
+            **{name: getattr(self, name) for name in ("min_len", "causal", "sampler", "balanced", "rearranged")},
+            "causal_model": short_digest(causal_model),
+        }
+
+    def _tolerance(self) -> float | None:
+        """Measures within what a numerical output is right, on 65,536 inputs; None where it is categorical."""
+        if self.model.classes is not None:
+            return None
+        run = self.model.run(Inputs(self.sample(1 << 16, torch.Generator().manual_seed(0))))
+        smallest = 2 * MAX_TOLERANCE
+        for position in range(self.n_ctx):
+            values = run.output[:, position][run.scored[:, position]].unique()
+            gaps = values.diff()
+            gaps = gaps[gaps > 1e-5]  # rounding apart, the same value
+            if len(gaps):
+                smallest = min(smallest, float(gaps.min()))
+        return smallest / 2
+
+
+def short_digest(data: Any) -> str:
+    """Makes 16 hexadecimal digits that stand for plain data."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]

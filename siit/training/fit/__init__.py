@@ -1,0 +1,1 @@
+"""Fits a transformer to a plan: from the plan to the certified bundle."""

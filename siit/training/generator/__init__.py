@@ -1,0 +1,11 @@
+"""Random programs: benchmark models that no method has been tuned on.
+
+    generate("composed", 7) -> Case
+
+A program is drawn from a typed grammar (`grammar`, of the steps in `maps` and `moves`), and drawn again until it is
+well formed (`checks`). It is the same for the same tier and seed, on any machine.
+"""
+
+from siit.training.generator.draws import Attempt, GeneratorError, attempts, case_name, generate
+
+__all__ = ["Attempt", "GeneratorError", "attempts", "case_name", "generate"]

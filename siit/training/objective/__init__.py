@@ -1,0 +1,23 @@
+"""What is minimised: one expectation over interventions that are drawn for each example."""
+
+from siit.training.objective.auxiliary_probes import AuxiliaryProbes
+from siit.training.objective.draws import N_ABLATIONS, AblationDraw, InterchangeDraw, OffCircuitDraw
+from siit.training.objective.losses import task_loss
+from siit.training.objective.objective import Objective, Step, Term
+from siit.training.objective.priorities import Priorities, RunningErrors
+from siit.training.objective.replay import ReplayBuffer
+
+__all__ = [
+    "N_ABLATIONS",
+    "AblationDraw",
+    "AuxiliaryProbes",
+    "InterchangeDraw",
+    "Objective",
+    "OffCircuitDraw",
+    "Priorities",
+    "ReplayBuffer",
+    "RunningErrors",
+    "Step",
+    "Term",
+    "task_loss",
+]

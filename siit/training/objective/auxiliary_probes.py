@@ -1,0 +1,78 @@
+"""Temporary auxiliary_probes: in training, each variable is read off its nodes' outputs by a linear map.
+
+They tell every node what to hold before the nodes that read it have learned to; they are no part of the model, and of
+no measurement. They go when off-circuit parts are let in, or stay to the end (`objective.keep_probes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from siit.causal import CausalModel, Run
+from siit.causal.lookups import LOOKUPS
+from siit.causal.mechanisms import UNDEFINED, Values, undefined
+from siit.interchange.alignment import Labels
+from siit.training.objective.losses import cross_entropies
+
+
+class AuxiliaryProbes(nn.Module):
+    """A linear map for each hidden variable of the circuit, the answer apart, which the logits themselves hold.
+
+    That a lookup finds nothing is a class of its own; other undefined values are not decoded.
+
+    Args:
+        model: the causal model.
+        labels: tells which nodes carry which variable.
+        d_model: width of their outputs.
+        seed: draws the initial maps.
+    """
+
+    def __init__(self, model: CausalModel, labels: Labels, d_model: int, seed: int) -> None:
+        super().__init__()
+        self.nodes: dict[str, tuple[str, ...]] = {
+            name: labels.circuit.alignment[unit]
+            for unit, members in labels.units.items()
+            for name in members
+            if name != model.answer.name
+        }
+        self.finds_nothing: dict[str, int] = {}
+        """Lookup -> the class of nothing found."""
+        maps = []
+        generator = torch.Generator().manual_seed(seed)
+        for name in self.nodes:
+            variable = model.variables[name]
+            size = 1 if variable.values is None else len(variable.values)
+            if isinstance(variable.mechanism, LOOKUPS):
+                self.finds_nothing[name], size = size, size + 1
+            linear = nn.Linear(d_model, size)
+            nn.init.normal_(linear.weight, std=d_model**-0.5, generator=generator)
+            nn.init.zeros_(linear.bias)
+            maps.append(linear)
+        self.maps = nn.ModuleList(maps)
+
+    def loss(
+        self,
+        senders: Mapping[str, Float[Tensor, "batch pos d_model"]],
+        run: Run,
+        is_token: Bool[Tensor, "batch pos"],
+    ) -> Float[Tensor, ""]:
+        """Mean over the variables of their cross-entropy, or squared error where numerical, at the input's tokens."""
+        losses: list[Tensor] = []
+        for (name, nodes), linear in zip(self.nodes.items(), self.maps, strict=True):
+            decoded = linear(torch.stack([senders[node] for node in nodes]).sum(0))
+            losses.append(self._loss(name, decoded, run.values[name], is_token))
+        return torch.stack(losses).mean() if losses else torch.zeros((), device=is_token.device)
+
+    def _loss(self, name: str, decoded: Tensor, values: Values, counted: Tensor) -> Tensor:
+        if name in self.finds_nothing:
+            values = torch.where(values == UNDEFINED, self.finds_nothing[name], values)
+        counted = counted & ~undefined(values)
+        if values.is_floating_point():
+            each = (decoded[..., 0] - values.nan_to_num(0.0)).square()
+        else:
+            each = cross_entropies(decoded, torch.where(counted, values, 0))
+        return torch.where(counted, each, 0.0).sum() / counted.sum().clamp(min=1)

@@ -1,0 +1,317 @@
+"""The objective: terms that each take a share of the batch, evaluated in one source pass and one patched pass.
+
+The paper's terms (arXiv 2407.14494, section 3) and the edge terms of this project are marginals of one expectation:
+draw an interchange on the circuit, what is replaced off the circuit, and by what; the target is always the causal
+model's answer under the interchange alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int, Num, Shaped
+from torch import Tensor
+
+from siit.graph.architecture import POS_EMBED
+from siit.interchange import Pairs, permuted_positions
+from siit.interchange.interventions import NONE, Interchanges
+from siit.training.objective.auxiliary_probes import AuxiliaryProbes
+from siit.training.objective.draws import (
+    MEAN,
+    RESAMPLE,
+    SHIFTED,
+    AblationDraw,
+    InterchangeDraw,
+    OffCircuitDraw,
+    Replacement,
+    draw_replacement,
+)
+from siit.training.objective.losses import next_token_loss, task_loss
+from siit.training.objective.priorities import Priorities
+from siit.transformer import BatchPatch, Outputs, PatchPoints, Transformer
+
+
+@dataclass(frozen=True)
+class Term:
+    """One expectation over interventions.
+
+    Attributes:
+        weight: factor of its loss.
+        share: its part of the batch; the shares of all terms sum to 1.
+        interchange, off_circuit, ablation: what is drawn for each of its examples.
+        constant: probability that a high-level edge which reads the same in every input (which slot is BOS) is
+            exchanged too, whatever else is: it changes no answer.
+    """
+
+    weight: float = 1.0
+    share: float = 1.0
+    interchange: InterchangeDraw = dataclasses.field(default_factory=InterchangeDraw)
+    off_circuit: OffCircuitDraw = dataclasses.field(default_factory=OffCircuitDraw)
+    ablation: AblationDraw = dataclasses.field(default_factory=AblationDraw)
+    constant: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The interventions of one batch.
+
+    Attributes:
+        choice: the interchange of each example, as `siit.interchange.interventions` numbers them.
+        constant: which constant edges are exchanged too, in the order of the interchanges.
+        source_positions: position ids of the source run.
+        off_positions: permuted position ids that replace positions on off-circuit edges.
+        shifted: for each position another one, from which off-circuit parts are replaced.
+        replacement: what is replaced off the circuit, and by what.
+        all_off: whether all of them are replaced in every example.
+    """
+
+    choice: Int[Tensor, " batch"]
+    constant: Bool[Tensor, "constant batch"]
+    source_positions: Int[Tensor, "batch pos"]
+    off_positions: Int[Tensor, "batch pos"]
+    shifted: Int[Tensor, "batch pos"]
+    replacement: Replacement
+    all_off: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one evaluation of the objective gives.
+
+    Attributes:
+        loss: weighted sum of the terms' losses.
+        losses: each term's own loss, and those of next tokens and auxiliary_probes, before weighting.
+        logits: the patched model's output, at all positions or, where only the last token's counts, there alone.
+        target, scored: the causal model's output under the interchange at the same positions, and where it counts.
+        drawn: the interventions.
+    """
+
+    loss: Float[Tensor, ""]
+    losses: Mapping[str, Tensor]
+    logits: Float[Tensor, "batch pos classes"]
+    target: Num[Tensor, "batch pos"]
+    scored: Bool[Tensor, "batch pos"]
+    drawn: Drawn
+
+
+class Objective:
+    """Evaluates terms on a batch of pairs.
+
+    Args:
+        interchanges: the interchanges of the circuit, with the causal model.
+        terms: by name; shares sum to 1.
+        source_gradient: whether gradients flow through the source run too.
+        probe_weight: factor of the auxiliary_probes' loss, where there are any.
+        next_token: factor of the loss of predicting every next token, on the plain runs of the sources; the answers'
+            classes must then be the tokens.
+
+    Raises:
+        ValueError: where the shares are not parts of a batch that sum to 1.
+    """
+
+    def __init__(
+        self,
+        interchanges: Interchanges,
+        terms: Mapping[str, Term],
+        source_gradient: bool,
+        probe_weight: float = 0.0,
+        next_token: float = 0.0,
+    ) -> None:
+        shares = {name: term.share for name, term in terms.items()}
+        if not (all(share >= 0 for share in shares.values()) and abs(sum(shares.values()) - 1) <= 1e-6):
+            raise ValueError(f"objective.terms: found shares {shares}, accepted are shares from 0 to 1 that sum to 1")
+        self.interchanges = interchanges
+        self.terms = dict(terms)
+        self.source_gradient = source_gradient
+        self.probe_weight, self.next_token = probe_weight, next_token
+        self.points = PatchPoints(interchanges.labels.circuit)
+
+    @cached_property
+    def _circuit_masks(self) -> tuple[Tensor, Tensor]:
+        """For each choice: which senders (by its unit) and which circuit edges (by its edge) it patches."""
+        circuit, units = self.interchanges.labels.circuit, self.interchanges.n_units
+        senders = torch.zeros(len(self.interchanges.names) + 1, len(self.points.senders), dtype=torch.bool)
+        edges = torch.zeros(len(self.interchanges.names) + 1, self.points.n_circuit_edges, dtype=torch.bool)
+        carried = list(circuit.carries.values())
+        for index, name in enumerate(self.interchanges.names):
+            if index < units:
+                for node in circuit.alignment[name]:
+                    senders[index + 1, self.points.senders.index(node)] = True
+            else:
+                edges[index + 1] = torch.tensor([carry == name for carry in carried])
+        return senders, edges
+
+    @cached_property
+    def _constant_edges(self) -> Bool[Tensor, "constant edge"]:
+        """For each constant interchange: which circuit edges it patches."""
+        return self._circuit_masks[1][1:][list(self.interchanges.constant)]
+
+    def draw(
+        self,
+        pairs: Pairs,
+        generator: torch.Generator,
+        circuit_only: bool,
+        priorities: Priorities | None = None,
+    ) -> Drawn:
+        """Draws the interventions of a batch.
+
+        Args:
+            circuit_only: whether everything off the circuit is replaced, whatever the terms say.
+            priorities: what is drawn more often.
+        """
+        circuit = self.interchanges.labels.circuit
+        n_nodes, n_edges = len(circuit.off_nodes), len(circuit.off_edges)
+        units, carried = self.interchanges.n_units, len(self.interchanges.names) - self.interchanges.n_units
+        choices, constants, replacements = [], [], []
+        n_constant = sum(self.interchanges.constant)
+        for term, count in zip(self.terms.values(), self.counts(len(pairs)), strict=True):
+            off_circuit = OffCircuitDraw(none=0.0, all=1.0) if circuit_only else term.off_circuit
+            chance = torch.rand(n_constant, count, device=generator.device, generator=generator)
+            constants.append(chance < term.constant)
+            choices.append(term.interchange.draw(count, units, carried, generator, priorities))
+            replacements.append(
+                draw_replacement(off_circuit, term.ablation, count, n_nodes, n_edges, generator, priorities)
+            )
+        choice = torch.cat(choices)
+        if pairs.interchangeable is not None:
+            choice = torch.where(pairs.interchangeable, choice, NONE)
+        return Drawn(
+            choice=choice,
+            constant=torch.cat(constants, 1),
+            source_positions=self.interchanges.source_positions(pairs, choice, generator),
+            off_positions=permuted_positions(pairs.source, len(self.interchanges.model.vocab), generator),
+            shifted=_shifted(pairs.source, generator),
+            replacement=Replacement(
+                nodes=torch.cat([part.nodes for part in replacements], 1),
+                edges=torch.cat([part.edges for part in replacements], 1),
+                ablation=torch.cat([part.ablation for part in replacements]),
+                single=torch.cat([part.single for part in replacements]),
+            ),
+            all_off=circuit_only,
+        )
+
+    def counts(self, batch: int) -> list[int]:
+        """How many examples of a batch each term gets."""
+        bounds, total = [0], 0.0
+        for term in self.terms.values():
+            total += term.share
+            bounds.append(round(batch * total))
+        return [end - start for start, end in itertools.pairwise(bounds)]
+
+    def evaluate(
+        self, model: Transformer, pairs: Pairs, drawn: Drawn, auxiliary_probes: AuxiliaryProbes | None = None
+    ) -> Step:
+        """One source pass and one patched pass; `auxiliary_probes` add their loss to the terms'."""
+        answers = self.interchanges.answers(pairs, drawn.choice, drawn.source_positions)
+        source = self.source_run(model, pairs, drawn)
+        patch = None if source is None else self.patch(model, source, drawn, pairs.fresh)
+        outputs = model.run(pairs.base, patch=patch)
+        final, target, scored = outputs.final, answers.output, answers.scored
+        is_token = pairs.base < len(self.interchanges.model.vocab)
+        if self.interchanges.model.scored_at == "last":
+            final, target, scored = (_at_last(values, is_token) for values in (final, target, scored))
+        logits = outputs.unembed(final)
+        losses, start = {}, 0
+        for name, count in zip(self.terms, self.counts(len(pairs)), strict=True):
+            part = slice(start, start + count)
+            losses[name] = task_loss(logits[part], target[part], scored[part])
+            start += count
+        total = torch.stack([self.terms[name].weight * loss for name, loss in losses.items()]).sum()
+        if self.next_token:
+            assert source is not None
+            losses["next_token"] = next_token_loss(source.logits, pairs.source, len(self.interchanges.model.vocab))
+            total = total + self.next_token * losses["next_token"]
+        if auxiliary_probes is not None:
+            senders = dict(zip(self.points.senders, outputs.senders, strict=True))
+            losses["probe_weight"] = auxiliary_probes.loss(senders, answers, is_token)
+            total = total + self.probe_weight * losses["probe_weight"]
+        return Step(total, losses, logits, target, scored, drawn)
+
+    def source_run(self, model: Transformer, pairs: Pairs, drawn: Drawn) -> Outputs | None:
+        """The plain run of the sources; None if nothing needs it: nothing is ever drawn, nor next tokens learned."""
+        never = all(
+            term.interchange.none == 1 and term.off_circuit.none == 1 and term.constant == 0
+            for term in self.terms.values()
+        )
+        if never and not (drawn.all_off or self.next_token):
+            return None
+        wanted = self.source_gradient or self.next_token > 0
+        with torch.set_grad_enabled(wanted and torch.is_grad_enabled()):
+            return model.run(pairs.source, drawn.source_positions)
+
+    def patch(
+        self, model: Transformer, source: Outputs, drawn: Drawn, fresh: Bool[Tensor, " batch"] | None = None
+    ) -> BatchPatch:
+        """The patch that carries out the drawn interventions with what the source run gave.
+
+        Args:
+            fresh: over which examples means are taken; None: all.
+        """
+        with torch.set_grad_enabled(self.source_gradient and torch.is_grad_enabled()):
+            ablation = self._ablation(model, source.senders, drawn, fresh)
+        senders, edges = (mask.to(drawn.choice.device)[drawn.choice].T for mask in self._circuit_masks)
+        also = self._constant_edges.to(drawn.choice.device).unsqueeze(2) & drawn.constant.unsqueeze(1)
+        edges = edges | also.any(0)
+        nodes = senders.clone()
+        nodes[self._off_index] = drawn.replacement.nodes
+        return BatchPatch(
+            points=self.points,
+            nodes=nodes,
+            edges=torch.cat([edges, drawn.replacement.edges]),
+            interchange=source.senders if self.source_gradient else [output.detach() for output in source.senders],
+            ablation=ablation,
+            off_nodes_always=drawn.all_off,
+        )
+
+    @cached_property
+    def _off_index(self) -> list[int]:
+        return [self.points.senders.index(node) for node in self.interchanges.labels.circuit.off_nodes]
+
+    def _ablation(
+        self, model: Transformer, outputs: Sequence[Tensor], drawn: Drawn, fresh: Bool[Tensor, " batch"] | None
+    ) -> list[Tensor]:
+        """What replaces each sender off the circuit, [batch, pos, d_model].
+
+        A position's embedding is resampled from permuted positions; its mean at a position is itself.
+        """
+        batch, positions = drawn.shifted.shape
+        chosen = drawn.replacement.ablation.unsqueeze(1)
+        weight = torch.ones_like(chosen[:, 0]) if fresh is None else fresh
+        weight = weight.to(outputs[0].dtype) / weight.sum().clamp(min=1)
+        # All that can replace a sender at some position are rows of one table: its outputs, their means, and a zero.
+        own = torch.arange(positions, device=chosen.device)
+        first = positions * torch.arange(batch, device=chosen.device).unsqueeze(1)
+        mean, zero = batch * positions + own, (batch + 1) * positions
+        row = torch.where(chosen == MEAN, mean, torch.where(chosen == SHIFTED, first + drawn.shifted, zero))
+        resampled = torch.where(chosen == RESAMPLE, first + own, row)
+        permuted = torch.where(chosen == RESAMPLE, batch * positions + drawn.off_positions, row)
+        replaced = []
+        for name, output in zip(self.points.senders, outputs, strict=True):
+            if name == POS_EMBED:
+                means, rows = model.pos_embed.W_pos[:positions], permuted
+            else:
+                means, rows = (weight @ output.flatten(1)).view_as(output[0]), resampled
+            table = torch.cat([output.flatten(0, 1), means, torch.zeros_like(means[:1])])
+            replaced.append(F.embedding(rows, table))
+        return replaced
+
+
+def _at_last(
+    values: Shaped[Tensor, "batch pos *rest"], is_token: Bool[Tensor, "batch pos"]
+) -> Shaped[Tensor, "batch 1 *rest"]:
+    """What stands at each input's last token."""
+    last = is_token.int().cumsum(1).argmax(1)
+    return values[torch.arange(len(values), device=values.device), last].unsqueeze(1)
+
+
+def _shifted(tokens: Int[Tensor, "batch pos"], generator: torch.Generator) -> Int[Tensor, "batch pos"]:
+    """For each position the one that lies a drawn number of positions further, in a circle."""
+    batch, positions = tokens.shape
+    shift = torch.randint(1, max(2, positions), (batch, 1), device=generator.device, generator=generator)
+    return (torch.arange(positions, device=generator.device) + shift) % positions

@@ -1,0 +1,210 @@
+"""Checks that a RASP program, its causal model and Tracr's compiled model agree, before anything trains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from tracr.compiler import assemble, compiling
+from tracr.rasp import causal_eval, rasp
+from tracr.transformer.encoder import NumericalEncoder
+
+from siit.causal.model import CausalModel, Inputs
+from siit.training.rasp.from_rasp import ProgramError, sample_tokens
+from tracr_cases import Case
+
+ROUNDING = 1e-5
+"""The causal model's numbers are float32."""
+COMPILED_TOLERANCE = 1e-2
+"""Tracr's compiled numbers are approximate: attention with a finite softmax coldness."""
+CLASS_ROUNDING = 1e-9
+"""Classes that are numbers are looked up, not computed: they differ by the order of float64 operations at most."""
+MLP_EXACTNESS = 1000
+"""How steep the steps of Tracr's MLPs are: at its 100, counts of 8 and 9, seen as 1/9 and 1/10, are half told apart."""
+WRITTEN = 0.5
+"""Tracr's compiled model answers a class by writing 1 in its direction, and None by writing 0 in all of them."""
+
+
+class _Nothing(Enum):
+    """Stands for an undefined output, where None may be an answer."""
+
+    UNDEFINED = "undefined"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+UNDEFINED = _Nothing.UNDEFINED
+
+
+def check_agreement(
+    program: Case, model: CausalModel, *, samples: int = 64, seed: int = 0, compiled: bool = True
+) -> None:
+    """Compares the three evaluations of one program on sampled inputs of all lengths.
+
+    Args:
+        samples: number of inputs.
+        compiled: whether to compile the program with Tracr (seconds) and compare with that too.
+
+    Raises:
+        ProgramError: see `check_agreement_on`.
+    """
+    tokens = sample_tokens(program, samples, torch.Generator().manual_seed(seed))
+    check_agreement_on(program, model, tokens, compiled=compiled)
+
+
+def check_agreement_on(
+    program: Case, model: CausalModel, tokens: Int[Tensor, "batch pos"], *, compiled: bool = True
+) -> None:
+    """Compares the three evaluations of one program on inputs: BOS, tokens, padding.
+
+    Raises:
+        ProgramError: names the input, the position and what each evaluation gives; also where a program that is
+            compiled as causal looks ahead, or where RASP and the causal model define different outputs.
+    """
+    words = [decode(program, row) for row in tokens]
+    tolerance = ROUNDING if model.classes is None else CLASS_ROUNDING
+    try:
+        expression = program.expression()
+        expected = [_evaluated(program, expression, row) for row in words]
+    except Exception as error:
+        raise ProgramError(f"{program.name}: RASP cannot evaluate it: {type(error).__name__}: {error}") from error
+    if program.causal:
+        for row, values in zip(words, expected, strict=True):
+            masked = _evaluated(program, expression, row, causal_eval.evaluate)
+            _compare(program, row, values, masked, "RASP", "causal RASP", tolerance)
+    for row, values, ours in zip(words, expected, _answers(model, tokens), strict=True):
+        _compare(program, row, values, ours, "RASP", "the causal model", tolerance, both=True)
+    if compiled:
+        tolerance = COMPILED_TOLERANCE if model.classes is None else CLASS_ROUNDING
+        for row, values, theirs in zip(words, expected, run_compiled(program, words), strict=True):
+            _compare(program, row, values, theirs, "RASP", "Tracr's compiled model", tolerance)
+
+
+def decode(program: Case, row: Int[Tensor, " pos"]) -> list[Any]:
+    """Token ids (BOS, tokens, padding) as the values that RASP reads."""
+    return [program.vocab[token] for token in row.tolist() if token < len(program.vocab)]
+
+
+def outputs(model: CausalModel, tokens: Int[Tensor, "batch pos"]) -> list[list[Any]]:
+    """The causal model's output at every token, as values, None where undefined (or where that is the answer)."""
+    return [[None if value is UNDEFINED else value for value in row] for row in _answers(model, tokens)]
+
+
+def _answers(model: CausalModel, tokens: Int[Tensor, "batch pos"]) -> list[list[Any]]:
+    """The causal model's output at every token, as values or UNDEFINED."""
+    run = model.run(Inputs(tokens))
+    found = []
+    for row, values, scored in zip(tokens.tolist(), run.output.tolist(), run.scored.tolist(), strict=True):
+        read = [
+            UNDEFINED if not defined else value if model.classes is None else model.classes[value]
+            for value, defined, token in zip(values, scored, row, strict=True)
+            if token < len(model.vocab)
+        ]
+        found.append(read)
+    return found
+
+
+def _evaluated(
+    program: Case, expression: rasp.SOp, row: list[Any], evaluate: Callable[..., Any] = rasp.evaluate
+) -> list[Any]:
+    """What RASP gives at every token, as values or UNDEFINED.
+
+    Where None is an answer, RASP's None is one if all that the last map reads is defined.
+    """
+    values = list(evaluate(expression, row))
+    if not program.none_is_answer:
+        return [UNDEFINED if value is None else value for value in values]
+    inputs = zip(*(evaluate(part, row) for part in expression.children), strict=True)
+    return [
+        UNDEFINED if any(item is None for item in read) else value for value, read in zip(values, inputs, strict=True)
+    ]
+
+
+def run_compiled(program: Case, words: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Tracr's compiled model on many inputs, in one padded batch: values, None where it writes no class."""
+    compiled = _compiled(program)
+    encoder, decoder = compiled.input_encoder, compiled.output_encoder
+    assert encoder is not None and decoder is not None
+
+    def forward(batch: Any) -> Any:
+        model = compiled.get_compiled_model()
+        model.pad_token = encoder.pad_encoding  # Tracr's model can mask padding, but its assembly never asks for it
+        model.use_unembed_argmax = False  # the largest of all zeros would be taken for the first class
+        return model(batch, use_dropout=False).unembedded_output
+
+    padded = [[compiling.COMPILER_BOS, *row, *[compiling.COMPILER_PAD] * (program.max_len - len(row))] for row in words]
+    batch = jnp.array([encoder.encode(row) for row in padded])
+    apply = hk.without_apply_rng(hk.transform(forward)).apply
+    found = np.asarray(jax.jit(apply)(compiled.params, batch))
+    spans = [slice(1, 1 + len(word)) for word in words]
+    if isinstance(decoder, NumericalEncoder):
+        return [row[span].tolist() for row, span in zip(found, spans, strict=True)]
+    directions = found.reshape(*batch.shape, -1)  # the model drops the last dimension where there is one class only
+    decoded = []
+    for row, span in zip(directions, spans, strict=True):
+        values, written = decoder.decode(row[span].argmax(-1).tolist()), row[span].max(-1) > WRITTEN
+        decoded.append([value if clear else None for value, clear in zip(values, written, strict=True)])
+    return decoded
+
+
+def _compiled(program: Case) -> assemble.AssembledTransformerModel:
+    def compile_with_zeros() -> assemble.AssembledTransformerModel:
+        # Tracr has Haiku draw random weights, which takes most of its time, and sets them all to zero: so do we.
+        with hk.custom_creator(_zeros):
+            return compiling.compile_rasp_to_model(
+                program.expression(),
+                vocab=set(program.vocab),
+                max_seq_len=program.max_len,
+                causal=program.causal,
+                compiler_bos=compiling.COMPILER_BOS,
+                mlp_exactness=MLP_EXACTNESS,
+            )
+
+    try:
+        # Haiku takes a creator of weights only within a transformed function.
+        return hk.transform(compile_with_zeros).apply({}, None)
+    except (NotImplementedError, ValueError, TypeError, KeyError) as error:
+        raise ProgramError(f"{program.name}: Tracr cannot compile it: {type(error).__name__}: {error}") from error
+
+
+def _zeros(create: Callable[..., Any], shape: Any, dtype: Any, init: Any, context: Any) -> Any:
+    """Zeros instead of random weights, and what else is initialised (the embeddings) as it is."""
+    return jnp.zeros(shape, dtype) if isinstance(init, hk.initializers.VarianceScaling) else create(shape, dtype, init)
+
+
+def _compare(
+    program: Case,
+    words: list[Any],
+    left: list[Any],
+    right: list[Any],
+    a: str,
+    b: str,
+    tolerance: float,
+    *,
+    both: bool = False,
+) -> None:
+    """Raises where the two differ at a position that the left one defines (or either, with `both`)."""
+    for position, (x, y) in enumerate(zip(left, right, strict=True)):
+        if x is UNDEFINED and not (both and y is not UNDEFINED):
+            continue
+        if not _equal(x, y, tolerance):
+            hint = " (does the program look ahead?)" if program.causal and not both else ""
+            raise ProgramError(
+                f"{program.name}: on {words} at position {position}, {a} gives {x!r} and {b} gives {y!r}{hint}"
+            )
+
+
+def _equal(x: Any, y: Any, tolerance: float) -> bool:
+    if isinstance(x, int | float) and isinstance(y, float):
+        return math.isclose(x, y, rel_tol=min(tolerance, ROUNDING), abs_tol=tolerance)
+    return bool(x == y)

@@ -1,0 +1,113 @@
+"""AuxiliaryProbes in training: until off-circuit parts are let in, never part of the model, and kept in checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from siit.training.configuration.settings import Settings, read_settings
+from siit.training.fit.checkpoints import RunFolder
+from siit.training.fit.loop import fit, make_module
+from siit.training.fit.module import SIITModule
+from siit.training.fit.plan import find_task, make_plan
+from siit.training.objective import Objective
+from siit.training.objective.auxiliary_probes import AuxiliaryProbes
+from tests.training.conftest import Compose
+
+
+def weights(module: SIITModule) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in module.auxiliary_probes.state_dict().items()}
+
+
+class Watch(pl.Callback):
+    """Notes the auxiliary_probes after every step."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, Tensor]] = []
+        self.relaxed: list[int | None] = []
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: Any, *args: Any) -> None:
+        self.seen.append(weights(module))
+        self.relaxed.append(module.relaxed_at)
+
+
+def run(settings: Settings, root: Path, *callbacks: pl.Callback) -> SIITModule:
+    folder = RunFolder(root, settings.case.name, settings.seed)
+    folder.open({}, resume=False)
+    return fit(make_plan(find_task(settings.case), settings), settings, folder, None, callbacks)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_decoders_are_used_until_off_circuit_parts_are_let_in(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    """They are let in at the first check, after ten steps; auxiliary_probes may be kept."""
+    used: list[bool] = []
+    evaluate = Objective.evaluate
+
+    def watched(
+        self: Objective, model: Any, pairs: Any, drawn: Any, auxiliary_probes: AuxiliaryProbes | None = None
+    ) -> Any:
+        if torch.is_grad_enabled():
+            used.append(auxiliary_probes is not None)
+        else:
+            assert auxiliary_probes is None, "no measurement uses them"
+        return evaluate(self, model, pairs, drawn, auxiliary_probes)
+
+    monkeypatch.setattr(Objective, "evaluate", watched)
+    measured = SIITModule._circuit_alone
+    monkeypatch.setattr(SIITModule, "_circuit_alone", lambda module: 1.0 + 0 * measured(module))
+    watch = Watch()
+    module = run(read_settings(composed("trainer.max_steps=20", f"case.keep_probes={kept}")), tmp_path, watch)
+    assert module.relaxed_at == 10 and used == [True] * 10 + [kept] * 10
+    before = [torch.equal(a["maps.0.weight"], b["maps.0.weight"]) for a, b in zip(watch.seen[:9], watch.seen[1:10])]
+    after = [torch.equal(a["maps.0.weight"], b["maps.0.weight"]) for a, b in zip(watch.seen[10:19], watch.seen[11:])]
+    assert not any(before) and all(same != kept for same in after)
+    # What is certified and saved is the transformer alone.
+    shapes = module.model.config.parameter_shapes()
+    assert set(module.ema.state_dict()) == set(module.model.state_dict()) == set(shapes)
+
+
+def test_no_decoders(composed: Compose, tmp_path: Path) -> None:
+    watch = Watch()
+    settings = read_settings(composed("objective.probe_weight=0", "trainer.max_steps=10"))
+    run(settings, tmp_path, watch)
+    untrained = make_module(make_plan(find_task(settings.case), settings), settings)
+    assert all(torch.equal(tensor, watch.seen[-1][name]) for name, tensor in weights(untrained).items())
+
+
+def test_a_run_is_resumed_with_its_decoders(composed: Compose, tmp_path: Path) -> None:
+    settings = read_settings(composed("objective.circuit_first=1", "trainer.max_steps=20"))
+    whole = run(settings, tmp_path / "whole")
+    assert whole.relaxed_at is None
+
+    class Death(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+            if trainer.global_step == 14:
+                raise _Died
+
+    folder = RunFolder(tmp_path / "cut", settings.case.name, settings.seed)
+    folder.open({}, resume=True)
+    plan = make_plan(find_task(settings.case), settings)
+    with pytest.raises(_Died):
+        fit(plan, settings, folder, None, [Death()])
+    checkpoint = folder.open({}, resume=True)
+    assert checkpoint is not None
+    saved = torch.load(checkpoint, weights_only=False)["state_dict"]
+    assert {name for name in saved if name.startswith("auxiliary_probes.")} == {
+        "auxiliary_probes.maps.0.weight",
+        "auxiliary_probes.maps.0.bias",
+    }
+    resumed = fit(plan, settings, folder, checkpoint)
+    assert all(torch.equal(tensor, weights(resumed)[name]) for name, tensor in weights(whole).items())
+    averaged = resumed.ema.state_dict()
+    assert all(torch.equal(tensor, averaged[name]) for name, tensor in whole.ema.state_dict().items())
+
+
+class _Died(Exception):
+    """Stands for a kill."""

@@ -1,0 +1,75 @@
+"""What stops a run, Ctrl-C or the end of a cluster's job, leaves a checkpoint from which the same command goes on."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import siit
+from siit.train import train
+from siit.training.configuration.settings import read_settings
+from siit.training.fit.loop import make_trainer
+from tests.training.conftest import SMALL, Compose
+
+STEPS = "trainer.max_steps=150"
+"""Many more than are done between the first checkpoint and the signal."""
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT stops what is started, also where the tests run in the background of a shell that has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize(
+    ("number", "status", "said"),
+    [(signal.SIGINT, 130, "siit.train: interrupted;"), (signal.SIGTERM, 143, "siit.train: terminated;")],
+)
+def test_a_stopped_run_says_so_and_ends_as_it_would_have(
+    composed: Compose, tmp_path: Path, number: int, status: int, said: str
+) -> None:
+    checkpoint = tmp_path / ".runs" / "frac_prevs" / "seed-0" / "last.ckpt"
+    with subprocess.Popen(
+        [sys.executable, "-m", "siit.train", *SMALL, STEPS, f"out={tmp_path}"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not checkpoint.exists():
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, error = process.communicate()
+    assert (process.returncode, error.splitlines()[-1:]) == (
+        status,
+        [f"{said} the same command goes on from the last check"],
+    )
+    assert checkpoint.exists()
+
+    train(composed(STEPS))
+    with (checkpoint.parent / "csv" / "version_1" / "metrics.csv").open() as metrics:
+        assert int(next(csv.DictReader(metrics))["step"]) > 10, "it started anew"
+    train(composed(STEPS, f"out={tmp_path / 'whole'}"))
+    stopped, whole = (siit.load(root, "frac_prevs").model.state_dict() for root in (tmp_path, tmp_path / "whole"))
+    assert all(torch.equal(whole[name], stopped[name]) for name in whole)
+
+
+def test_a_job_of_slurm_is_like_any_other_process(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_NAME", "sweep")
+    monkeypatch.setenv("SLURM_NTASKS", "4")  # which Lightning's own environment for SLURM refuses
+    assert make_trainer(read_settings(composed()), tmp_path, []).world_size == 1

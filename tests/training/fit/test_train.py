@@ -1,0 +1,199 @@
+"""The pipeline end to end: train, certify, bundle, load, measure again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from omegaconf import OmegaConf
+
+import siit
+from siit.bundle import read_bundle
+from siit.certificate import Certificate, measure
+from siit.train import NotCertified, finished, plain_config, train
+from siit.training.configuration.settings import ConfigError, read_settings
+from siit.training.fit.checkpoints import RunFolder, run_record
+from siit.training.fit.loop import fit
+from siit.training.fit.plan import find_task, make_plan
+from tests.training.conftest import Compose
+
+
+def test_a_run_ends_in_a_bundle_that_measures_the_same(composed: Compose, tmp_path: Path) -> None:
+    path = train(composed())
+    assert path == tmp_path / "frac_prevs" / "seed-0"
+    loaded = siit.load(tmp_path, "frac_prevs", 0)
+    again = measure(
+        loaded.config,
+        loaded.model.state_dict(),
+        loaded.circuit,
+        loaded.evidence,
+        loaded.answers,
+    )
+    stored = Certificate.from_json(loaded.certificate)
+    assert stored.accuracy == pytest.approx(again.accuracy)
+    assert stored.details["strict_edge"] == pytest.approx(again.details["strict_edge"])
+    record = json.loads((tmp_path / "frac_prevs" / "seed-0" / "training.json").read_text())
+    assert record["steps"] == 30 and record["device"] == "cpu" and record["threads"] == 1
+    assert record["seconds"]["cpu"] > 0 and record["seconds"]["wall"] > 0
+    assert not (tmp_path / ".runs" / "frac_prevs" / "seed-0" / "last.ckpt").exists()
+    assert (tmp_path / ".runs" / "frac_prevs" / "seed-0" / "csv" / "version_0" / "metrics.csv").exists()
+
+
+def test_the_causal_model_of_a_bundle_answers_as_its_evidence_says(composed: Compose, tmp_path: Path) -> None:
+    train(composed("case=reverse", "trainer.max_steps=10"))
+    loaded = siit.load(tmp_path, "reverse")
+    from siit.causal import Inputs
+
+    run = loaded.causal_model.run(Inputs(loaded.evidence["base_tokens"]))
+    scored = loaded.evidence["base_scored"]
+    assert torch.equal(run.scored, scored)
+    assert torch.equal(run.output[scored], loaded.evidence["base_target"][scored])
+
+
+def test_an_uncertified_model_is_not_bundled(composed: Compose, tmp_path: Path) -> None:
+    with pytest.raises(NotCertified, match="accuracy"):
+        train(composed("allow_uncertified=false"))
+    assert not (tmp_path / "frac_prevs").exists()
+    assert (tmp_path / ".runs" / "frac_prevs" / "seed-0" / "last.ckpt").exists()
+
+
+def test_the_seed_makes_a_run_repeatable_bit_for_bit(composed: Compose, tmp_path: Path) -> None:
+    settings = read_settings(composed("trainer.max_steps=20"))
+    weights = [_fitted(settings, tmp_path / name) for name in ("first", "second")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    settings.seed = 1
+    other = _fitted(settings, tmp_path / "third")
+    assert not torch.equal(other["embed.W_E"], weights[0]["embed.W_E"])
+
+
+@pytest.mark.parametrize("died_at", [3, 10, 14])
+def test_an_interrupted_run_ends_as_it_would_have(composed: Compose, tmp_path: Path, died_at: int) -> None:
+    settings = read_settings(composed())
+    whole = _fitted(settings, tmp_path / "whole")
+
+    class Death(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+            if trainer.global_step == died_at:
+                raise _Died
+
+    plan, folder = make_plan(find_task(settings.case), settings), RunFolder(tmp_path / "cut", "frac_prevs", 0)
+    assert folder.open({}, resume=True) is None
+    with pytest.raises(_Died):
+        fit(plan, settings, folder, None, [Death()])
+    checkpoint = folder.open({}, resume=True)
+    assert (checkpoint is None) == (died_at <= 10)
+    resumed = fit(plan, settings, folder, checkpoint).ema.state_dict()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_an_interrupted_run_of_another_configuration_is_not_overwritten(composed: Compose, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path, "frac_prevs", 0)
+    config = plain_config(composed())
+    folder.open(config, resume=True)
+    folder.checkpoint.write_bytes(b"a checkpoint")
+    changed = plain_config(composed("trainer.batch_size=32"))
+    with pytest.raises(ConfigError, match=r"trainer\.batch_size: 16 there, 32 here"):
+        folder.open(changed, resume=True)
+    assert folder.checkpoint.read_bytes() == b"a checkpoint"
+    # What changes no number may differ.
+    assert folder.open({**config, "logger": {"_target_": None}}, resume=True) == folder.checkpoint
+    assert folder.open(changed, resume=False) is None
+
+
+def test_a_finished_model_is_that_of_the_same_configuration_and_program(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = composed("trainer.max_steps=10")
+    path = train(config)
+    bundle = dataclasses.replace(read_bundle(path, evidence=False), certificate={"certified": True})
+    monkeypatch.setattr("siit.train.read_bundle", lambda *args, **options: bundle)
+    manifest = (path / "manifest.json").read_bytes()
+    assert train(config) == path and "is already there" in capsys.readouterr().out
+    assert (path / "manifest.json").read_bytes() == manifest
+
+    settings, plain = read_settings(config), plain_config(config)
+    changed = run_record(plain, dataclasses.replace(find_task(settings.case), min_len=2))
+    assert finished(tmp_path, settings, changed) is None
+    assert "another configuration, trained anew (task.min_len: 3 there, 2 here)" in capsys.readouterr().err
+    # A model of an earlier version, which noted the configuration alone.
+    bundle = dataclasses.replace(bundle, train_yaml=OmegaConf.to_yaml(OmegaConf.create(plain)))
+    assert finished(tmp_path, settings, changed) == path
+    assert "did not note its program" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_is_named(composed: Compose, tmp_path: Path) -> None:
+    config = composed()
+    folder = RunFolder(tmp_path, "frac_prevs", 0)
+    folder.open(plain_config(config), resume=True)
+    folder.checkpoint.write_bytes(b"not a checkpoint")
+    with pytest.raises(RuntimeError, match=r"last\.ckpt: the checkpoint cannot be read"):
+        train(config)
+
+
+@pytest.mark.parametrize("objective", ["siit", "siit_node", "iit", "behaviour"])
+def test_every_objective_trains(composed: Compose, tmp_path: Path, objective: str) -> None:
+    overrides = [f"objective={objective}", "trainer.max_steps=10"]
+    if objective != "siit":
+        overrides.append("objective.circuit_first=null")
+    settings = read_settings(composed(*overrides))
+    weights = _fitted(settings, tmp_path)
+    assert all(torch.isfinite(weight).all() for weight in weights.values())
+
+
+def test_a_program_of_ones_own(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_program.py").write_text(
+        "from tracr.rasp import rasp\n"
+        "def make_program():\n"
+        "    return rasp.Map(lambda token: token == 'a', rasp.tokens).named('is_a')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    own = ["case=custom", "case.program=my_program:make_program", "case.vocab=[a,b,c]", "case.max_len=4"]
+    path = train(composed(*own, "trainer.max_steps=10"))
+    circuit = json.loads((path / "circuit.json").read_text())
+    assert list(circuit["alignment"]) == ["is_a"]
+    assert siit.load(tmp_path, "custom").vocab.tokens[:3] == ("a", "b", "c")
+
+
+@pytest.mark.slow
+def test_a_random_program(composed: Compose, tmp_path: Path) -> None:
+    path = train(composed("case=random", "case.tier=composed", "case.generator_seed=7", "trainer.max_steps=10"))
+    assert path == tmp_path / "random-composed-7" / "seed-0"
+    loaded = siit.load(tmp_path, "random-composed-7")
+    assert loaded.tier == "composed"
+    assert all(variable["description"] for variable in loaded.circuit.variables.values())
+    assert "generator_seed: 7\n" in (path / "train.yaml").read_text()
+
+
+@pytest.mark.slow
+def test_frac_prevs_is_certified(composed: Compose, tmp_path: Path) -> None:
+    config = composed(
+        "model.d_model=32",
+        "trainer.max_steps=6000",
+        "trainer.check_every=100",
+        "trainer.batch_size=64",
+        "trainer.validation_pairs=512",
+        "objective.circuit_first=0.96",
+        "allow_uncertified=false",
+    )
+    path = train(config)
+    assert json.loads((path / "certificate.json").read_text())["certified"] is True
+    # Started again, it finds itself done.
+    manifest = (path / "manifest.json").read_bytes()
+    assert train(config) == path
+    assert (path / "manifest.json").read_bytes() == manifest
+
+
+class _Died(Exception):
+    """Stands for a kill."""
+
+
+def _fitted(settings: Any, root: Path) -> dict[str, torch.Tensor]:
+    """The averaged weights after a whole run."""
+    folder = RunFolder(root, settings.case.name, settings.seed)
+    folder.open({}, resume=False)
+    return dict(fit(make_plan(find_task(settings.case), settings), settings, folder, None).ema.state_dict())

@@ -1,0 +1,169 @@
+"""Tokenizers: whole words, and GPT-2's from a folder or the Hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from siit.causal import Inputs
+from siit.training.configuration.settings import CaseSettings, ConfigError
+from siit.training.fit.plan import find_task
+from siit.training.ioi.sentences import make_sentences
+from siit.training.ioi.task import TOKENIZER_FILE, IOITask, make_ioi_task
+from siit.training.ioi.templates import HELD_OUT_TEMPLATES, SLOTS, TEMPLATES
+from siit.training.ioi.tokenizer import GPT2_BOS, TokenizerError, make_tokenizer
+from siit.training.ioi.words import NAMES, OBJECTS, PLACES
+from tests.training.ioi import plain
+
+LITERAL = sorted({word for text in (*TEMPLATES, *HELD_OUT_TEMPLATES) for word in text.split()} - {*SLOTS, ","})
+
+
+def texts(task: IOITask, tokens: torch.Tensor) -> list[str]:
+    return [task.sentences.tokenizer.decode([index for index in row if index < task.bos_id]) for row in tokens.tolist()]
+
+
+def test_texts_split_into_their_tokens():
+    task = plain.task()
+    chosen = list(plain.sentences(seed=7))
+    rows = plain.inputs(task.model, chosen).tokens.tolist()
+    for sentence, row in zip(chosen, rows, strict=True):
+        whole = task.sentences.tokenizer.encode(" ".join(sentence.words))
+        assert whole.ids == [index for index in row if index != task.pad_id], "BOS is put first"
+        assert whole.tokens == ["BOS", *sentence.words]
+
+
+def test_the_file_reads_as_the_same_tokenizer(tmp_path: Path):
+    task = plain.task()
+    assert task.model.vocab == tuple(task.sentences.tokens[:-2]) and task.sentences.tokens[-2:] == ["BOS", "PAD"]
+    ((name, content),) = task.files().items()
+    (tmp_path / name).write_bytes(content)
+    assert name == TOKENIZER_FILE
+    text = " ".join(next(plain.sentences(seed=8)).words)
+    ids = task.sentences.tokenizer.encode(text).ids
+    again = Tokenizer.from_file(str(tmp_path / name))
+    assert again.encode(text).ids == ids
+    transformers = pytest.importorskip("transformers")
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / name), bos_token="BOS", pad_token="PAD")
+    assert fast(text)["input_ids"] == ids and (fast.bos_token_id, fast.pad_token_id) == (task.bos_id, task.pad_id)
+
+
+def byte_level(folder: Path, words: Sequence[str], bos_last: bool = True) -> Path:
+    """A tokenizer.json in GPT-2's form in which each of the words is a single token after a space."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocab = {letter: index for index, letter in enumerate(alphabet)}
+    merges: list[tuple[str, str]] = []
+    for word in words:
+        piece = "Ġ"
+        for letter in word:
+            if piece + letter not in vocab:
+                vocab[piece + letter] = len(vocab)
+                merges.append((piece, letter))
+            piece += letter
+    vocab = {**vocab, GPT2_BOS: len(vocab)} if bos_last else {GPT2_BOS: 0, **{k: v + 1 for k, v in vocab.items()}}
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    folder.mkdir(exist_ok=True)
+    tokenizer.save(str(folder / TOKENIZER_FILE))
+    return folder
+
+
+@pytest.mark.parametrize("case", ["ioi", "ioi_full"])
+def test_a_byte_level_tokenizer_in_gpt2s_form(tmp_path: Path, case: str):
+    """Names, fillers and words within the sentence are single tokens; the first word, without a space, is several."""
+    folder = byte_level(tmp_path / "gpt2", [*NAMES, *PLACES, *OBJECTS, *LITERAL])
+    task = make_ioi_task(case, str(folder))
+    assert task.sentences.tokens[-2:] == [GPT2_BOS, "<|pad|>"]
+    assert {"Ġ" + name for name in NAMES} == {task.sentences.tokens[index] for index in task.sentences.names}
+    pairs = task.pairs("train").draw(300, torch.Generator().manual_seed(0))
+    run = task.model.run(Inputs(pairs.base))
+    assert run.scored.sum(1).tolist() == [1] * 300
+    for text, answer, row in zip(texts(task, pairs.base), run.output[run.scored].tolist(), pairs.base.tolist()):
+        words = text.replace(",", " ,").split()
+        mentioned = [word for word in words if word in NAMES]
+        (subject,) = {name for name in mentioned if mentioned.count(name) == 2}
+        assert task.sentences.tokens[answer] == "Ġ" + next(name for name in mentioned if name != subject)
+        # The tokenizer makes the same ids of the text.
+        assert task.sentences.tokenizer.encode(text).ids == [index for index in row if index != task.pad_id]
+    # Its own file, in a folder or by itself, is read the same.
+    assert make_sentences(str(folder / TOKENIZER_FILE)).tokens == task.sentences.tokens
+
+
+def test_fillers_of_several_tokens_are_left_out(tmp_path: Path):
+    folder = byte_level(tmp_path, [*NAMES, *PLACES[:50], *OBJECTS])
+    sentences = make_sentences(str(folder))
+    assert len(sentences.places) == 50 and len(sentences.objects) == len(OBJECTS)
+
+
+def test_names_of_several_tokens_are_refused_by_name(tmp_path: Path):
+    known = [name for name in NAMES if name not in ("Oliver", "Mary")]
+    folder = byte_level(tmp_path, [*known, *PLACES, *OBJECTS])
+    with pytest.raises(TokenizerError, match=r"has no single token for the names Mary, Oliver$"):
+        make_sentences(str(folder))
+
+
+def ioi(tokenizer: str) -> Any:
+    return find_task(CaseSettings(name="ioi", tokenizer=tokenizer))
+
+
+@pytest.mark.parametrize("name", ["nowhere", "GPT2"])
+def test_a_path_that_is_not_there(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=f"case.tokenizer: found '{name}', accepted are words, gpt2, or a fo"):
+        ioi(name)
+
+
+def test_a_folder_without_one(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"case\.tokenizer: found .*, accepted are words, gpt2, or a folder"):
+        ioi(str(tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"version": "1.0"', b"\xff\xfe", b"[1, 2]"])
+def test_a_file_that_is_no_tokenizer(content: bytes, tmp_path: Path):
+    (tmp_path / TOKENIZER_FILE).write_bytes(content)
+    with pytest.raises(ConfigError, match=r"tokenizer\.json: no tokenizer of the tokenizers library"):
+        ioi(str(tmp_path))
+
+
+def test_a_tokenizer_with_another_bos(tmp_path: Path):
+    words = plain.task().files()[TOKENIZER_FILE]
+    (tmp_path / TOKENIZER_FILE).write_bytes(words)
+    size = len(json.loads(words)["model"]["vocab"])
+    with pytest.raises(ConfigError, match=rf"found <\|endoftext\|> at None of {size} ids, accepted is GPT-2's: the la"):
+        ioi(str(tmp_path))
+    first = byte_level(tmp_path / "first", NAMES, bos_last=False)
+    with pytest.raises(ConfigError, match=r"found <\|endoftext\|> at 0 of \d+ ids, accepted is GPT-2's"):
+        ioi(str(first))
+
+
+@pytest.mark.parametrize("kind", ["offline", "refused", "broken"])
+def test_gpt2_without_the_hub(kind: str, monkeypatch: pytest.MonkeyPatch):
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    def download(*args: Any, **options: Any) -> str:
+        raise {"offline": LocalEntryNotFoundError, "refused": ConnectionError, "broken": OSError}[kind]("no route")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    message = r"openai-community/gpt2 could not be read from the Hub .*case\.tokenizer=<folder>, or .*tokenizer=words"
+    with pytest.raises(ConfigError, match=message):
+        ioi("gpt2")
+
+
+def test_gpt2_from_the_hub_is_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = byte_level(tmp_path, NAMES)
+    asked = []
+
+    def download(repository: str, file: str) -> str:
+        asked.append((repository, file))
+        return str(folder / TOKENIZER_FILE)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    assert make_tokenizer("gpt2", []).get_vocab() == make_tokenizer(str(folder), []).get_vocab()
+    assert asked == [("openai-community/gpt2", "tokenizer.json")]

@@ -1,0 +1,105 @@
+"""Small tasks with labelled transformers, and the configured objectives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+
+from siit.causal import Aggregate, CausalModel, Selection, Table, Variable
+from siit.graph.architecture import ModelConfig
+from siit.interchange import Pairs
+from siit.interchange.alignment import AlignmentConfig, derive_labels, draw_alignment, program_layers
+from siit.interchange.interventions import Interchanges
+from siit.training.configuration.location import conf_dir
+from siit.training.configuration.settings import ObjectiveSettings, terms_of
+from siit.training.data import Task
+from siit.training.objective import Objective, Term
+from siit.training.objective.draws import Replacement
+from siit.training.objective.objective import Drawn
+from siit.training.rasp import task_from_case
+from siit.training.rasp.from_rasp import build_causal_model
+from siit.transformer import Transformer
+from tests.certificate import handmade
+from tracr_cases import get
+
+
+def configured_terms(name: str) -> dict[str, Term]:
+    """The terms of one of the objectives in the configuration folder."""
+    objective = OmegaConf.merge(
+        OmegaConf.structured(ObjectiveSettings), OmegaConf.load(conf_dir() / "objective" / f"{name}.yaml")
+    )
+    recipe = OmegaConf.load(conf_dir() / "case" / "_recipe.yaml")
+    whole = OmegaConf.create({"case": recipe, "objective": objective})
+    plain: Any = OmegaConf.to_object(whole.objective)
+    return terms_of(plain)
+
+
+def previous_is_x() -> CausalModel:
+    """Was the previous token an x? The causal model of the transformer that tests of the certificate write by hand."""
+    is_x = Variable("is_x", (False, True), Table(("tokens",), torch.tensor([0, 1, -1])))
+    # The last row and column are those of the undefined index, which BOS has.
+    one_less = torch.diag(torch.ones(4, dtype=torch.int8), -1)
+    one_less[4] = 0
+    selection = Selection("indices", "indices", one_less, causal=True, valid=False)
+    prev = Variable("prev", (False, True), Aggregate(selection, "is_x", None))
+    return CausalModel(("a", "x"), 4, [is_x, prev])
+
+
+def handmade_exchanges() -> Interchanges:
+    """The interchanges of the hand-written transformer's circuit."""
+    model = previous_is_x()
+    return Interchanges(model, derive_labels(model, handmade.CONFIG, {"is_x": ("m0",), "prev": ("a1.h0",)}))
+
+
+def handmade_pairs(count: int, seed: int) -> Pairs:
+    """Inputs of the hand-written transformer: BOS and four tokens."""
+    tokens = torch.randint(2, (2, count, 5), generator=torch.Generator().manual_seed(seed))
+    tokens[:, :, 0] = handmade.BOS
+    return Pairs(tokens[0], tokens[1])
+
+
+def task_of(case: str) -> Task:
+    """A task of the catalogue."""
+    return task_from_case(get(case), build_causal_model(get(case)))
+
+
+def exchanges_of(task: Task, **changes: Any) -> Interchanges:
+    """The interchanges of a circuit in a small transformer, with off-circuit nodes."""
+    config = ModelConfig(
+        n_layers=max(program_layers(task.model).values()) + 1,
+        n_heads=2,
+        d_model=8,
+        d_head=3,
+        d_mlp=6,
+        n_ctx=task.n_ctx,
+        d_vocab=task.d_vocab,
+        d_vocab_out=task.d_vocab_out,
+        attention_dir="causal" if task.causal else "bidirectional",
+        **changes,
+    )
+    alignment = draw_alignment(task.model, config, AlignmentConfig(), seed=0)
+    return Interchanges(task.model, derive_labels(task.model, config, alignment))
+
+
+def pairs_of(task: Task, count: int, seed: int) -> Pairs:
+    """Pairs of unrelated inputs."""
+    generator = torch.Generator().manual_seed(seed)
+    return Pairs(task.sample(count, generator), task.sample(count, generator))
+
+
+def objective_of(
+    case: str, terms: dict[str, Term], source_gradient: bool = True
+) -> tuple[Objective, Transformer, Task]:
+    """An objective on a task of the catalogue, with an untrained transformer in double precision."""
+    task = task_of(case)
+    objective = Objective(exchanges_of(task), terms, source_gradient)
+    return objective, Transformer(objective.interchanges.labels.circuit.config, seed=0).double(), task
+
+
+def by_number(pairs: Pairs) -> Drawn:
+    """Interventions of which the choice and the source's positions are told by a pair's number."""
+    number, nothing = pairs.base[:, 0], torch.zeros(0, len(pairs), dtype=torch.bool, device=pairs.base.device)
+    none = Replacement(nothing, nothing, torch.zeros_like(number), torch.full_like(number, -1))
+    return Drawn(number % 7, nothing, pairs.base + 1, pairs.base, pairs.base, none, False)

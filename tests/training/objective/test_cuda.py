@@ -1,0 +1,71 @@
+"""The same numbers on a CUDA device as on the CPU."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from siit.interchange import Pairs
+from siit.training.objective import N_ABLATIONS, Objective, ReplayBuffer, RunningErrors
+from siit.transformer import Transformer
+from tests.training.objective import cases
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.mark.parametrize("circuit_only", [False, True])
+@pytest.mark.parametrize("case", ["frac_prevs", "histogram"])
+def test_one_step(case: str, circuit_only: bool):
+    task = cases.task_of(case)
+    interchanges = cases.exchanges_of(task)
+    pairs = cases.pairs_of(task, 32, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    drawn = Objective(interchanges, cases.configured_terms("siit"), source_gradient=True).draw(
+        pairs, generator, circuit_only
+    )
+    losses, logits, gradients = [], [], []
+    for device in ("cpu", "cuda"):
+        there = dataclasses.replace(interchanges, model=interchanges.model.to(device))
+        objective = Objective(there, cases.configured_terms("siit"), source_gradient=True)
+        model = Transformer(interchanges.labels.circuit.config, seed=0).to(device)
+        moved = {name: getattr(drawn, name).to(device) for name in vars(drawn) if name != "all_off"}
+        step = objective.evaluate(
+            model, Pairs(pairs.base.to(device), pairs.source.to(device)), dataclasses.replace(drawn, **moved)
+        )
+        step.loss.backward()
+        losses.append(step.loss.detach().cpu())
+        logits.append(step.logits.detach().cpu())
+        gradients.append({name: value.grad.cpu() for name, value in model.named_parameters() if value.grad is not None})
+    for on_cpu, on_cuda in (losses, logits, gradients):
+        torch.testing.assert_close(on_cuda, on_cpu, atol=1e-4, rtol=1e-4)
+
+
+def test_draws_on_the_device():
+    task = cases.task_of("frac_prevs")
+    interchanges = cases.exchanges_of(task)
+    there = dataclasses.replace(interchanges, model=interchanges.model.to("cuda"))
+    objective = Objective(there, cases.configured_terms("siit"), source_gradient=True)
+    pairs = cases.pairs_of(task, 32, seed=0)
+    pairs = Pairs(pairs.base.cuda(), pairs.source.cuda())
+    circuit = interchanges.labels.circuit
+    errors = RunningErrors(len(interchanges.names), len(circuit.off_nodes) + len(circuit.off_edges), N_ABLATIONS).cuda()
+    for priorities in (None, errors.priorities(0.5)):
+        drawn = objective.draw(pairs, torch.Generator("cuda").manual_seed(0), False, priorities)
+        tensors = [*vars(drawn).values(), *vars(drawn.replacement).values()]
+        assert {value.device.type for value in tensors if isinstance(value, torch.Tensor)} == {"cuda"}
+        step = objective.evaluate(Transformer(interchanges.labels.circuit.config, seed=0).cuda(), pairs, drawn)
+        assert bool(step.loss.isfinite())
+
+
+def test_replay_on_the_device():
+    mistakes, generator = ReplayBuffer(3).cuda(), torch.Generator("cuda").manual_seed(0)
+    numbers = torch.arange(8, device="cuda").unsqueeze(1).expand(8, 3)
+    pairs = Pairs(numbers, -numbers)
+    mistakes.note(pairs, cases.by_number(pairs), numbers[:, 0] % 2 == 0)
+    replayed = mistakes.replay(Pairs(numbers + 100, numbers), 0.5, generator)
+    found = replayed.pairs
+    assert replayed.interchanged_again(cases.by_number(pairs)).choice.device.type == "cuda"
+    assert found.base.device.type == "cuda" and found.fresh is not None and not bool(found.fresh.all())
+    assert set(found.base[~found.fresh, 0].tolist()) <= {0, 2, 4, 6}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siit._command_line import usable_device
+from siit._text import one_line, printable
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from siit.bundle import read_bundle
     from siit.certificate import Certificate
-    from siit.certificate.report import printable
 
     # More threads than cores that are free cost these tiny products more than they bring.
     torch.set_num_threads(options.threads)
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stored = Certificate.from_json(bundle.certificate)
         measured = measure_bundle(bundle, device)
     except (ValueError, OSError, torch.OutOfMemoryError) as error:
-        print(f"siit.certify: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+        print(f"siit.certify: error: {one_line(error)}", file=sys.stderr)
         return BAD_INPUT
     return _report(bundle, measured, stored, as_json=options.json)
 
@@ -98,13 +98,13 @@ def measure_bundle(bundle: Bundle, device: torch.device | str = "cpu") -> Certif
 def _report(bundle: Bundle, measured: Certificate, stored: Certificate, *, as_json: bool) -> int:
     from rich.console import Console
 
-    from siit.certificate.report import disagreements, evidence_line, printable, table
+    from siit.certificate.report import disagreements, evidence_line, table
 
     differing = disagreements(measured.to_json(), stored.to_json())
     if as_json:
         print(json.dumps(measured.to_json(), indent=1))
         if differing:
-            print(f"siit.certify: the stored certificate disagrees: {printable(differing[0])}", file=sys.stderr)
+            print(f"siit.certify: the stored certificate disagrees: {one_line(differing[0])}", file=sys.stderr)
     else:
         console = Console(highlight=False, markup=False)
         console.print(table(measured, f"{bundle.case}, seed {bundle.seed}"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from siit._command_line import UsageError, read_keys
+from siit._text import one_line, printable
 
 NOT_CERTIFIED, BAD_INPUT, NOT_SENT, INTERRUPTED = 1, 2, 3, 130
 _USAGE = """\
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # More threads than cores that are free cost these tiny products more than they bring.
     torch.set_num_threads(1)
     try:
-        done = publish(**dataclasses.asdict(options), report=lambda line: print(_printable(line), flush=True))
+        done = publish(**dataclasses.asdict(options), report=lambda line: print(printable(line), flush=True))
     except UncertifiedError as error:
         return _fail(error, NOT_CERTIFIED)
     except HubError as error:
@@ -116,13 +117,8 @@ def _flag(key: str, text: str) -> bool:
     return text == "true"
 
 
-def _printable(text: str) -> str:
-    """The text without what a terminal would obey: names come from files that are not trusted."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
 def _fail(error: object, status: int) -> int:
-    print(f"siit.publish: error: {_printable(' '.join(str(error).split()))}", file=sys.stderr)
+    print(f"siit.publish: error: {one_line(error)}", file=sys.stderr)
     return status
 
 

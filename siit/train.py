@@ -21,6 +21,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from siit._text import one_line
 from siit.bundle import Bundle, BundleError, Vocab, read_bundle, write_bundle
 from siit.certificate import Certificate, measure
 from siit.certificate.report import evidence_line, table
@@ -136,13 +137,13 @@ def finished(root: Path, settings: Settings, note: dict[str, Any]) -> Path | Non
     try:
         bundle = read_bundle(path, evidence=False)
     except BundleError as error:
-        print(f"{path}: damaged, trained anew ({error})", file=sys.stderr)
+        print(f"{path}: damaged, trained anew ({one_line(error)})", file=sys.stderr)
         return None
     other: Any = OmegaConf.to_container(OmegaConf.create(bundle.train_yaml))
     if not bundle.certificate["certified"]:
         return None
     if differences := differing(note, other):
-        print(f"{path}: has another configuration, trained anew ({'; '.join(differences)})", file=sys.stderr)
+        print(f"{path}: has another configuration, trained anew ({one_line('; '.join(differences))})", file=sys.stderr)
         return None
     if TASK not in other:
         print(f"{path}: an earlier version did not note its program, which is taken to be the same", file=sys.stderr)
@@ -161,7 +162,7 @@ def _task(config: DictConfig) -> str | None:
     except (ConfigError, ProgramError, TrainingError, NotCertified) as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise  # the other jobs of the sweep go on
-        print(f"siit.train: {error}", file=sys.stderr)
+        print(f"siit.train: {one_line(error)}", file=sys.stderr)
         sys.exit(NOT_CERTIFIED if isinstance(error, NotCertified) else BAD_USAGE)
 
 
@@ -176,7 +177,7 @@ def main() -> None:
     register_cases()
     error = check_overrides(sys.argv[1:])
     if error:
-        print(f"siit.train: {error}", file=sys.stderr)
+        print(f"siit.train: {one_line(error)}", file=sys.stderr)
         sys.exit(BAD_USAGE)
     sys.argv[1:] = open_maps(sys.argv[1:])
     signal.signal(signal.SIGTERM, _terminate)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import reprlib
-
-_repr = reprlib.Repr()
-_repr.maxstring = _repr.maxother = 120
-_repr.maxlist = _repr.maxdict = 8
+from siit._text import shortened
 
 
 class BundleError(ValueError):
@@ -17,5 +13,5 @@ class BundleError(ValueError):
 
 
 def wrong(file: str, field: str, found: object, accepted: str) -> BundleError:
-    """The error for one field of one file; a found value that is long is shortened."""
-    return BundleError(f"{file}: {field}: found {_repr.repr(found)}, accepted is {accepted}")
+    """Makes the error for one field of one file; a found value that is long is shortened."""
+    return BundleError(f"{file}: {field}: found {shortened(found)}, accepted is {accepted}")

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from siit._text import shortened
+
 CERTIFICATE_FORMAT = "siit-certificate/1"
 BAR = 0.999
 LOGIT_BAR = 1e-3
@@ -162,5 +164,4 @@ def _is_number(value: object) -> bool:
 
 
 def _wrong(field: str, found: object, accepted: str) -> ValueError:
-    text = repr(found) if len(repr(found)) <= 120 else repr(found)[:117] + "..."
-    return ValueError(f"certificate: {field}: found {text}, accepted is {accepted}")
+    return ValueError(f"certificate: {field}: found {shortened(found)}, accepted is {accepted}")

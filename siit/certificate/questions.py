@@ -1,4 +1,4 @@
-"""What a certificate asks of a model: which patches, and what is counted under each."""
+"""Lists what a certificate asks of a model: which patches, and what is counted under each."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ SUBSETS_SEED = 0
 
 @dataclass(frozen=True)
 class Patch:
-    """Nodes and edges that are replaced, and by what.
+    """Names nodes and edges that are replaced, and by what.
 
     Attributes:
         nodes: replaced for all their readers.
         edges: replaced in the one sum that their receiver's slot reads.
         kind: `resample`: by what they are in the source run; `mean`: by their mean over all source rows at each
             position; `zero`: by 0.
-        interchange: with `resample`, the unit or high-level edge that is exchanged: the source run uses its position ids
-            if the evidence has any. None off the circuit: there a resampled `pos_embed` takes `source_positions`, all
-            other senders the source run as it is.
+        interchange: the unit or high-level edge that a `resample` interchanges. The source run then uses its position
+            ids, if the evidence has any. None off the circuit: a resampled `pos_embed` takes `source_positions`, and
+            all other senders take the source run as it is.
     """
 
     nodes: tuple[str, ...] = ()
@@ -35,15 +35,15 @@ class Patch:
 
 @dataclass(frozen=True)
 class Quantity:
-    """One quantity that is counted under a patch.
+    """Names one quantity that is counted under a patch.
 
     Attributes:
         field: the certificate's field, or a part of it.
         name: the unit, edge, node or subset in question.
         by: `right`: share of scored positions with the high-level model's answer; `moves`: share at which the answer
             is another than without the patch; `logits`: mean absolute change of the (centred) logits.
-        interchange: `right` is held against the high-level model's answer under this interchange; `moves` and `logits` are
-            counted where this interchange changes that answer. None: no interchange, all scored positions of the base.
+        interchange: `right` compares with the high-level model's answer under this interchange. `moves` and `logits`
+            count where it changes that answer. None: no interchange, all scored positions of the base.
     """
 
     field: str
@@ -54,14 +54,18 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Question:
-    """One patched run, and all that is counted on it."""
+    """Asks for one patched run, and for all that is counted on it."""
 
     patch: Patch
-    scores: tuple[Quantity, ...]
+    quantities: tuple[Quantity, ...]
 
 
 def first_questions(circuit: Circuit) -> list[Question]:
-    """Accuracy, the joint ablations and the interchanges: few runs that tell how far a model is."""
+    """Asks for accuracy, the joint ablations and the interchanges: few runs that tell how far a model is.
+
+    Args:
+        circuit: the labels.
+    """
     off_nodes, off_edges = tuple(circuit.off_nodes), tuple(circuit.off_edges)
     questions = [Question(Patch(), (Quantity("accuracy", "all"),))]
     if off_nodes or off_edges:
@@ -72,20 +76,23 @@ def first_questions(circuit: Circuit) -> list[Question]:
         ]
     for field, name, patch in _interchanges(circuit):
         effect = "effect.units" if field == "iia" else "effect.edges"
-        scores = (Quantity(field, name, "right", name), Quantity(effect, name, "moves", name))
-        questions.append(Question(patch, scores))
+        quantities = (Quantity(field, name, "right", name), Quantity(effect, name, "moves", name))
+        questions.append(Question(patch, quantities))
     return questions
 
 
 def remaining_questions(
     circuit: Circuit, subsets: Mapping[str, str], constant: frozenset[str]
 ) -> tuple[list[Question], list[Question]]:
-    """Every off-circuit part alone and random subsets of them; and the effects that no interchange shows.
+    """Asks for every off-circuit part alone, random subsets of them, and the effects that no interchange shows.
 
     Args:
         circuit: the labels.
         subsets: as `draw_subsets` gives them.
         constant: units and high-level edges whose interchange never changes the high-level model's answer.
+
+    Returns:
+        The questions off the circuit, and those of effects.
     """
     questions = [Question(Patch(nodes=(node,)), (Quantity("strict_node", node),)) for node in circuit.off_nodes]
     for edge in circuit.off_edges:
@@ -115,7 +122,11 @@ def remaining_questions(
 
 
 def draw_subsets(circuit: Circuit, count: int) -> dict[str, str]:
-    """Random subsets of the off-circuit parts, the same for the same circuit; each part is in half of them.
+    """Draws random subsets of the off-circuit parts, the same for the same circuit; each part is in half of them.
+
+    Args:
+        circuit: the labels.
+        count: how many.
 
     Returns:
         Name -> a string of 0 and 1, one for each of `circuit.off_nodes` and then of `circuit.off_edges`. None is empty
@@ -135,7 +146,7 @@ def draw_subsets(circuit: Circuit, count: int) -> dict[str, str]:
 
 
 def _interchanges(circuit: Circuit) -> list[tuple[str, str, Patch]]:
-    """Field, name and patch of every interchange."""
+    """Lists field, name and patch of every interchange."""
     units = [("iia", unit, Patch(nodes=nodes, interchange=unit)) for unit, nodes in circuit.alignment.items()]
     edges = [
         ("edge_iia", name, Patch(edges=tuple(carriers), interchange=name))

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from siit._text import printable
 from siit.certificate.certificate import SHARES, Certificate
 
 AGREEMENT = 1e-3
@@ -66,11 +67,6 @@ def _effect_rows(certificate: Certificate, part: str) -> list[tuple[str, str, st
 
 def _verdict(holds: bool) -> str:
     return "holds" if holds else "FAILS"
-
-
-def printable(text: str) -> str:
-    """The text without what a terminal would obey: names come from files that are not trusted."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def evidence_line(certificate: Certificate) -> str:

@@ -60,9 +60,9 @@ def ask(
         batch = _Batch(model, part.trimmed() if causal else part, means)
         for question in questions:
             run = batch.run(question.patch)
-            for score in question.scores:
-                field = counts.setdefault(score.field, {})
-                field[score.name] = field.get(score.name, Count()) + batch.count(score, run)
+            for quantity in question.quantities:
+                field = counts.setdefault(quantity.field, {})
+                field[quantity.name] = field.get(quantity.name, Count()) + batch.count(quantity, run)
     return counts
 
 
@@ -85,17 +85,17 @@ class _Batch:
         edges = {edge: values[edge.sender] for edge in patch.edges}
         return self.model.patched(self.clean, nodes, edges)
 
-    def count(self, score: Quantity, run: ReferenceRun) -> Count:
+    def count(self, quantity: Quantity, run: ReferenceRun) -> Count:
         evidence, answers = self.evidence, self.evidence.answers
-        if score.by == "right" or score.interchange is None:
-            scored = evidence.scored(score.interchange)
+        if quantity.by == "right" or quantity.interchange is None:
+            scored = evidence.scored(quantity.interchange)
         else:
-            scored = evidence.changed(score.interchange)
+            scored = evidence.changed(quantity.interchange)
         # Of the other positions no logits are needed.
         logits = run.unembed(run.final[scored])
-        if score.by == "right":
-            hits = answers.same(answers.of(logits), evidence.target(score.interchange)[scored])
-        elif score.by == "moves":
+        if quantity.by == "right":
+            hits = answers.same(answers.of(logits), evidence.target(quantity.interchange)[scored])
+        elif quantity.by == "moves":
             hits = ~answers.same(answers.of(logits), self.answer[scored])
         else:
             hits = answers.logit_change(logits, self.clean.logits[scored]).nan_to_num(0.0, 0.0, 0.0)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from siit._text import printable
 from siit.bundle import (
     CAUSAL_FILE,
     EVIDENCE_FILE,
@@ -21,7 +22,7 @@ from siit.bundle import (
 )
 from siit.causal import CausalModel
 from siit.certificate import Certificate
-from siit.certificate.report import disagreements, printable
+from siit.certificate.report import disagreements
 from siit.certify import measure_bundle
 
 Report = Callable[[str], object]

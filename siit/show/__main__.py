@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from siit._command_line import UsageError, read_keys, usable_device
+from siit._text import one_line, printable
 
 if TYPE_CHECKING:
     from siit.show.effects import Replacement
@@ -67,7 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import torch
 
     from siit.bundle import read_bundle
-    from siit.certificate.report import printable
     from siit.show.draw import draw_model
     from siit.show.files import check_out, put_files
 
@@ -135,9 +135,7 @@ def _replacement(text: str) -> Literal["source", "zero"]:
 
 
 def _fail(error: object, status: int) -> int:
-    words = " ".join(str(error).split())
-    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in words)
-    print(f"siit.show: error: {shown}", file=sys.stderr)
+    print(f"siit.show: error: {one_line(error)}", file=sys.stderr)
     return status
 
 

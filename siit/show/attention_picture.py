@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
-from siit.certificate.report import printable
+from siit._text import printable
 from siit.graph.circuit import Circuit
 from siit.show.example import Example
 from siit.show.style import BAND, FAINT, GREY, INK, MAP, PALE, WRONG, drawing, figure, png, text_on

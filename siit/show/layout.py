@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from siit.certificate.report import printable
+from siit._text import printable
 from siit.graph.architecture import EMBEDDINGS, LOGITS, Edge, ModelConfig, head, head_index, is_head, mlp
 from siit.graph.circuit import Circuit
 from siit.show.words import short

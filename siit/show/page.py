@@ -6,9 +6,10 @@ import base64
 import html
 from collections.abc import Iterable, Mapping, Sequence
 
+from siit._text import printable
 from siit.bundle import Bundle
 from siit.certificate import Certificate
-from siit.certificate.report import COLUMNS, evidence_line, printable, rows
+from siit.certificate.report import COLUMNS, evidence_line, rows
 from siit.graph.architecture import LOGITS, Edge
 from siit.graph.tiers import tier
 from siit.show.effects import Effects

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from siit.certificate.report import printable
+from siit._text import printable
 
 
 def short(text: str, letters: int) -> str:

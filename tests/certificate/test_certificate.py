@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from siit.certificate import Certificate
-from siit.certificate.report import disagreements, evidence_line, printable
+from siit.certificate.report import disagreements, evidence_line
 from tests.certificate.handmade import certify, parameters
 
 torch.set_num_threads(1)
@@ -62,7 +62,7 @@ def put(name: str, value: object) -> Callable[[dict[str, Any]], object]:
         (put("bars", {"accuracy": "high"}), "bars.accuracy: found 'high', accepted is a finite number"),
         (put("details", []), r"details: found \[\], accepted is an object"),
         (put("details", {"iia": 1}), "details.iia: found 1, accepted is an object"),
-        (put("evidence", "x" * 1000), "evidence: found 'x{116}..., accepted is an object"),
+        (put("evidence", "x" * 1000), r"evidence: found 'x{56,59}\.\.\.x{56,59}', accepted is an object"),
     ],
 )
 def test_damage(certificate: Certificate, damage: Callable[[dict[str, Any]], object], message: str):
@@ -104,7 +104,3 @@ def test_evidence_in_words(certificate: Certificate):
     assert words.startswith("256 pairs; every number rests on at least ") and words.endswith(
         "; said to be all there are"
     )
-
-
-def test_names_do_not_steer_the_terminal():
-    assert printable("a1.h0 \x1b[2J≥") == "a1.h0 �[2J≥"

@@ -14,7 +14,7 @@ import torch
 
 import siit
 from siit.bundle import BundleError, write_bundle
-from tests.bundle.factory import CAUSAL_MODEL, CONFIG, make_bundle
+from tests.builders.bundles import CAUSAL_MODEL, CONFIG, make_bundle
 
 _ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from siit.bundle import BundleError, _folder, list_folders, read_bundle, read_index, write_bundle, write_index
-from tests.bundle.factory import make_bundle
+from tests.builders.bundles import make_bundle
 
 _ROOT = Path(__file__).resolve().parents[2]
 _HIDDEN = [".lock"]
 
 
 def start_writer(root: Path, case: str, seed: int, salts: list[int]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.bundle.writer", str(root), case, str(seed), *map(str, salts)]
+    command = [sys.executable, "-m", "tests.builders.writer", str(root), case, str(seed), *map(str, salts)]
     return subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
 
 

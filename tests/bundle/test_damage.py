@@ -18,9 +18,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from siit.bundle import MANIFEST_FILE, Bundle, BundleError, _json, read_bundle, read_index, write_bundle
+from siit.bundle import MANIFEST_FILE, Bundle, BundleError, read_bundle, read_index, write_bundle
 from siit.bundle._codec import FILES
-from tests.bundle.factory import make_bundle
+from tests.builders.bundles import change_tensor, make_bundle, reseal
 
 Damage = Callable[[Path], object]
 
@@ -33,16 +33,6 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(pristine: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(pristine, tmp_path / "toy" / "seed-0"))
-
-
-def reseal(folder: Path, change: Callable[[dict[str, Any]], object] = lambda content: None) -> None:
-    """Makes the manifest fit the files, as whoever means harm would."""
-    content = _json.unseal((folder / MANIFEST_FILE).read_bytes(), MANIFEST_FILE)
-    for name in content["files"]:
-        data = (folder / name).read_bytes() if (folder / name).is_file() else b""
-        content["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-    change(content)
-    (folder / MANIFEST_FILE).write_bytes(_json.seal(content, MANIFEST_FILE))
 
 
 def error(folder: Path, **options: Any) -> str:
@@ -228,18 +218,6 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bundle(tmp_path_factory.mktemp("probed"), dataclasses.replace(bundle, evidence=evidence))
 
 
-def changed_tensor(folder: Path, name: str, tensor: torch.Tensor | None) -> None:
-    """Puts another tensor, or none, into the evidence, and makes the manifest fit."""
-    path = folder / "evaluation.safetensors"
-    with safetensors.safe_open(path, "pt") as file:
-        tensors, metadata = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
-    tensors.pop(name, None)
-    if tensor is not None:
-        tensors[name] = tensor
-    path.write_bytes(safetensors.torch.save(tensors, metadata))
-    reseal(folder)
-
-
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
@@ -261,16 +239,16 @@ def changed_tensor(folder: Path, name: str, tensor: torch.Tensor | None) -> None
 def test_probes_and_contrasts(probed: Path, tmp_path: Path, name: str, change: Any, message: str):
     folder = Path(shutil.copytree(probed, tmp_path / "toy" / "seed-0"))
     tensor = read_bundle(folder).evidence[name]
-    changed_tensor(folder, name, tensor)
+    change_tensor(folder, name, tensor)
     read_bundle(folder)
-    changed_tensor(folder, name, change(tensor))
+    change_tensor(folder, name, change(tensor))
     assert error(folder).startswith(f"evaluation.safetensors: {message}")
 
 
 @pytest.mark.parametrize("name", ["probe/tokens", "probe/a/b/tokens", "probes/odd/tokens", "odd"])
 def test_other_evidence(probed: Path, tmp_path: Path, name: str):
     folder = Path(shutil.copytree(probed, tmp_path / "toy" / "seed-0"))
-    changed_tensor(folder, name, read_bundle(folder).evidence["base_tokens"].clone())
+    change_tensor(folder, name, read_bundle(folder).evidence["base_tokens"].clone())
     assert error(folder).startswith(f"evaluation.safetensors: {name}: ")
 
 

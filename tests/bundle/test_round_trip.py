@@ -19,7 +19,7 @@ from siit.bundle import Bundle, BundleError, Vocab, read_bundle, read_index, wri
 from siit.bundle._tensors import read_header
 from siit.certificate import Answers
 from siit.graph.architecture import ModelConfig
-from tests.bundle.factory import CERTIFICATE, CONFIG, make_bundle, make_circuit
+from tests.builders.bundles import CERTIFICATE, CONFIG, make_bundle, make_circuit
 
 NUMERICAL = dataclasses.replace(CONFIG, d_vocab_out=1)
 

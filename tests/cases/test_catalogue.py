@@ -16,7 +16,7 @@ from siit.bundle import Vocab
 from siit.causal import Inputs
 from siit.training.rasp.agreement import check_agreement_on
 from siit.training.rasp.from_rasp import build_causal_model, sample_tokens
-from tests.cases.programs import EVERY, causal_model, decoded, encode, own
+from tests.builders.programs import EVERY, causal_model, decoded, encode, own
 from tracr_cases.catalogue import add, register
 
 EXAMPLES: dict[str, dict[str, Any]] = {

@@ -17,7 +17,7 @@ from siit.interchange.alignment import AlignmentConfig, derive_labels, draw_alig
 from siit.interchange.interventions import Interchanges, differs
 from siit.training.rasp.agreement import decode, outputs
 from siit.training.rasp.from_rasp import sample_tokens
-from tests.cases.programs import causal_model, config_for, decoded, exclusions, task
+from tests.builders.programs import causal_model, config_for, decoded, exclusions, task
 from tests.cases.references import REFERENCES
 from tracr_cases.shared import select
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cases.programs import causal_model, decoded
+from tests.builders.programs import causal_model, decoded
 
 PLAIN: dict[str, tuple[Callable[[list[Any]], Any], list[Any]]] = {
     "all_equal": (lambda tokens: len(set(tokens)) == 1, [0, 1, 10]),

@@ -15,7 +15,7 @@ from tracr.rasp import rasp
 from siit.causal import OUTPUT, CausalModel, HighLevelEdge, Inputs, Intervention, Interventions, Run
 from siit.interchange import permuted_positions
 from siit.training.rasp.from_rasp import build_causal_model
-from tests.cases.programs import NAMES, answer, causal_model, encode, own, run, task
+from tests.builders.programs import NAMES, answer, causal_model, encode, own, run, task
 
 BATCH = 6
 PROPERTY = settings(max_examples=12, deadline=None)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from siit.causal import CausalModel, Inputs, Linear, Table, Variable
-from tests.cases.programs import NAMES, causal_model, task
+from tests.builders.programs import NAMES, causal_model, task
 
 Change = Callable[[dict[str, Any]], Any]
 

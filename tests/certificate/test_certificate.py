@@ -11,7 +11,7 @@ import torch
 
 from siit.certificate import Certificate
 from siit.certificate.report import disagreements, evidence_line
-from tests.certificate.handmade import certify, parameters
+from tests.builders.handmade import certify, parameters
 
 torch.set_num_threads(1)
 

@@ -14,8 +14,8 @@ import torch
 from siit.bundle import Bundle, Vocab, write_bundle
 from siit.certificate import Answers, Certificate
 from siit.certify import main
-from tests.certificate import handmade
-from tests.certificate.handmade import TOKEN, certify, parameters
+from tests.builders import handmade
+from tests.builders.handmade import TOKEN, certify, parameters
 
 torch.set_num_threads(1)
 

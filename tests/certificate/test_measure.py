@@ -16,8 +16,8 @@ from siit.certificate.questions import draw_subsets
 from siit.certificate.report import rows
 from siit.graph.architecture import Edge, edges
 from siit.graph.circuit import Circuit
-from tests.certificate import handmade
-from tests.certificate.handmade import BIAS, CIRCUIT, CONFIG, IS_X, PREV, TOKEN, certify, copy_previous, parameters
+from tests.builders import handmade
+from tests.builders.handmade import BIAS, CIRCUIT, CONFIG, IS_X, PREV, TOKEN, certify, copy_previous, parameters
 
 torch.set_num_threads(1)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from siit.certificate import ReferenceModel
 from siit.graph.architecture import ACTIVATIONS, EMBEDDINGS, Edge, ModelConfig, components, depth, edges, nodes
 from siit.transformer import Transformer
-from tests.certificate import handmade
+from tests.builders import handmade
 
 torch.set_num_threads(1)
 

@@ -7,7 +7,7 @@ import pytest
 from siit.graph.architecture import Edge, ModelConfig, earliest_layers
 from siit.graph.circuit import Circuit
 from siit.graph.tiers import TIERS, layers, tier
-from tests.cases.programs import interchanges
+from tests.builders.programs import interchanges
 
 CONFIG = ModelConfig(n_layers=6, n_heads=4, d_model=8, d_head=2, d_mlp=8, n_ctx=5, d_vocab=5, d_vocab_out=2)
 

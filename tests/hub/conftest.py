@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from tests.hub import bundles
+from tests.builders import handmade
 from tests.hub.loopback import OWNER, Hub
 
 
@@ -49,8 +49,8 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of two certified models."""
     root = tmp_path_factory.mktemp("pristine")
-    bundles.put(root, seed=0)
-    bundles.put(root, seed=1)
+    handmade.put(root, seed=0)
+    handmade.put(root, seed=1)
     return root
 
 

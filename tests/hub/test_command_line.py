@@ -16,7 +16,7 @@ import pytest
 
 from siit._command_line import UsageError
 from siit.publish import PublishOptions, main, parse
-from tests.hub import bundles
+from tests.builders import handmade
 from tests.hub.loopback import Hub, Request
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -93,7 +93,7 @@ def test_exit_status(hub: Hub, single: Path, capsys: pytest.CaptureFixture[str],
     assert err.startswith("siit.publish: error: somebody/name: permission: ")
     status, out, err = run(bundle="nowhere")
     assert (status, err.count("\n")) == (2, 1)
-    bundles.put(single, certificate={**bundles.certificate().to_json(), "certified": False})
+    handmade.put(single, certificate={**handmade.certificate().to_json(), "certified": False})
     status, out, err = run()
     assert (status, err.count("\n")) == (1, 1)
     hub.faults["^POST .*/commit/"] = interrupt

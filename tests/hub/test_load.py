@@ -11,8 +11,7 @@ import siit
 from siit.bundle import BundleError
 from siit.hub import HubError
 from siit.hub.upload import publish
-from tests.certificate import handmade
-from tests.hub import bundles
+from tests.builders import handmade
 from tests.hub.loopback import READER, Hub
 
 R, CASE = "org/name", "previous_is_x"
@@ -91,7 +90,7 @@ def test_no_network(published: Hub, tmp_path: Path):
 def test_a_new_commit_is_found_and_the_old_one_kept(published: Hub, root: Path, monkeypatch: pytest.MonkeyPatch):
     first = published.repos[R].branches["main"]
     siit.load(R, CASE, endpoint=published.url)
-    bundles.put(root, train_yaml="second: true\n")
+    handmade.put(root, train_yaml="second: true\n")
     monkeypatch.setenv("HF_TOKEN", "hf_owner")
     publish(root, R, recheck=False, endpoint=published.url)
     assert siit.load(R, CASE, endpoint=published.url).bundle.train_yaml == "second: true\n"

@@ -14,7 +14,7 @@ from siit.bundle._card import Unreadable
 from siit.bundle._summary import Summary, read_summary, summarize
 from siit.hub.croissant import render_croissant
 from siit.hub.models import PackedModel, pack_models
-from tests.hub import bundles
+from tests.builders import handmade
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +82,9 @@ def test_a_folders_own_card(pristine: Path):
 
 
 def test_a_damaged_folder_is_listed_as_such(tmp_path: Path):
-    folder = bundles.put(tmp_path)
+    folder = handmade.put(tmp_path)
     (folder / "circuit.json").write_text("{}")
-    bundles.put(tmp_path, seed=1)
+    handmade.put(tmp_path, seed=1)
     assert "| previous_is_x | 0 | cannot be read: ValueError |" in (tmp_path / "README.md").read_text()
 
 

@@ -18,8 +18,7 @@ from siit.certify import measure_bundle
 from siit.hub import HubError
 from siit.hub.models import UncertifiedError
 from siit.hub.upload import Published, publish
-from tests.certificate import handmade
-from tests.hub import bundles
+from tests.builders import handmade
 from tests.hub.loopback import OWNER, READER, Files, Hub, Request
 
 R = "org/name"
@@ -39,7 +38,7 @@ def folder_files(root: Path) -> Files:
 
 def refused() -> dict[str, Any]:
     """A certificate that says no."""
-    return {**bundles.certificate().to_json(), "certified": False}
+    return {**handmade.certificate().to_json(), "certified": False}
 
 
 def commits(hub: Hub) -> int:
@@ -72,7 +71,7 @@ def test_a_repeated_call_sends_nothing(hub: Hub, root: Path):
 
 def test_only_what_changed_is_sent(hub: Hub, root: Path):
     send(hub, root)
-    bundles.put(root, seed=1, train_yaml="seed: 1\n")
+    handmade.put(root, seed=1, train_yaml="seed: 1\n")
     done = send(hub, root)
     changed = {"train.yaml", "manifest.json"}
     assert set(done.sent) - {"croissant.json"} == {"bundle.json", *(f"previous_is_x/seed-1/{name}" for name in changed)}
@@ -91,7 +90,7 @@ def test_large_files(hub: Hub, root: Path, monkeypatch: pytest.MonkeyPatch):
     assert len(hub.asked("^PUT /lfs/")) == 4, "the second call does not send them again"
     assert send(hub, root).sent == []
     loaded = siit.load(R, "previous_is_x", endpoint=hub.url)
-    assert measure_bundle(loaded.bundle) == bundles.certificate()
+    assert measure_bundle(loaded.bundle) == handmade.certificate()
 
 
 def test_a_large_file_that_does_not_arrive(hub: Hub, root: Path, monkeypatch: pytest.MonkeyPatch):
@@ -118,15 +117,15 @@ def test_dry_run(hub: Hub, single: Path, monkeypatch: pytest.MonkeyPatch):
     assert len(done.sent) == 13
     assert lines[0] == f"Measuring 1/1: {PLACE}"
     assert lines[-1].endswith("in 13 files")
-    bundles.put(single, certificate=refused())
+    handmade.put(single, certificate=refused())
     with pytest.raises(UncertifiedError):
         send(hub, single, dry_run=True)
 
 
 def test_uncertified(hub: Hub, root: Path):
     failed = "strict_edge: 0.75000 is 0.24900 below 0.999"
-    honest = {**bundles.certificate().to_json(), "certified": False, "strict_edge": 0.75, "failed": [failed]}
-    bundles.put(root, seed=1, certificate=honest)
+    honest = {**handmade.certificate().to_json(), "certified": False, "strict_edge": 0.75, "failed": [failed]}
+    handmade.put(root, seed=1, certificate=honest)
     with pytest.raises(UncertifiedError) as caught:
         send(hub, root)
     accepted = "accepted are certified models, or allow_uncertified=true"
@@ -145,7 +144,7 @@ def test_uncertified(hub: Hub, root: Path):
 
 def test_a_false_certificate(hub: Hub, single: Path):
     """What is measured counts, not what the file says."""
-    folder = bundles.put(single, parameters=bundles.broken())
+    folder = handmade.put(single, parameters=handmade.broken())
     before = folder_files(single)
     message = "says what the measurement does not: certified: measured False, stored True"
     with pytest.raises(UncertifiedError, match=message):
@@ -163,7 +162,7 @@ def test_a_false_certificate(hub: Hub, single: Path):
 
 
 def test_without_measuring_again(hub: Hub, single: Path):
-    bundles.put(single, parameters=bundles.broken())
+    handmade.put(single, parameters=handmade.broken())
     send(hub, single)
     card = hub.files(R)["README.md"].decode()
     assert "not measured again before they were uploaded** (`recheck=false`)" in card
@@ -171,7 +170,7 @@ def test_without_measuring_again(hub: Hub, single: Path):
 
 def test_evidence_that_does_not_suffice(hub: Hub, single: Path):
     evidence = {name: tensor for name, tensor in handmade.evidence().items() if name != "source_positions"}
-    bundles.put(single, evidence=evidence)
+    handmade.put(single, evidence=evidence)
     with pytest.raises(BundleError, match=rf"^{PLACE}/evaluation\.safetensors: evidence: missing source_positions"):
         send(hub, single, recheck=True)
 
@@ -185,7 +184,7 @@ def test_a_damaged_model(hub: Hub, root: Path, name: str):
 
 
 def test_a_causal_model_that_cannot_run(hub: Hub, root: Path):
-    bundles.put(root, causal_model={"format": "siit-causal-model/1"})
+    handmade.put(root, causal_model={"format": "siit-causal-model/1"})
     with pytest.raises(BundleError, match=rf"^{PLACE}/causal_model\.json: causal model: vocab"):
         send(hub, root)
 
@@ -203,7 +202,7 @@ def test_nothing_to_publish(hub: Hub, tmp_path: Path):
 
 def test_a_bundle_that_changes_meanwhile(hub: Hub, root: Path):
     def rewrite(request: Request) -> bool:
-        bundles.put(root, train_yaml="later: true\n")
+        handmade.put(root, train_yaml="later: true\n")
         return False
 
     hub.faults["^GET .*/tree/"] = rewrite
@@ -232,7 +231,7 @@ def test_a_token_that_does_not_suffice(
 ):
     if exists:
         send(hub, root)
-        bundles.put(root, seed=2)
+        handmade.put(root, seed=2)
     before = commits(hub)
     monkeypatch.setenv("HF_TOKEN", token)
     with pytest.raises(HubError, match=message):
@@ -276,7 +275,7 @@ def test_a_hub_that_is_broken(hub: Hub, root: Path):
 def test_a_conflict(hub: Hub, root: Path):
     """Somebody else commits after we have looked and before we send."""
     send(hub, root)
-    bundles.put(root, seed=2)
+    handmade.put(root, seed=2)
 
     def meanwhile(request: Request) -> bool:
         hub.repos[R].commit("main", {**hub.files(R), "theirs.txt": b""})
@@ -371,9 +370,9 @@ def test_models_that_the_bundle_lacks(hub: Hub, root: Path):
 
 
 def test_a_file_that_a_model_had_before(hub: Hub, root: Path):
-    bundles.put(root, extra_files={"tokenizer.json": b"{}"})
+    handmade.put(root, extra_files={"tokenizer.json": b"{}"})
     send(hub, root)
-    bundles.put(root)
+    handmade.put(root)
     send(hub, root)
     assert f"{PLACE}/tokenizer.json" not in hub.files(R)
     assert siit.load(R, "previous_is_x", endpoint=hub.url).bundle.extra_files == {}

@@ -22,8 +22,8 @@ from siit.interchange.alignment import (
     program_layers,
 )
 from siit.training.rasp.from_rasp import build_causal_model
-from tests.cases.programs import NAMES, causal_model, config_for, exclusions, labels, own, task
-from tests.training.ioi.plain import task as ioi_task
+from tests.builders.ioi import task as ioi_task
+from tests.builders.programs import NAMES, causal_model, config_for, exclusions, labels, own, task
 
 
 def carried(found: Labels) -> dict[str, str | None]:

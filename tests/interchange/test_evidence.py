@@ -12,8 +12,7 @@ from siit.causal import Inputs
 from siit.interchange import Pairs
 from siit.interchange.evidence import MIN_CHANGED, MIN_SCORED, build_evidence, evidence_pairs
 from siit.training.data import ProgramPairSampler
-from tests.cases.programs import NAMES, interchanges, task
-from tests.interchange.test_interventions import NEUTRAL
+from tests.builders.programs import NAMES, NEUTRAL, interchanges, task
 
 SMALL = {"pairs": 128, "min_scored": 1, "min_changed": 1}
 

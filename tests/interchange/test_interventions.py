@@ -17,9 +17,10 @@ from siit.interchange.interventions import NONE, Interchanges, Shares, differs, 
 from siit.training.data import Task
 from siit.training.rasp import task_from_case
 from siit.training.rasp.from_rasp import build_causal_model
-from tests.cases.programs import (
+from tests.builders.programs import (
     EVERY,
     NAMES,
+    NEUTRAL,
     answer,
     causal_model,
     config_for,
@@ -245,10 +246,6 @@ def test_differs():
     left, right = torch.tensor([[1.0, 1.0, nan, 0.5]]), torch.tensor([[1.0 + 1e-6, 2.0, 1.0, nan]])
     assert differs(left, right).tolist() == [[False, True, False, False]]
     assert differs(torch.tensor([[1, 2, -1]]), torch.tensor([[1, 3, 2]])).tolist() == [[False, True, False]]
-
-
-NEUTRAL = {"indices->place"}
-"""Ties broken by other positions: another rank for equal digits, the same sorted sequence."""
 
 
 @pytest.mark.parametrize("name", MOST)

@@ -11,8 +11,8 @@ import torch
 import siit
 from siit.bundle import write_bundle
 from siit.interop.lens import to_bridge, to_hooked_transformer
-from tests.bundle.factory import make_bundle
-from tests.interop.test_lens import ARCHITECTURES, model_and_tokens
+from tests.builders.bundles import make_bundle
+from tests.builders.transformers import ARCHITECTURES, padded_model
 
 
 def _version() -> int:
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(_version() != 4, reason="needs TransformerLens 4
 
 @pytest.mark.parametrize(("direction", "norm", "d_vocab_out"), ARCHITECTURES)
 def test_the_same_logits(direction: str, norm: str | None, d_vocab_out: int):
-    model, tokens = model_and_tokens(direction, norm, d_vocab_out)
+    model, tokens = padded_model(direction, norm, d_vocab_out)
     bridge = to_bridge(model)
     torch.testing.assert_close(bridge(tokens), model(tokens), atol=1e-5, rtol=0)
     assert not bridge.training
@@ -43,7 +43,7 @@ def test_a_loaded_model(tmp_path: Path):
 
 
 def test_what_senders_send_is_the_same():
-    model, tokens = model_and_tokens("causal", "LN", 3)
+    model, tokens = padded_model("causal", "LN", 3)
     senders = model.run(tokens).senders
     _, cache = to_bridge(model).run_with_cache(tokens)
     torch.testing.assert_close(cache["hook_embed"], senders[0], atol=1e-5, rtol=0)
@@ -51,6 +51,6 @@ def test_what_senders_send_is_the_same():
 
 
 def test_version_3_is_asked_for_by_name():
-    model, _ = model_and_tokens("causal", None, 3)
+    model, _ = padded_model("causal", None, 3)
     with pytest.raises(ImportError, match=r"without HookedTransformer, .*siit\[lens\]"):
         to_hooked_transformer(model)

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 import siit
 from siit.bundle import write_bundle
 from siit.interop.dataset import PairDataset
-from tests.bundle.factory import make_bundle
+from tests.builders.bundles import make_bundle
 
 EVIDENCE = make_bundle().evidence
 

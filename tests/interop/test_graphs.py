@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from siit.bundle import write_bundle
 from siit.graph.architecture import ModelConfig, edges
 from siit.graph.hooks import edges_by_hooks, hook_edge
-from tests.bundle.factory import CONFIG, make_bundle, make_circuit
+from tests.builders.bundles import CONFIG, make_bundle, make_circuit
+from tests.builders.transformers import SEEDS, configs, some_circuit
 from tests.interop import graph_json
-from tests.transformer.cases import SEEDS, configs, some_circuit
 
 CIRCUIT = make_circuit(CONFIG)
 """tok_embed -> a0.h1<v>, a0.h1 -> m1, m1 -> logits, in two layers of two heads."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 import types
 from pathlib import Path
@@ -12,32 +11,20 @@ import torch
 
 import siit
 from siit.bundle import write_bundle
-from siit.graph.architecture import DIRECTIONS, NORMALIZATIONS, ModelConfig, edges
+from siit.graph.architecture import ModelConfig, edges
 from siit.graph.hooks import ARROW, hook_edge
 from siit.interop.lens import to_bridge, to_hooked_transformer
 from siit.transformer import Transformer
-from tests.bundle.factory import CONFIG, make_bundle
-from tests.transformer import cases
-
-ARCHITECTURES = list(itertools.product(DIRECTIONS, NORMALIZATIONS, (3, 1)))
-
-
-def model_and_tokens(direction: str, norm: str | None, d_vocab_out: int) -> tuple[Transformer, torch.Tensor]:
-    """A model in single precision, and sequences that end in one and the same id, as padding does."""
-    kind = {"attention_dir": direction, "normalization_type": norm, "d_vocab_out": d_vocab_out}
-    config = ModelConfig(**cases.SIZES | {"n_layers": 2} | kind)
-    double, tokens = cases.model_and_tokens(config, seed=0)
-    model = Transformer(config)
-    model.load_state_dict({name: tensor.float() for name, tensor in double.state_dict().items()})
-    tokens[0, 2:] = tokens[1, 4:] = config.d_vocab - 1
-    return model, tokens
+from tests.builders import transformers
+from tests.builders.bundles import CONFIG, make_bundle
+from tests.builders.transformers import ARCHITECTURES, padded_model
 
 
 @pytest.mark.parametrize(("direction", "norm", "d_vocab_out"), ARCHITECTURES)
 @pytest.mark.parametrize("circuit_hooks", [True, False])
 def test_the_same_logits(direction: str, norm: str | None, d_vocab_out: int, circuit_hooks: bool):
     pytest.importorskip("transformer_lens")
-    model, tokens = model_and_tokens(direction, norm, d_vocab_out)
+    model, tokens = padded_model(direction, norm, d_vocab_out)
     hooked = to_hooked_transformer(model, circuit_hooks=circuit_hooks)
     torch.testing.assert_close(hooked(tokens), model(tokens), atol=1e-5, rtol=0)
     assert not hooked.training
@@ -57,7 +44,7 @@ def test_a_loaded_model(tmp_path: Path):
 
 def test_the_weights_are_its_own():
     pytest.importorskip("transformer_lens")
-    model, tokens = model_and_tokens("causal", None, 3)
+    model, tokens = padded_model("causal", None, 3)
     before = model(tokens)
     with torch.no_grad():
         to_hooked_transformer(model).W_E.zero_()
@@ -67,8 +54,8 @@ def test_the_weights_are_its_own():
 def test_every_hook_that_an_edge_names_exists():
     """And has the shape of what flows there: [batch, pos, (head,) d_model]."""
     pytest.importorskip("transformer_lens")
-    config = ModelConfig(**cases.SIZES | {"n_layers": 2})
-    model, tokens = cases.model_and_tokens(config, seed=0)
+    config = ModelConfig(**transformers.SIZES | {"n_layers": 2})
+    model, tokens = transformers.model_and_tokens(config, seed=0)
     _, cache = to_hooked_transformer(model).run_with_cache(tokens)
     width = (*tokens.shape, config.d_model)
     for edge in edges(config):

@@ -19,8 +19,8 @@ from siit.bundle import BundleError
 from siit.graph.architecture import Edge
 from siit.interpbench import read_case
 from siit.transformer import Transformer
-from tests.interpbench import published
-from tests.interpbench.published import CONFIG, EDGES, META, fields, weights, write
+from tests.builders import published
+from tests.builders.published import CONFIG, EDGES, META, fields, weights, write
 
 CIRCUIT = (
     Edge("tok_embed", "m0"),

@@ -10,7 +10,7 @@ from siit.graph.architecture import Edge, ModelConfig, edges
 from siit.graph.circuit import Circuit
 from siit.interchange.alignment import AlignmentConfig, derive_labels, draw_alignment
 from siit.scoring.structure import edge_probabilities, node_probabilities
-from tests.cases.programs import causal_model
+from tests.builders.programs import causal_model
 
 
 def config(n_layers: int, n_heads: int) -> ModelConfig:

@@ -11,7 +11,7 @@ import pytest
 
 from siit.show import files
 from siit.show.__main__ import _KEYS, main
-from tests.hub import bundles
+from tests.builders import handmade
 
 _NAMES = ["circuit.png", "attention.png", "effects.png", "index.html"]
 _QUICK = "pairs=2"
@@ -19,7 +19,7 @@ _QUICK = "pairs=2"
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bundles.put(tmp_path_factory.mktemp("bundle"))
+    return handmade.put(tmp_path_factory.mktemp("bundle"))
 
 
 def test_into_the_default_folder(
@@ -90,7 +90,7 @@ def test_no_model_and_a_damaged_one(tmp_path: Path, capsys: pytest.CaptureFixtur
     _fails([str(tmp_path / "nowhere"), f"out={out}"], "folder: found", capsys)
     _fails([f"out={out}"], "MODEL: found", capsys)
     _fails(["--pairs", str(tmp_path)], "MODEL: found '--pairs'", capsys)
-    model = bundles.put(tmp_path / "bundle")
+    model = handmade.put(tmp_path / "bundle")
     (model / "circuit.json").write_text("{}")
     _fails([str(model), f"out={out}"], "circuit.json", capsys)
     (model / "manifest.json").unlink()

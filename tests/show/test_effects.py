@@ -11,12 +11,13 @@ from torch import Tensor
 from siit.bundle import Bundle
 from siit.show.effects import REPLACEMENTS, Replacement, measure_effects
 from siit.transformer import BatchPatch, PatchPoints, Transformer
-from tests.show.models import handmade_bundle, random_bundle
+from tests.builders import handmade
+from tests.builders.shown import random_bundle
 
 
 def test_by_hand():
     """A bit of the source is another than the base's in half of all pairs."""
-    bundle = handmade_bundle()
+    bundle = handmade.bundle()
     effects = measure_effects(bundle)
     half = {"tok_embed", "m0", "a1.h0"}
     assert {node: value for node, value in effects.nodes.items() if value and node != "pos_embed"} == dict.fromkeys(
@@ -31,7 +32,7 @@ def test_by_hand():
 
 def test_zero_by_hand():
     """Without x's, all answers that are true change: half of them."""
-    effects = measure_effects(handmade_bundle(), replacement="zero")
+    effects = measure_effects(handmade.bundle(), replacement="zero")
     assert effects.nodes["m0"] == effects.nodes["a1.h0"] == effects.nodes["tok_embed"] == 0.5
     assert effects.nodes["a0.h0"] == 0
 
@@ -80,7 +81,7 @@ def _by_transformer(bundle: Bundle, replacement: Replacement) -> tuple[dict[str,
 
 
 def test_fewer_pairs_are_the_same_ones_each_time():
-    bundle = handmade_bundle()
+    bundle = handmade.bundle()
     effects = measure_effects(bundle, pairs=20)
     assert (effects.pairs, effects.scored) == (20, 60)
     assert effects == measure_effects(bundle, pairs=20)
@@ -89,7 +90,7 @@ def test_fewer_pairs_are_the_same_ones_each_time():
 
 def test_positions_of_an_exchange_where_no_other_are_there():
     """Evidence needs no permuted positions of its own where every edge from pos_embed is on the circuit."""
-    bundle = handmade_bundle()
+    bundle = handmade.bundle()
     off = {edge: None for edge in bundle.circuit.off_edges if edge.sender == "pos_embed"}
     circuit = dataclasses.replace(bundle.circuit, carries={**bundle.circuit.carries, **off})
     evidence = {name: tensor for name, tensor in bundle.evidence.items() if name != "source_positions"}
@@ -101,7 +102,7 @@ def test_positions_of_an_exchange_where_no_other_are_there():
 
 
 def test_errors():
-    bundle = handmade_bundle()
+    bundle = handmade.bundle()
     with pytest.raises(ValueError, match="pairs: found 0, accepted is at least 1"):
         measure_effects(bundle, pairs=0)
     unscored = {**bundle.evidence, "base_scored": torch.zeros(256, 5, dtype=torch.bool)}

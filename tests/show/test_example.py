@@ -10,12 +10,12 @@ import torch
 from siit.bundle import Vocab
 from siit.show.example import evidence_example, own_example, parse_tokens
 from siit.show.words import in_words, share, short
-from tests.certificate import handmade
-from tests.show.models import handmade_bundle, large_bundle, random_bundle
+from tests.builders import handmade
+from tests.builders.shown import large_bundle, random_bundle
 
 
 def test_of_the_evidence():
-    bundle = handmade_bundle()
+    bundle = handmade.bundle()
     example = evidence_example(bundle, 16 * 0b0110)
     assert example.tokens == ("BOS", "a", "x", "x", "a")
     assert example.special == (True, False, False, False, False)
@@ -27,7 +27,7 @@ def test_of_the_evidence():
 
 
 def test_of_ones_own_is_answered_by_the_causal_model():
-    bundle = handmade_bundle()
+    bundle = handmade.bundle()
     example = own_example(bundle, "x,a,x,x")
     assert example.tokens == ("BOS", "x", "a", "x", "x")
     assert example.right[2:] == ("True", "False", "True") == example.found[2:]
@@ -49,7 +49,7 @@ def test_numbers_are_as_fine_as_the_tolerance_asks():
 
 def test_of_the_right_index():
     with pytest.raises(ValueError, match="example: found 256, accepted are 0 to 255, the pairs of the evidence"):
-        evidence_example(handmade_bundle(), 256)
+        evidence_example(handmade.bundle(), 256)
 
 
 def test_tokens_from_a_text():

@@ -9,9 +9,9 @@ import pytest
 from siit.graph.architecture import ModelConfig
 from siit.graph.circuit import Circuit
 from siit.show.layout import NOTE_LINE, Box, Point, lay_out
-from tests.certificate import handmade
-from tests.show.models import large_circuit, random_bundle
-from tests.transformer.cases import SIZES, some_circuit, whole_circuit
+from tests.builders import handmade
+from tests.builders.shown import large_circuit, random_bundle
+from tests.builders.transformers import SIZES, some_circuit, whole_circuit
 
 CIRCUITS = {
     "by hand": handmade.CIRCUIT,

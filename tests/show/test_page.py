@@ -12,8 +12,9 @@ import pytest
 
 from siit.bundle import Bundle, BundleError
 from siit.show.draw import draw_model
-from tests.bundle.factory import CERTIFICATE
-from tests.show.models import EVIL, evil_bundle, handmade_bundle, large_bundle, random_bundle
+from tests.builders import handmade
+from tests.builders.bundles import CERTIFICATE
+from tests.builders.shown import EVIL, evil_bundle, large_bundle, random_bundle
 
 _TAGS = {
     *("html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "span"),
@@ -62,7 +63,7 @@ def _check(files: dict[str, bytes]) -> _Reader:
 
 
 def test_what_it_holds():
-    page = _check(draw_model(handmade_bundle()))
+    page = _check(draw_model(handmade.bundle()))
     for words in (
         *("previous_is_x, seed 0", "2 layers of 3 heads", "categorical answers", "certified"),
         *("was the one before an x", "is_x->prev<v>", "m0->a1.h0<v>", "50 %"),
@@ -74,7 +75,7 @@ def test_what_it_holds():
 
 
 def test_zero_and_an_input_of_ones_own():
-    page = _check(draw_model(handmade_bundle(), tokens="x,x,a,a", replace="zero", pairs=7))
+    page = _check(draw_model(handmade.bundle(), tokens="x,x,a,a", replace="zero", pairs=7))
     assert "Input: tokens given." in page.text and "alone, by zero." in page.text and "of 7 held-out pairs" in page.text
 
 
@@ -94,24 +95,24 @@ def test_nothing_in_a_bundle_becomes_code():
     ids=["numerical", "categorical", "words"],
 )
 def test_other_models(bundle: Bundle):
-    certificate = {**handmade_bundle().certificate, "certified": False, "failed": ["accuracy: 0.5 is below"]}
+    certificate = {**handmade.bundle().certificate, "certified": False, "failed": ["accuracy: 0.5 is below"]}
     page = _check(draw_model(dataclasses.replace(bundle, certificate=certificate), pairs=4, example=1))
     assert "not certified" in page.text and "accuracy: 0.5 is below" in page.text
     assert "within first" in page.text or "within duplicate" in page.text
 
 
 def test_no_head_on_the_circuit():
-    bundle = handmade_bundle()
+    bundle = handmade.bundle()
     circuit = dataclasses.replace(bundle.circuit, alignment={}, carries={}, roles={})
     _check(draw_model(dataclasses.replace(bundle, circuit=circuit), pairs=4))
 
 
 @pytest.mark.slow
 def test_a_large_model():
-    certificate = handmade_bundle().certificate
+    certificate = handmade.bundle().certificate
     _check(draw_model(dataclasses.replace(large_bundle(), certificate=certificate), pairs=2))
 
 
 def test_a_certificate_without_a_table():
     with pytest.raises(BundleError, match=r"certificate.json: found no table in it \(KeyError: 'scored'\)"):
-        draw_model(handmade_bundle(certificate=CERTIFICATE), pairs=1)
+        draw_model(handmade.bundle(certificate=CERTIFICATE), pairs=1)

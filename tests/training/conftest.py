@@ -2,42 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
 
-from siit.training.configuration.location import conf_dir
-from siit.training.configuration.overrides import open_maps, register_cases
-
-SMALL = (
-    "case=frac_prevs",
-    "model=interpbench",
-    "model.d_model=16",
-    "trainer.max_steps=30",
-    "trainer.check_every=10",
-    "trainer.batch_size=16",
-    "trainer.validation_pairs=32",
-    "trainer.warmup_steps=5",
-    "trainer.progress_bar=false",
-    "trainer.accelerator=cpu",
-    "objective.circuit_first=0.3",
-    "allow_uncertified=true",
-)
-"""A run of seconds that is not expected to be certified."""
-
-Compose = Callable[..., DictConfig]
+from tests.builders.runs import Compose, compose_small
 
 
 @pytest.fixture
 def composed(tmp_path: Path) -> Compose:
-    """Composes the real configuration at a small size, with overrides."""
-
-    def compose_small(*overrides: str) -> DictConfig:
-        register_cases()
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return compose("config", open_maps([*SMALL, f"out={tmp_path}", *overrides]))
-
-    return compose_small
+    """Composes the real configuration at a small size, with overrides, to write to the test's own folder."""
+    return lambda *overrides: compose_small(f"out={tmp_path}", *overrides)

@@ -19,8 +19,8 @@ from siit.training.interpbench import _labels, _renumbered, _task, import_interp
 from siit.training.rasp import task_from_case
 from siit.training.rasp.from_rasp import build_causal_model
 from siit.transformer import Transformer
-from tests.cases.programs import config_for, own
-from tests.interpbench.published import EDGES, X, write
+from tests.builders.programs import config_for, own
+from tests.builders.published import EDGES, X, write
 from tracr_cases import get
 
 ALIGNMENT = {"is_x": ["m0"], "frac_prevs": ["a1.h2"]}

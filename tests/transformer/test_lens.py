@@ -11,7 +11,7 @@ import torch
 from siit.certificate import ReferenceModel
 from siit.graph.architecture import ACTIVATIONS, DIRECTIONS, NORMALIZATIONS, ModelConfig
 from siit.transformer import BatchPatch, PatchPoints, Transformer
-from tests.transformer import cases
+from tests.builders import transformers
 from tests.transformer.lens import HookedRun, hooked_transformer
 
 pytest.importorskip("transformer_lens")
@@ -21,13 +21,13 @@ _KINDS = list(itertools.product(ACTIVATIONS, DIRECTIONS, NORMALIZATIONS))
 
 def _config(act_fn: str, direction: str, norm: str | None, **changes: Any) -> ModelConfig:
     kind = {"act_fn": act_fn, "attention_dir": direction, "normalization_type": norm}
-    return ModelConfig(**cases.SIZES | {"n_layers": 2} | kind | changes)
+    return ModelConfig(**transformers.SIZES | {"n_layers": 2} | kind | changes)
 
 
 @pytest.mark.parametrize(("act_fn", "direction", "norm"), _KINDS)
 def test_runs_agree_in_single_precision(act_fn: str, direction: str, norm: str | None):
     config = _config(act_fn, direction, norm)
-    double, tokens = cases.model_and_tokens(config, seed=0)
+    double, tokens = transformers.model_and_tokens(config, seed=0)
     model = Transformer(config)
     model.load_state_dict({name: tensor.float() for name, tensor in double.state_dict().items()})
     run = HookedRun(hooked_transformer(model), config, tokens)
@@ -39,7 +39,7 @@ def test_runs_agree_in_single_precision(act_fn: str, direction: str, norm: str |
 @pytest.mark.parametrize(("act_fn", "direction", "norm"), _KINDS)
 def test_attention_patterns_of_the_reference_agree(act_fn: str, direction: str, norm: str | None):
     config = _config(act_fn, direction, norm)
-    model, tokens = cases.model_and_tokens(config, seed=2)
+    model, tokens = transformers.model_and_tokens(config, seed=2)
     reference = ReferenceModel(config, dict(model.state_dict()))
     run = reference.run(tokens)
     _, cache = hooked_transformer(model).run_with_cache(tokens)
@@ -54,11 +54,11 @@ def test_attention_patterns_of_the_reference_agree(act_fn: str, direction: str, 
 def test_patched_runs_agree(act_fn: str, direction: str, norm: str | None):
     """Nodes and edges at once, other masks in every example; the replacements are what the sources gave."""
     config = _config(act_fn, direction, norm, n_layers=3, n_heads=2)
-    model, tokens = cases.model_and_tokens(config, seed=1)
+    model, tokens = transformers.model_and_tokens(config, seed=1)
     lens = hooked_transformer(model)
     other, another = model.run(tokens.flip(0)).senders, model.run(tokens.flip(1)).senders
     for seed in range(2):
-        masks = cases.some_patch(cases.some_circuit(config, seed), tokens, seed)
+        masks = transformers.some_patch(transformers.some_circuit(config, seed), tokens, seed)
         for nodes, edges in ((True, False), (False, True), (True, True)):
             patch = BatchPatch(masks.points, masks.nodes & nodes, masks.edges & edges, other, another)
             run = HookedRun(lens, config, tokens, patch)
@@ -70,8 +70,8 @@ def test_patched_runs_agree(act_fn: str, direction: str, norm: str | None):
 def test_every_node_and_edge_alone():
     """Each example replaces one node or one edge, so that no two errors can make up for each other."""
     config = _config("gelu", "causal", "LN", n_heads=2)
-    model, _ = cases.model_and_tokens(config, seed=2)
-    points = PatchPoints(cases.whole_circuit(config, seed=2))
+    model, _ = transformers.model_and_tokens(config, seed=2)
+    points = PatchPoints(transformers.whole_circuit(config, seed=2))
     count = len(points.senders) + len(points.edges)
     generator = torch.Generator().manual_seed(2)
     base, source = torch.randint(config.d_vocab, (2, count, config.n_ctx), generator=generator)
@@ -94,9 +94,9 @@ def test_every_node_and_edge_alone():
 def test_gradients_agree(direction: str, norm: str | None):
     """Of a patched run whose replacements are the source run's, through that run too."""
     config = _config("gelu_new", direction, norm)
-    model, tokens = cases.model_and_tokens(config, seed=3)
+    model, tokens = transformers.model_and_tokens(config, seed=3)
     lens = hooked_transformer(model)
-    masks = cases.some_patch(cases.some_circuit(config, seed=3), tokens, seed=3)
+    masks = transformers.some_patch(transformers.some_circuit(config, seed=3), tokens, seed=3)
     weight = torch.linspace(-1, 1, tokens.numel() * config.d_vocab_out, dtype=torch.float64)
     weight = weight.view(*tokens.shape, -1)
 

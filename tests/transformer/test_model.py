@@ -10,12 +10,12 @@ import torch
 
 from siit.graph.architecture import NORMALIZATIONS, ModelConfig
 from siit.transformer import Transformer
-from tests.transformer import cases
+from tests.builders import transformers
 
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
 def test_parameters_are_the_architectures(normalization: str | None):
-    config = ModelConfig(**cases.SIZES | {"n_layers": 2, "normalization_type": normalization})
+    config = ModelConfig(**transformers.SIZES | {"n_layers": 2, "normalization_type": normalization})
     shapes = {name: tuple(tensor.shape) for name, tensor in Transformer(config).state_dict().items()}
     assert shapes == config.parameter_shapes()
 
@@ -54,7 +54,7 @@ def test_first_values():
 
 
 def test_the_seed_decides():
-    config = ModelConfig(**cases.SIZES | {"n_layers": 1})
+    config = ModelConfig(**transformers.SIZES | {"n_layers": 1})
     one, same, other = (Transformer(config, seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not torch.equal(one["embed.W_E"], other["embed.W_E"])

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from siit.graph.architecture import DIRECTIONS, Edge, ModelConfig
 from siit.graph.circuit import Circuit
 from siit.transformer import BatchPatch, PatchPoints
-from tests.transformer import cases
+from tests.builders import transformers
 
 _SETTINGS = settings(max_examples=20, deadline=None)
 
 
 def test_masks_list_senders_and_circuit_edges_first():
-    config = ModelConfig(**cases.SIZES | {"n_layers": 1, "n_heads": 2})
+    config = ModelConfig(**transformers.SIZES | {"n_layers": 1, "n_heads": 2})
     late, early = Edge("a0.h1", "m0"), Edge("tok_embed", "a0.h1", "q")
     points = PatchPoints(Circuit(config, {"x": ("a0.h1",), "y": ("m0",)}, {late: "x->y", early: "tokens->x<q>"}))
     assert points.senders == ["tok_embed", "pos_embed", "a0.h0", "a0.h1", "m0"]
@@ -32,31 +32,31 @@ def test_masks_list_senders_and_circuit_edges_first():
     assert len(points.edges) == 2 + len(off)
 
 
-@given(cases.configs(), cases.SEEDS)
+@given(transformers.configs(), transformers.SEEDS)
 @_SETTINGS
 def test_own_values_change_nothing(config: ModelConfig, seed: int):
-    model, tokens = cases.model_and_tokens(config, seed)
+    model, tokens = transformers.model_and_tokens(config, seed)
     clean = model.run(tokens)
-    patch = cases.some_patch(cases.some_circuit(config, seed), tokens, seed)
+    patch = transformers.some_patch(transformers.some_circuit(config, seed), tokens, seed)
     patched = model.run(tokens, patch=dataclasses.replace(patch, interchange=clean.senders, ablation=clean.senders))
     torch.testing.assert_close(patched.logits, clean.logits)
     torch.testing.assert_close(patched.senders, clean.senders)
 
 
-@given(cases.configs(), cases.SEEDS)
+@given(transformers.configs(), transformers.SEEDS)
 @_SETTINGS
 def test_no_patch_is_the_model(config: ModelConfig, seed: int):
-    model, tokens = cases.model_and_tokens(config, seed)
-    patch = cases.some_patch(cases.some_circuit(config, seed), tokens, seed)
+    model, tokens = transformers.model_and_tokens(config, seed)
+    patch = transformers.some_patch(transformers.some_circuit(config, seed), tokens, seed)
     nothing = dataclasses.replace(patch, nodes=torch.zeros_like(patch.nodes), edges=torch.zeros_like(patch.edges))
     torch.testing.assert_close(model(tokens, patch=nothing), model(tokens))
 
 
-@given(st.data(), cases.configs(), cases.SEEDS)
+@given(st.data(), transformers.configs(), transformers.SEEDS)
 @_SETTINGS
 def test_all_edges_out_of_a_node_are_the_node(data: st.DataObject, config: ModelConfig, seed: int):
-    model, tokens = cases.model_and_tokens(config, seed)
-    points = PatchPoints(cases.whole_circuit(config, seed))
+    model, tokens = transformers.model_and_tokens(config, seed)
+    points = PatchPoints(transformers.whole_circuit(config, seed))
     index = data.draw(st.integers(0, len(points.senders) - 1))
     source = model.run(tokens.flip(0)).senders
     rows = torch.rand(len(tokens), generator=torch.Generator().manual_seed(seed)) < 0.5
@@ -74,12 +74,12 @@ def test_all_edges_out_of_a_node_are_the_node(data: st.DataObject, config: Model
     torch.testing.assert_close(by_node.senders[index][~rows], clean[~rows])
 
 
-@given(st.data(), cases.configs(), cases.SEEDS)
+@given(st.data(), transformers.configs(), transformers.SEEDS)
 @_SETTINGS
 def test_an_edge_wins_over_its_sender(data: st.DataObject, config: ModelConfig, seed: int):
-    model, tokens = cases.model_and_tokens(config, seed)
+    model, tokens = transformers.model_and_tokens(config, seed)
     # No edge is on the circuit: nodes take the source's values, edges bring the model's own back.
-    points = PatchPoints(cases.whole_circuit(config, None))
+    points = PatchPoints(transformers.whole_circuit(config, None))
     clean, source = model.run(tokens), model.run(tokens.flip(0))
     index = data.draw(st.integers(0, len(points.senders) - 1))
     nodes = torch.zeros(len(points.senders), len(tokens), dtype=torch.bool)
@@ -91,11 +91,11 @@ def test_an_edge_wins_over_its_sender(data: st.DataObject, config: ModelConfig, 
     torch.testing.assert_close(patched.senders[index], source.senders[index])
 
 
-@given(cases.configs(), cases.SEEDS)
+@given(transformers.configs(), transformers.SEEDS)
 @_SETTINGS
 def test_examples_are_independent(config: ModelConfig, seed: int):
-    model, tokens = cases.model_and_tokens(config, seed)
-    patch = cases.some_patch(cases.some_circuit(config, seed), tokens, seed)
+    model, tokens = transformers.model_and_tokens(config, seed)
+    patch = transformers.some_patch(transformers.some_circuit(config, seed), tokens, seed)
     whole = model.run(tokens, patch=patch)
     order = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(seed))
     for rows in (order, order[:1]):
@@ -113,9 +113,9 @@ def test_examples_are_independent(config: ModelConfig, seed: int):
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_only_bidirectional_positions_see_later_ones(direction: str):
-    config = ModelConfig(**cases.SIZES | {"n_layers": 2, "attention_dir": direction})
-    model, tokens = cases.model_and_tokens(config, seed=0)
-    patch = cases.some_patch(cases.some_circuit(config, seed=0), tokens, seed=0)
+    config = ModelConfig(**transformers.SIZES | {"n_layers": 2, "attention_dir": direction})
+    model, tokens = transformers.model_and_tokens(config, seed=0)
+    patch = transformers.some_patch(transformers.some_circuit(config, seed=0), tokens, seed=0)
     changed = tokens.clone()
     changed[:, -1] = (tokens[:, -1] + 1) % config.d_vocab
     for some in (None, patch):

@@ -11,7 +11,7 @@ from torch import Tensor
 from siit.graph.architecture import ModelConfig
 from siit.transformer import Transformer
 from siit.transformer.spread import spread
-from tests.transformer import cases
+from tests.builders import transformers
 
 
 def drawn(tokens: int, width: int) -> Tensor:
@@ -48,7 +48,7 @@ def test_one_row_and_rows_at_right_angles_stay():
 
 
 def test_a_model_begins_so_where_it_is_asked_for():
-    config = ModelConfig(**cases.SIZES | {"n_layers": 1, "d_vocab": 40, "d_model": 16})
+    config = ModelConfig(**transformers.SIZES | {"n_layers": 1, "d_vocab": 40, "d_model": 16})
     plain, turned = (Transformer(config, 0, spread_embeddings=wanted).state_dict() for wanted in (False, True))
     assert torch.equal(turned["embed.W_E"], spread(plain["embed.W_E"]))
     assert all(torch.equal(plain[name], turned[name]) for name in plain if name != "embed.W_E")

@@ -12,7 +12,7 @@ from siit.training.configuration.settings import ConfigError, read_settings, ter
 from siit.training.fit.plan import find_case, find_task, plan_for
 from siit.training.generator import draws
 from siit.training.rasp.from_rasp import ProgramError
-from tests.training.conftest import Compose
+from tests.builders.runs import Compose
 
 
 @pytest.mark.parametrize(

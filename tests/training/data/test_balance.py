@@ -12,7 +12,7 @@ from siit.training.data.balance import REGARDLESS, answer_weights
 from siit.training.data.pairs import Split
 from siit.training.rasp import task_from_case
 from siit.training.rasp.from_rasp import build_causal_model
-from tests.cases.programs import everything, own
+from tests.builders.programs import everything, own
 from tracr_cases.shared import flag
 
 

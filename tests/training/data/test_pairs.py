@@ -17,7 +17,7 @@ from siit.training.data import ProgramPairSampler, Task
 from siit.training.data.pairs import REARRANGED, Split
 from siit.training.rasp import task_from_case
 from siit.training.rasp.from_rasp import build_causal_model
-from tests.cases.programs import NAMES, own, task
+from tests.builders.programs import NAMES, own, task
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 DRAWS = 20_000

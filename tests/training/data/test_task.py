@@ -13,7 +13,7 @@ from siit.causal import CausalModel, Table, Variable
 from siit.training.data import SAMPLERS, Task
 from siit.training.rasp import task_from_case
 from siit.training.rasp.from_rasp import build_causal_model
-from tests.cases.programs import own, task
+from tests.builders.programs import own, task
 
 
 def test_sizes():

@@ -17,7 +17,7 @@ from siit.training.fit.module import SIITModule
 from siit.training.fit.plan import find_task, make_plan
 from siit.training.objective import Objective
 from siit.training.objective.auxiliary_probes import AuxiliaryProbes
-from tests.training.conftest import Compose
+from tests.builders.runs import Compose
 
 
 def weights(module: SIITModule) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import siit
-from tests.training.conftest import SMALL
+from tests.builders.runs import SMALL
 
 
 @pytest.mark.parametrize("kills", [pytest.param(2, marks=pytest.mark.slow), pytest.param(10, marks=pytest.mark.long)])

@@ -13,7 +13,7 @@ from siit.training.fit.checkpoints import RunFolder
 from siit.training.fit.loop import fit, make_module
 from siit.training.fit.module import SIITModule
 from siit.training.fit.plan import find_task, make_plan
-from tests.training.conftest import Compose
+from tests.builders.runs import Compose
 
 
 def module_of(settings: Settings) -> SIITModule:

@@ -18,7 +18,7 @@ import siit
 from siit.train import train
 from siit.training.configuration.settings import read_settings
 from siit.training.fit.loop import make_trainer
-from tests.training.conftest import SMALL, Compose
+from tests.builders.runs import SMALL, Compose
 
 STEPS = "trainer.max_steps=150"
 """Many more than are done between the first checkpoint and the signal."""

@@ -20,7 +20,7 @@ from siit.training.configuration.settings import ConfigError, read_settings
 from siit.training.fit.checkpoints import RunFolder, run_record
 from siit.training.fit.loop import fit
 from siit.training.fit.plan import find_task, make_plan
-from tests.training.conftest import Compose
+from tests.builders.runs import Compose
 
 
 def test_a_run_ends_in_a_bundle_that_measures_the_same(composed: Compose, tmp_path: Path) -> None:

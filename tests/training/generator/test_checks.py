@@ -9,7 +9,7 @@ from tracr.rasp import rasp
 
 from siit.training.generator.checks import Rejected, check_compiled, check_program, hidden_nodes
 from siit.training.rasp.from_rasp import build_causal_model
-from tests.cases.programs import own
+from tests.builders.programs import own
 
 
 def _previous(sop: rasp.SOp) -> rasp.SOp:

@@ -18,11 +18,9 @@ from siit.interchange.evidence import build_evidence
 from siit.train import train
 from siit.training.configuration.settings import ConfigError
 from siit.training.ioi.task import TOKENIZER_FILE
-from tests.bundle.test_damage import changed_tensor
-from tests.training.conftest import Compose, composed
-from tests.training.ioi import plain
-
-__all__ = ["composed"]
+from tests.builders import ioi
+from tests.builders.bundles import change_tensor
+from tests.builders.runs import Compose
 
 TINY = (
     "model.n_layers=3",
@@ -45,7 +43,7 @@ def small_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_of_indirect_objects_in_its_folder(composed: Compose, tmp_path: Path) -> None:
     path = train(composed("case=ioi_next_token", *TINY))
     assert path == tmp_path / "ioi_next_token" / "seed-0"
-    task = plain.task("ioi_next_token")
+    task = ioi.task("ioi_next_token")
 
     # The tokenizer is one of the files that the manifest vouches for.
     manifest = json.loads((path / "manifest.json").read_text())
@@ -83,15 +81,15 @@ def test_a_model_of_indirect_objects_in_its_folder(composed: Compose, tmp_path: 
 
     # Damaged further evidence is refused, as is another tokenizer.
     target = evidence["probe/next_token/target"].clone()
-    changed_tensor(path, "probe/next_token/target", target + len(loaded.vocab.tokens))
+    change_tensor(path, "probe/next_token/target", target + len(loaded.vocab.tokens))
     with pytest.raises(
         BundleError, match=r"evaluation\.safetensors: probe/next_token/target: found 'an id out of range"
     ):
         siit.load(tmp_path, "ioi_next_token")
-    changed_tensor(path, "probe/next_token/target", None)
+    change_tensor(path, "probe/next_token/target", None)
     with pytest.raises(BundleError, match=r"probe/next_token/target: found 'no tensor of this name'"):
         siit.load(tmp_path, "ioi_next_token")
-    changed_tensor(path, "probe/next_token/target", target)
+    change_tensor(path, "probe/next_token/target", target)
     siit.load(tmp_path, "ioi_next_token")
     (path / TOKENIZER_FILE).write_bytes(content.replace(b"Mary", b"Cary"))
     with pytest.raises(BundleError, match=r"tokenizer\.json: "):
@@ -104,7 +102,7 @@ def test_a_model_of_indirect_objects_in_its_folder(composed: Compose, tmp_path: 
 def test_the_other_cases(composed: Compose, tmp_path: Path, case: str) -> None:
     train(composed(f"case={case}", *TINY, "model.n_layers=5"))
     loaded = siit.load(tmp_path, case)
-    assert loaded.causal_model.to_json() == plain.task(case).model.to_json()
+    assert loaded.causal_model.to_json() == ioi.task(case).model.to_json()
     assert set(loaded.certificate["details"]["probes"]) == {"held_out_templates"}
 
 

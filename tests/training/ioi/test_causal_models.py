@@ -11,16 +11,16 @@ import torch
 from siit.causal import OUTPUT, CausalModel, HighLevelEdge, Inputs, Intervention, Interventions, Run
 from siit.interchange import permuted_positions
 from siit.training.ioi.words import NAMES
-from tests.cases.programs import encode
-from tests.training.ioi import plain
-from tests.training.ioi.plain import AMBIGUOUS, Reference, Sentence
+from tests.builders import ioi
+from tests.builders.ioi import AMBIGUOUS, Reference, Sentence
+from tests.builders.programs import encode
 
 CASES = ("ioi", "ioi_full")
 KINDS = ("roles", "order", "object", "subject", "names")
 
 
 def model_of(case: str) -> CausalModel:
-    return plain.task(case).model
+    return ioi.task(case).model
 
 
 def edge_of(model: CausalModel, name: str) -> HighLevelEdge:
@@ -51,13 +51,13 @@ EXCHANGES = [(case, name) for case in CASES for name in exchanges_of(case)]
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_answer_is_who_is_named_once(case: str):
-    model, chosen = model_of(case), list(plain.sentences(seed=0, each=20))
-    run = model.run(plain.inputs(model, chosen))
+    model, chosen = model_of(case), list(ioi.sentences(seed=0, each=20))
+    run = model.run(ioi.inputs(model, chosen))
     for row, sentence in enumerate(chosen):
         mentioned = [word for word in sentence.words if word in NAMES]
         (subject,) = {name for name in mentioned if mentioned.count(name) == 2}
         (other,) = set(mentioned) - {subject}
-        assert plain.answer(model, run, row, len(sentence.words)) == other == sentence.indirect_object
+        assert ioi.answer(model, run, row, len(sentence.words)) == other == sentence.indirect_object
 
 
 def check(case: str, run: Run, row: int, expected: Reference, output: Sequence[Any], length: int) -> None:
@@ -65,15 +65,15 @@ def check(case: str, run: Run, row: int, expected: Reference, output: Sequence[A
     model = model_of(case)
     for name in model.variables:
         values = expected.name_mover(case) if name == "name_mover" else expected.values[name]
-        assert plain.read(model, run, name, row, length) == list(values), name
+        assert ioi.read(model, run, name, row, length) == list(values), name
     right = None if output[-1] == AMBIGUOUS else output[-1]
-    assert plain.answer(model, run, row, length) == right
+    assert ioi.answer(model, run, row, length) == right
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_all_variables(case: str):
-    model, chosen = model_of(case), list(plain.sentences(seed=1))
-    run = model.run(plain.inputs(model, chosen))
+    model, chosen = model_of(case), list(ioi.sentences(seed=1))
+    run = model.run(ioi.inputs(model, chosen))
     for row, sentence in enumerate(chosen):
         expected = Reference(sentence.words)
         check(case, run, row, expected, expected.name_mover(case), len(sentence.words))
@@ -82,13 +82,13 @@ def test_all_variables(case: str):
 @pytest.mark.parametrize(("case", "name"), EXCHANGES)
 def test_every_exchange_with_every_kind_of_source(case: str, name: str):
     model = model_of(case)
-    bases = list(plain.sentences(seed=2))[len(name) % 6 :: 6]
-    pairs = [(base, plain.sources(base, seed)[kind]) for seed, base in enumerate(bases) for kind in KINDS]
-    source_inputs = plain.inputs(model, [source for _, source in pairs])
+    bases = list(ioi.sentences(seed=2))[len(name) % 6 :: 6]
+    pairs = [(base, ioi.sources(base, seed)[kind]) for seed, base in enumerate(bases) for kind in KINDS]
+    source_inputs = ioi.inputs(model, [source for _, source in pairs])
     tokens = source_inputs.tokens
     moved = permuted_positions(tokens, len(model.vocab), torch.Generator().manual_seed(0))
     for positions in (None, moved) if "indices" in name or case == "ioi_full" else (None,):
-        run = exchanged(case, name, plain.inputs(model, [base for base, _ in pairs]), Inputs(tokens, positions))
+        run = exchanged(case, name, ioi.inputs(model, [base for base, _ in pairs]), Inputs(tokens, positions))
         for row, (base, source) in enumerate(pairs):
             length = len(base.words)
             places = None if positions is None else (positions[row, 1 : length + 1] - 1).tolist()
@@ -132,22 +132,22 @@ def test_the_meaning_of_every_exchange_is_written_down():
 
 @pytest.mark.parametrize("name", MEANING)
 def test_the_meaning_of_exchanges(name: str):
-    model, bases = model_of("ioi"), list(plain.sentences(seed=3))
+    model, bases = model_of("ioi"), list(ioi.sentences(seed=3))
     for kind, meaning in zip(KINDS, MEANING[name], strict=True):
         if kind == "order" and meaning is None:
             continue
-        chosen = [plain.sources(base, seed)[kind] for seed, base in enumerate(bases)]
-        run = exchanged("ioi", name, plain.inputs(model, bases), plain.inputs(model, chosen))
+        chosen = [ioi.sources(base, seed)[kind] for seed, base in enumerate(bases)]
+        run = exchanged("ioi", name, ioi.inputs(model, bases), ioi.inputs(model, chosen))
         for row, (base, source) in enumerate(zip(bases, chosen, strict=True)):
             meant = {SAME: base.indirect_object, SUBJECT: base.subject, THIRD: source.indirect_object, UNDEFINED: None}
-            assert plain.answer(model, run, row, len(base.words)) == meant[meaning], (kind, base.words)
+            assert ioi.answer(model, run, row, len(base.words)) == meant[meaning], (kind, base.words)
 
 
 def after(case: str, name: str, base: str, source: str) -> Any:
     """The answer of a sentence after one interchange with another."""
     model = model_of(case)
     run = exchanged(case, name, Inputs(encode(model, base.split())), Inputs(encode(model, source.split())))
-    return plain.answer(model, run, 0, len(base.split()))
+    return ioi.answer(model, run, 0, len(base.split()))
 
 
 MARY = "When Mary and John went to the store , John gave a drink to"
@@ -196,7 +196,7 @@ def test_exchanges_by_hand(name: str, source: str, expected: str | None):
 def held(case: str, text: str, name: str) -> dict[str, Any]:
     """What a variable holds where it holds anything: word and its place -> value."""
     model, words = model_of(case), text.split()
-    values = plain.read(model, model.run(Inputs(encode(model, words))), name, 0, len(words))
+    values = ioi.read(model, model.run(Inputs(encode(model, words))), name, 0, len(words))
     return {f"{word} {place}": value for place, (word, value) in enumerate(zip(words, values)) if value is not None}
 
 
@@ -292,7 +292,7 @@ def test_as_data(case: str):
     """Read again from JSON, it holds the same."""
     model = model_of(case)
     again = CausalModel.from_json(model.to_json())
-    given = plain.inputs(model, list(plain.sentences(seed=4)))
+    given = ioi.inputs(model, list(ioi.sentences(seed=4)))
     run, other = model.run(given), again.run(given)
     assert again.edges == model.edges and torch.equal(run.scored, other.scored)
     assert all(torch.equal(values, other.values[name]) for name, values in run.values.items())

@@ -18,8 +18,8 @@ from siit.training.fit.plan import plan_for
 from siit.training.ioi.task import IOIPairSampler
 from siit.training.ioi.templates import HELD_OUT_TEMPLATES, TEMPLATES
 from siit.training.ioi.words import NAMES, OBJECTS, PLACES
-from tests.training.ioi import plain
-from tests.training.ioi.plain import Sentence
+from tests.builders import ioi
+from tests.builders.ioi import Sentence
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 DRAWS = 6_000
@@ -41,13 +41,13 @@ def parsed(words: list[str]) -> Sentence:
 
 
 def sentences(tokens: Tensor) -> list[Sentence]:
-    return [parsed(words) for words in plain.words_of(tokens)]
+    return [parsed(words) for words in ioi.words_of(tokens)]
 
 
 @cache
 def drawn(split: Split, case: str = "ioi") -> tuple[list[Sentence], list[Sentence], list[bool]]:
     """Bases, sources, and whether they can be exchanged."""
-    pairs = plain.task(case).pairs(split).draw(DRAWS, generator())
+    pairs = ioi.task(case).pairs(split).draw(DRAWS, generator())
     assert pairs.interchangeable is not None
     return sentences(pairs.base), sentences(pairs.source), pairs.interchangeable.tolist()
 
@@ -77,7 +77,7 @@ def test_all_words_and_templates_occur_in_every_split(split: Split):
 
 
 def test_a_split_is_the_same_for_every_seed():
-    one, other = (plain.task().pairs("test", seed=seed) for seed in (0, 5))
+    one, other = (ioi.task().pairs("test", seed=seed) for seed in (0, 5))
     assert isinstance(one, IOIPairSampler) and isinstance(other, IOIPairSampler)
     assert torch.equal(one.partners, other.partners) and torch.equal(one.fillers, other.fillers)
     assert torch.equal(one.partners, one.partners.T)
@@ -120,7 +120,7 @@ def test_what_is_not_exchangeable_is_any_sentence():
 
 @pytest.mark.parametrize("case", ["ioi", "ioi_full"])
 def test_between_the_same_two_names_every_unit_leads_to_an_answer(case: str):
-    task = plain.task(case)
+    task = ioi.task(case)
     pairs = task.pairs("test").draw(1000, generator())
     kinds = [kind_of(base, source) for base, source in zip(sentences(pairs.base), sentences(pairs.source))]
     same_names = torch.tensor([kind in ("roles", "order") for kind in kinds])
@@ -132,7 +132,7 @@ def test_between_the_same_two_names_every_unit_leads_to_an_answer(case: str):
 
 def test_a_seed_is_a_draw():
     def draw(seed: int, split: Split = "train") -> Tensor:
-        pairs = plain.task().pairs(split).draw(64, generator(seed))
+        pairs = ioi.task().pairs(split).draw(64, generator(seed))
         assert pairs.interchangeable is not None
         return torch.cat([pairs.base, pairs.source, pairs.interchangeable.unsqueeze(1)], 1)
 
@@ -141,7 +141,7 @@ def test_a_seed_is_a_draw():
 
 
 def test_samplers():
-    task = plain.task()
+    task = ioi.task()
     sampler = task.pairs("val")
     assert isinstance(sampler, PairSampler) and sampler.device == torch.device("cpu")
     pairs = task.sample_pairs(50, generator())
@@ -154,14 +154,14 @@ def test_samplers():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_pairs_live_where_they_are_drawn():
-    pairs = plain.task().pairs("train", "cuda").draw(16, torch.Generator("cuda").manual_seed(0))
+    pairs = ioi.task().pairs("train", "cuda").draw(16, torch.Generator("cuda").manual_seed(0))
     assert pairs.interchangeable is not None
     assert {tensor.device.type for tensor in (pairs.base, pairs.source, pairs.interchangeable)} == {"cuda"}
     sentences(pairs.base.cpu())
 
 
 def test_too_few_names():
-    task = plain.task()
+    task = ioi.task()
     two = dataclasses.replace(task, sentences=dataclasses.replace(task.sentences, names=task.sentences.names[:2]))
     refused = []
     for split in SPLITS:
@@ -175,15 +175,15 @@ def test_too_few_names():
 
 @pytest.mark.parametrize("case", ["ioi", "ioi_full"])
 def test_contrasts(case: str):
-    task = plain.task(case)
+    task = ioi.task(case)
     base = task.pairs("test").draw(300, generator()).base
     found = task.contrasts(base, generator())
     assert set(found) == {"roles_exchanged", "third_name"}
     thirds: Counter[str] = Counter()
     for before, roles, third in zip(
-        sentences(base), sentences(found["roles_exchanged"]), plain.words_of(found["third_name"]), strict=True
+        sentences(base), sentences(found["roles_exchanged"]), ioi.words_of(found["third_name"]), strict=True
     ):
-        assert roles == plain.exchanged_roles(before)
+        assert roles == ioi.exchanged_roles(before)
         changed = [place for place, (old, new) in enumerate(zip(before.words, third, strict=True)) if old != new]
         second = [place for place, word in enumerate(before.words) if word == before.subject][1]
         assert changed == [second], "only the second mention"
@@ -195,7 +195,7 @@ def test_contrasts(case: str):
 
 
 def test_held_out_templates_are_probed():
-    task = plain.task()
+    task = ioi.task()
     probes = task.reported_inputs(400, generator())
     assert set(probes) == {"held_out_templates"}
     probe = probes["held_out_templates"]
@@ -211,7 +211,7 @@ def test_held_out_templates_are_probed():
 
 def test_next_tokens_are_probed_where_they_are_determined():
     """By brute force over the rendered sentences of the training templates, names and fillers taken by their kind."""
-    task = plain.task("ioi_next_token")
+    task = ioi.task("ioi_next_token")
     probes = task.reported_inputs(300, generator())
     assert set(probes) == {"held_out_templates", "next_token"}
     probe = probes["next_token"]
@@ -223,7 +223,7 @@ def test_next_tokens_are_probed_where_they_are_determined():
             following.setdefault(tuple(row[:end]), set()).add(row[end])
         following.setdefault(tuple(row), set()).add("nothing")
     counted = 0
-    for words, target, scored in zip(plain.words_of(probe.tokens), probe.target, probe.scored, strict=True):
+    for words, target, scored in zip(ioi.words_of(probe.tokens), probe.target, probe.scored, strict=True):
         assert not scored[0] and not scored[len(words) :].any(), "neither at BOS nor at the last word nor at padding"
         for place in range(1, len(words)):
             next_words = following[tuple(kinds.get(word, word) for word in words[:place])]
@@ -238,7 +238,7 @@ def test_next_tokens_are_probed_where_they_are_determined():
 
 @pytest.mark.parametrize("case", ["ioi", "ioi_next_token"])
 def test_further_evidence(case: str):
-    task = plain.task(case)
+    task = ioi.task(case)
     base = task.pairs("test").draw(40, generator()).base
     found = task.further_evidence(base, seed=1)
     kinds = {"contrast/roles_exchanged", "contrast/third_name", "probe/held_out_templates"}
@@ -256,17 +256,17 @@ def test_further_evidence(case: str):
 
 
 def test_what_is_noted_tells_tasks_apart():
-    notes = [plain.task(case).fingerprint() for case in ("ioi", "ioi_full")]
+    notes = [ioi.task(case).fingerprint() for case in ("ioi", "ioi_full")]
     assert notes[0]["sentences"] == notes[1]["sentences"] and notes[0]["causal_model"] != notes[1]["causal_model"]
-    task = plain.task()
+    task = ioi.task()
     fewer = dataclasses.replace(task, sentences=dataclasses.replace(task.sentences, names=task.sentences.names[:50]))
     assert fewer.fingerprint()["sentences"] != notes[0]["sentences"]
-    assert plain.task().fingerprint() == notes[0]
+    assert ioi.task().fingerprint() == notes[0]
 
 
 def test_permuted_positions():
     """Two mentions, each with the word after it, take each other's places; all else stays."""
-    task = plain.task("ioi_full")
+    task = ioi.task("ioi_full")
     pairs = task.sample_pairs(DRAWS, generator())
     found = task.permuted_positions(pairs, generator(1))
     assert torch.equal(found, task.permuted_positions(pairs, generator(1)))
@@ -289,7 +289,7 @@ def test_permuted_positions():
 
 def test_which_exchanges_of_positions_have_an_answer():
     """Between sentences of the same names all but one in eight of the previous-token head's, and no other lacks one."""
-    task = plain.task("ioi_full")
+    task = ioi.task("ioi_full")
     found = plan_for(task, case_settings("ioi_full")).interchanges
     pairs, names = task.sample_pairs(DRAWS, generator()), task.sentences.names
     assert pairs.interchangeable is not None
@@ -307,7 +307,7 @@ def test_which_exchanges_of_positions_have_an_answer():
 
 
 def test_training_exchanges_what_depends_on_positions_by_the_task_s_permutations():
-    plan = plan_for(plain.task("ioi_full"), case_settings("ioi_full"))
+    plan = plan_for(ioi.task("ioi_full"), case_settings("ioi_full"))
     pairs = plan.task.sample_pairs(64, generator())
     names = list(plan.interchanges.names)
     own = torch.arange(pairs.base.shape[1]).expand_as(pairs.base)

@@ -9,10 +9,10 @@ import torch
 from siit.training.ioi.sentences import OBJECT, ORDERS, PLACE, SUBJECT, A, B
 from siit.training.ioi.templates import HELD_OUT_TEMPLATES, SLOTS, TEMPLATES
 from siit.training.ioi.words import NAMES, OBJECTS, PLACES
-from tests.training.ioi import plain
+from tests.builders import ioi
 
 EVERY = (*TEMPLATES, *HELD_OUT_TEMPLATES)
-TEXTS = plain.task().sentences
+TEXTS = ioi.task().sentences
 BOS, PAD = len(TEXTS.tokens) - 2, len(TEXTS.tokens) - 1
 
 
@@ -64,7 +64,7 @@ def test_skeletons_are_bos_a_template_and_padding():
 
 def test_rendered_sentences_are_those_of_the_templates():
     """Every skeleton, with the ids of the words in their slots."""
-    chosen = list(plain.sentences(seed=5))
+    chosen = list(ioi.sentences(seed=5))
     ids = {word: index for index, word in enumerate(TEXTS.tokens)}
     # They come template by template; the second name is the subject first.
     rendered = TEXTS.render(
@@ -72,7 +72,7 @@ def test_rendered_sentences_are_those_of_the_templates():
         *(torch.tensor([ids[getattr(s, part)] for s in chosen]) for part in ("a", "b", "place", "thing")),
     )
     assert int(rendered.min()) >= 0, "no slot is left"
-    assert plain.words_of(rendered) == [sentence.words for sentence in chosen]
+    assert ioi.words_of(rendered) == [sentence.words for sentence in chosen]
     names = set(TEXTS.names.tolist())
     for row, sentence in zip(rendered.tolist(), chosen, strict=True):
         mentioned = [index for index in row if index in names]
@@ -90,7 +90,7 @@ def test_predictable_positions_by_brute_force():
     """Where all rendered training sentences that begin alike, fillers of a kind taken as one, go on with one word."""
     kind = {**dict.fromkeys(NAMES, "a name"), **dict.fromkeys(PLACES, "a place"), **dict.fromkeys(OBJECTS, "a thing")}
     beginnings: dict[tuple[str, ...], set[str | None]] = {}
-    chosen = list(plain.sentences(seed=6))
+    chosen = list(ioi.sentences(seed=6))
     rows = [[kind.get(word, word) for word in sentence.words] for sentence in chosen]
     for row in rows[: TEXTS.n_trained]:
         for end in range(len(row)):

@@ -19,7 +19,7 @@ from siit.training.ioi.task import TOKENIZER_FILE, IOITask, make_ioi_task
 from siit.training.ioi.templates import HELD_OUT_TEMPLATES, SLOTS, TEMPLATES
 from siit.training.ioi.tokenizer import GPT2_BOS, TokenizerError, make_tokenizer
 from siit.training.ioi.words import NAMES, OBJECTS, PLACES
-from tests.training.ioi import plain
+from tests.builders import ioi
 
 LITERAL = sorted({word for text in (*TEMPLATES, *HELD_OUT_TEMPLATES) for word in text.split()} - {*SLOTS, ","})
 
@@ -29,9 +29,9 @@ def texts(task: IOITask, tokens: torch.Tensor) -> list[str]:
 
 
 def test_texts_split_into_their_tokens():
-    task = plain.task()
-    chosen = list(plain.sentences(seed=7))
-    rows = plain.inputs(task.model, chosen).tokens.tolist()
+    task = ioi.task()
+    chosen = list(ioi.sentences(seed=7))
+    rows = ioi.inputs(task.model, chosen).tokens.tolist()
     for sentence, row in zip(chosen, rows, strict=True):
         whole = task.sentences.tokenizer.encode(" ".join(sentence.words))
         assert whole.ids == [index for index in row if index != task.pad_id], "BOS is put first"
@@ -39,12 +39,12 @@ def test_texts_split_into_their_tokens():
 
 
 def test_the_file_reads_as_the_same_tokenizer(tmp_path: Path):
-    task = plain.task()
+    task = ioi.task()
     assert task.model.vocab == tuple(task.sentences.tokens[:-2]) and task.sentences.tokens[-2:] == ["BOS", "PAD"]
     ((name, content),) = task.files().items()
     (tmp_path / name).write_bytes(content)
     assert name == TOKENIZER_FILE
-    text = " ".join(next(plain.sentences(seed=8)).words)
+    text = " ".join(next(ioi.sentences(seed=8)).words)
     ids = task.sentences.tokenizer.encode(text).ids
     again = Tokenizer.from_file(str(tmp_path / name))
     assert again.encode(text).ids == ids
@@ -108,7 +108,7 @@ def test_names_of_several_tokens_are_refused_by_name(tmp_path: Path):
         make_sentences(str(folder))
 
 
-def ioi(tokenizer: str) -> Any:
+def task_with(tokenizer: str) -> Any:
     return find_task(CaseSettings(name="ioi", tokenizer=tokenizer))
 
 
@@ -116,30 +116,30 @@ def ioi(tokenizer: str) -> Any:
 def test_a_path_that_is_not_there(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=f"case.tokenizer: found '{name}', accepted are words, gpt2, or a fo"):
-        ioi(name)
+        task_with(name)
 
 
 def test_a_folder_without_one(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"case\.tokenizer: found .*, accepted are words, gpt2, or a folder"):
-        ioi(str(tmp_path))
+        task_with(str(tmp_path))
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"version": "1.0"', b"\xff\xfe", b"[1, 2]"])
 def test_a_file_that_is_no_tokenizer(content: bytes, tmp_path: Path):
     (tmp_path / TOKENIZER_FILE).write_bytes(content)
     with pytest.raises(ConfigError, match=r"tokenizer\.json: no tokenizer of the tokenizers library"):
-        ioi(str(tmp_path))
+        task_with(str(tmp_path))
 
 
 def test_a_tokenizer_with_another_bos(tmp_path: Path):
-    words = plain.task().files()[TOKENIZER_FILE]
+    words = ioi.task().files()[TOKENIZER_FILE]
     (tmp_path / TOKENIZER_FILE).write_bytes(words)
     size = len(json.loads(words)["model"]["vocab"])
     with pytest.raises(ConfigError, match=rf"found <\|endoftext\|> at None of {size} ids, accepted is GPT-2's: the la"):
-        ioi(str(tmp_path))
+        task_with(str(tmp_path))
     first = byte_level(tmp_path / "first", NAMES, bos_last=False)
     with pytest.raises(ConfigError, match=r"found <\|endoftext\|> at 0 of \d+ ids, accepted is GPT-2's"):
-        ioi(str(first))
+        task_with(str(first))
 
 
 @pytest.mark.parametrize("kind", ["offline", "refused", "broken"])
@@ -153,7 +153,7 @@ def test_gpt2_without_the_hub(kind: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     message = r"openai-community/gpt2 could not be read from the Hub .*case\.tokenizer=<folder>, or .*tokenizer=words"
     with pytest.raises(ConfigError, match=message):
-        ioi("gpt2")
+        task_with("gpt2")
 
 
 def test_gpt2_from_the_hub_is_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

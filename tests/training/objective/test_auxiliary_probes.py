@@ -15,7 +15,7 @@ from siit.interchange.alignment import Labels, derive_labels
 from siit.interchange.interventions import Interchanges
 from siit.training.objective import AuxiliaryProbes, Objective, Term
 from siit.transformer import Transformer
-from tests.training.objective import cases
+from tests.builders import handmade, objectives
 
 CONFIG = ModelConfig(n_layers=4, n_heads=2, d_model=2, d_head=1, d_mlp=2, n_ctx=4, d_vocab=5, d_vocab_out=3)
 ALIGNMENT = {
@@ -170,13 +170,13 @@ def test_nothing_to_decode():
 
 def test_the_objective_adds_their_loss():
     """Under the drawn interchanges: what a node writes there is decoded to what the variable holds there."""
-    interchanges = cases.handmade_exchanges()
-    objective = Objective(interchanges, cases.configured_terms("siit"), source_gradient=True, probe_weight=0.5)
+    interchanges = objectives.handmade_exchanges()
+    objective = Objective(interchanges, objectives.configured_terms("siit"), source_gradient=True, probe_weight=0.5)
     config = interchanges.labels.circuit.config
     model = Transformer(config, seed=0)
     found = AuxiliaryProbes(interchanges.model, interchanges.labels, config.d_model, seed=0)
     assert list(found.nodes) == ["is_x"]
-    pairs = cases.handmade_pairs(30, seed=0)
+    pairs = objectives.handmade_pairs(30, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), True)
     plain, step = objective.evaluate(model, pairs, drawn), objective.evaluate(model, pairs, drawn, found)
     assert "probe_weight" not in plain.losses
@@ -198,9 +198,9 @@ def test_the_objective_adds_their_loss():
 
 
 def test_a_circuit_without_decoders():
-    interchanges = Interchanges(cases.previous_is_x(), cases.handmade_exchanges().labels)
+    interchanges = Interchanges(handmade.causal_model(), objectives.handmade_exchanges().labels)
     objective = Objective(interchanges, {"plain": Term()}, source_gradient=True, probe_weight=1.0)
-    pairs = cases.handmade_pairs(4, seed=0)
+    pairs = objectives.handmade_pairs(4, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
     model = Transformer(interchanges.labels.circuit.config, seed=0)
     assert set(objective.evaluate(model, pairs, drawn).losses) == {"plain"}

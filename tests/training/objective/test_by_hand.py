@@ -11,8 +11,7 @@ from siit.certificate import Answers
 from siit.training.objective import Objective, Term
 from siit.training.objective.draws import AblationDraw, InterchangeDraw, OffCircuitDraw
 from siit.transformer import Transformer
-from tests.certificate import handmade
-from tests.training.objective import cases
+from tests.builders import handmade, objectives
 
 NAMES = ("is_x", "prev", "tokens->is_x", "indices->prev<q>", "indices->prev<k>", "is_x->prev<v>", "prev->output")
 
@@ -37,7 +36,7 @@ def answer(base: list[int], source: list[int], name: str | None, positions: list
 
 
 def test_labels_are_those_of_the_hand_written_circuit():
-    interchanges = cases.handmade_exchanges()
+    interchanges = objectives.handmade_exchanges()
     assert dict(interchanges.labels.circuit.carries) == handmade.CARRIES
     assert interchanges.names == NAMES
 
@@ -45,8 +44,8 @@ def test_labels_are_those_of_the_hand_written_circuit():
 @pytest.mark.parametrize("name", ["siit", "siit_node", "iit", "behaviour"])
 @pytest.mark.parametrize("circuit_only", [False, True])
 def test_every_intervention_leads_to_the_answer_by_hand(name: str, circuit_only: bool):
-    objective = Objective(cases.handmade_exchanges(), cases.configured_terms(name), source_gradient=True)
-    pairs = cases.handmade_pairs(400, seed=0)
+    objective = Objective(objectives.handmade_exchanges(), objectives.configured_terms(name), source_gradient=True)
+    pairs = objectives.handmade_pairs(400, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), circuit_only)
     step = objective.evaluate(handmade_model(), pairs, drawn)
     for row in range(len(pairs)):
@@ -71,10 +70,10 @@ def test_wrong_circuits_are_led_astray():
     handmade.copy_previous(weights, head=2, dimension=handmade.IS_X)
     model = Transformer(handmade.CONFIG)
     model.load_state_dict(weights)
-    pairs = cases.handmade_pairs(400, seed=0)
+    pairs = objectives.handmade_pairs(400, seed=0)
 
     def wrong(**draws: OffCircuitDraw | InterchangeDraw | AblationDraw) -> float:
-        objective = Objective(cases.handmade_exchanges(), {"one": Term(**draws)}, source_gradient=True)  # type: ignore[arg-type]
+        objective = Objective(objectives.handmade_exchanges(), {"one": Term(**draws)}, source_gradient=True)  # type: ignore[arg-type]
         step = objective.evaluate(model, pairs, objective.draw(pairs, torch.Generator().manual_seed(0), False))
         return float((~Answers("categorical", None).right(step.logits, step.target))[step.scored].float().mean())
 

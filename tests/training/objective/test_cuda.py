@@ -10,7 +10,7 @@ import torch
 from siit.interchange import Pairs
 from siit.training.objective import N_ABLATIONS, Objective, ReplayBuffer, RunningErrors
 from siit.transformer import Transformer
-from tests.training.objective import cases
+from tests.builders import objectives
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -18,17 +18,17 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 @pytest.mark.parametrize("circuit_only", [False, True])
 @pytest.mark.parametrize("case", ["frac_prevs", "histogram"])
 def test_one_step(case: str, circuit_only: bool):
-    task = cases.task_of(case)
-    interchanges = cases.exchanges_of(task)
-    pairs = cases.pairs_of(task, 32, seed=0)
+    task = objectives.task_of(case)
+    interchanges = objectives.exchanges_of(task)
+    pairs = objectives.pairs_of(task, 32, seed=0)
     generator = torch.Generator().manual_seed(0)
-    drawn = Objective(interchanges, cases.configured_terms("siit"), source_gradient=True).draw(
+    drawn = Objective(interchanges, objectives.configured_terms("siit"), source_gradient=True).draw(
         pairs, generator, circuit_only
     )
     losses, logits, gradients = [], [], []
     for device in ("cpu", "cuda"):
         there = dataclasses.replace(interchanges, model=interchanges.model.to(device))
-        objective = Objective(there, cases.configured_terms("siit"), source_gradient=True)
+        objective = Objective(there, objectives.configured_terms("siit"), source_gradient=True)
         model = Transformer(interchanges.labels.circuit.config, seed=0).to(device)
         moved = {name: getattr(drawn, name).to(device) for name in vars(drawn) if name != "all_off"}
         step = objective.evaluate(
@@ -43,11 +43,11 @@ def test_one_step(case: str, circuit_only: bool):
 
 
 def test_draws_on_the_device():
-    task = cases.task_of("frac_prevs")
-    interchanges = cases.exchanges_of(task)
+    task = objectives.task_of("frac_prevs")
+    interchanges = objectives.exchanges_of(task)
     there = dataclasses.replace(interchanges, model=interchanges.model.to("cuda"))
-    objective = Objective(there, cases.configured_terms("siit"), source_gradient=True)
-    pairs = cases.pairs_of(task, 32, seed=0)
+    objective = Objective(there, objectives.configured_terms("siit"), source_gradient=True)
+    pairs = objectives.pairs_of(task, 32, seed=0)
     pairs = Pairs(pairs.base.cuda(), pairs.source.cuda())
     circuit = interchanges.labels.circuit
     errors = RunningErrors(len(interchanges.names), len(circuit.off_nodes) + len(circuit.off_edges), N_ABLATIONS).cuda()
@@ -63,9 +63,9 @@ def test_replay_on_the_device():
     mistakes, generator = ReplayBuffer(3).cuda(), torch.Generator("cuda").manual_seed(0)
     numbers = torch.arange(8, device="cuda").unsqueeze(1).expand(8, 3)
     pairs = Pairs(numbers, -numbers)
-    mistakes.note(pairs, cases.by_number(pairs), numbers[:, 0] % 2 == 0)
+    mistakes.note(pairs, objectives.by_number(pairs), numbers[:, 0] % 2 == 0)
     replayed = mistakes.replay(Pairs(numbers + 100, numbers), 0.5, generator)
     found = replayed.pairs
-    assert replayed.interchanged_again(cases.by_number(pairs)).choice.device.type == "cuda"
+    assert replayed.interchanged_again(objectives.by_number(pairs)).choice.device.type == "cuda"
     assert found.base.device.type == "cuda" and found.fresh is not None and not bool(found.fresh.all())
     assert set(found.base[~found.fresh, 0].tolist()) <= {0, 2, 4, 6}

@@ -30,7 +30,7 @@ from siit.training.objective.draws import MEAN, RESAMPLE, SHIFTED, ZERO
 from siit.training.objective.losses import next_token_loss
 from siit.training.objective.objective import Drawn
 from siit.transformer import BatchPatch, Outputs, Transformer
-from tests.training.objective import cases
+from tests.builders import objectives
 
 BATCH = 24
 
@@ -95,8 +95,8 @@ def expected_answer(objective: Objective, pairs: Pairs, drawn: Drawn, row: int) 
 @pytest.mark.parametrize("terms", ["siit", "siit_node"])
 @pytest.mark.parametrize("case", ["frac_prevs", "histogram", "reverse"])
 def test_examples_are_their_own_patched_runs(case: str, terms: str, circuit_only: bool):
-    objective, model, task = cases.objective_of(case, cases.configured_terms(terms))
-    pairs = cases.pairs_of(task, BATCH, seed=0)
+    objective, model, task = objectives.objective_of(case, objectives.configured_terms(terms))
+    pairs = objectives.pairs_of(task, BATCH, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), circuit_only)
     assert drawn.all_off == circuit_only
     step = objective.evaluate(model, pairs, drawn)
@@ -121,8 +121,8 @@ def test_examples_are_their_own_patched_runs(case: str, terms: str, circuit_only
 
 def test_the_papers_three_losses():
     """Behaviour, interchange and strictness for one node at a time, computed apart, with the paper's weights."""
-    objective, model, task = cases.objective_of("histogram", cases.configured_terms("siit_node"))
-    pairs = cases.pairs_of(task, 60, seed=1)
+    objective, model, task = objectives.objective_of("histogram", objectives.configured_terms("siit_node"))
+    pairs = objectives.pairs_of(task, 60, seed=1)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(1), False)
     step = objective.evaluate(model, pairs, drawn)
     counts = objective.counts(60)
@@ -178,8 +178,8 @@ def run_of(objective: Objective, model: Transformer, pairs: Pairs, drawn: Drawn)
 
 
 def test_behaviour_alone_is_the_plain_model():
-    objective, model, task = cases.objective_of("frac_prevs", cases.configured_terms("behaviour"))
-    pairs = cases.pairs_of(task, BATCH, seed=0)
+    objective, model, task = objectives.objective_of("frac_prevs", objectives.configured_terms("behaviour"))
+    pairs = objectives.pairs_of(task, BATCH, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
     assert objective.source_run(model, pairs, drawn) is None
     step = objective.evaluate(model, pairs, drawn)
@@ -189,16 +189,16 @@ def test_behaviour_alone_is_the_plain_model():
 
 def test_everything_on_the_circuit():
     """A transformer without off-circuit nodes."""
-    task = cases.task_of("histogram")
-    some = cases.exchanges_of(task)
+    task = objectives.task_of("histogram")
+    some = objectives.exchanges_of(task)
     config = dataclasses.replace(some.labels.circuit.config, n_heads=1)
     alignment = {"histogram_share": ("a0.h0",), "histogram": ("m0",)}
     whole = dataclasses.replace(some, labels=derive_labels(task.model, config, alignment))
     assert whole.labels.circuit.off_nodes == []
     model = Transformer(config, seed=0).double()
     for terms in ("siit", "siit_node"):
-        objective = Objective(whole, cases.configured_terms(terms), source_gradient=True)
-        pairs = cases.pairs_of(task, BATCH, seed=0)
+        objective = Objective(whole, objectives.configured_terms(terms), source_gradient=True)
+        pairs = objectives.pairs_of(task, BATCH, seed=0)
         for circuit_only in (False, True):
             drawn = objective.draw(pairs, torch.Generator().manual_seed(0), circuit_only)
             step = objective.evaluate(model, pairs, drawn)
@@ -206,8 +206,8 @@ def test_everything_on_the_circuit():
 
 
 def test_position_exchanges_permute_positions():
-    objective, _, task = cases.objective_of("frac_prevs", cases.configured_terms("siit"))
-    pairs = cases.pairs_of(task, 300, seed=0)
+    objective, _, task = objectives.objective_of("frac_prevs", objectives.configured_terms("siit"))
+    pairs = objectives.pairs_of(task, 300, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
     own = torch.arange(task.n_ctx)
     positional = torch.tensor([False, *objective.interchanges.position_only])[drawn.choice]
@@ -222,8 +222,8 @@ def test_position_exchanges_permute_positions():
 
 @pytest.mark.parametrize("source_gradient", [False, True])
 def test_gradient_through_the_source(source_gradient: bool):
-    objective, model, task = cases.objective_of("frac_prevs", cases.configured_terms("siit"), source_gradient)
-    pairs = cases.pairs_of(task, BATCH, seed=0)
+    objective, model, task = objectives.objective_of("frac_prevs", objectives.configured_terms("siit"), source_gradient)
+    pairs = objectives.pairs_of(task, BATCH, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
     patch = objective.patch(model, run_of(objective, model, pairs, drawn), drawn)
     assert isinstance(patch, BatchPatch)
@@ -236,8 +236,8 @@ def test_gradient_through_the_source(source_gradient: bool):
 
 def test_means_are_those_of_pairs_drawn_anew():
     terms = {"siit": Term(off_circuit=OffCircuitDraw(0.0, 1.0), ablation=AblationDraw(0.0, 1.0, 0.0))}
-    objective, model, task = cases.objective_of("frac_prevs", terms)
-    pairs = cases.pairs_of(task, BATCH, seed=0)
+    objective, model, task = objectives.objective_of("frac_prevs", terms)
+    pairs = objectives.pairs_of(task, BATCH, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
     source = run_of(objective, model, pairs, drawn)
     fresh = torch.arange(BATCH) % 3 > 0
@@ -249,8 +249,8 @@ def test_means_are_those_of_pairs_drawn_anew():
 
 def test_elsewhere_is_another_position_of_the_same_source():
     terms = {"siit": Term(off_circuit=OffCircuitDraw(0.0, 1.0), ablation=AblationDraw(0.0, 0.0, 0.0, 1.0))}
-    objective, model, task = cases.objective_of("frac_prevs", terms)
-    pairs = cases.pairs_of(task, BATCH, seed=0)
+    objective, model, task = objectives.objective_of("frac_prevs", terms)
+    pairs = objectives.pairs_of(task, BATCH, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
     assert bool((drawn.shifted != torch.arange(task.n_ctx)).all())
     source = run_of(objective, model, pairs, drawn)
@@ -261,8 +261,8 @@ def test_elsewhere_is_another_position_of_the_same_source():
 
 
 def test_focus_reaches_the_terms():
-    objective, _, task = cases.objective_of("frac_prevs", cases.configured_terms("siit"))
-    pairs = cases.pairs_of(task, BATCH, seed=0)
+    objective, _, task = objectives.objective_of("frac_prevs", objectives.configured_terms("siit"))
+    pairs = objectives.pairs_of(task, BATCH, seed=0)
     count = len(objective.interchanges.names)
     errors = torch.zeros(count).index_fill(0, torch.tensor([2]), 0.1)
     circuit = objective.interchanges.labels.circuit
@@ -274,11 +274,11 @@ def test_focus_reaches_the_terms():
 def test_constant_edges_are_exchanged_beside_all_else():
     """In reverse, the attention left on BOS is read off values that say which slot is BOS."""
     terms = {"siit": Term(interchange=InterchangeDraw(0.5, 0.5), constant=0.25)}
-    objective, model, task = cases.objective_of("reverse", terms)
+    objective, model, task = objectives.objective_of("reverse", terms)
     assert [
         name for name, same in zip(objective.interchanges.names, objective.interchanges.constant, strict=True) if same
     ] == ["tokens->length_share<v>"]
-    pairs = cases.pairs_of(task, 400, seed=0)
+    pairs = objectives.pairs_of(task, 400, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
     assert drawn.constant.shape == (1, 400)
     assert drawn.constant.float().mean().item() == pytest.approx(0.25, abs=0.08)
@@ -296,10 +296,12 @@ def test_constant_edges_are_exchanged_beside_all_else():
 @pytest.mark.parametrize("terms", ["siit", "behaviour"])
 def test_next_tokens_are_learned_on_the_plain_sources(terms: str, source_gradient: bool):
     """Whatever else is drawn, and whether or not gradients flow from the interchanges into the source run."""
-    plain, model, task = cases.objective_of("first_token_everywhere", cases.configured_terms(terms), source_gradient)
+    plain, model, task = objectives.objective_of(
+        "first_token_everywhere", objectives.configured_terms(terms), source_gradient
+    )
     assert task.model.classes == task.model.vocab
     objective = Objective(plain.interchanges, plain.terms, source_gradient, next_token=0.5)
-    pairs = cases.pairs_of(task, BATCH, seed=0)
+    pairs = objectives.pairs_of(task, BATCH, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
     drawn = dataclasses.replace(drawn, source_positions=torch.arange(task.n_ctx).expand_as(pairs.source))
     without, step = plain.evaluate(model, pairs, drawn), objective.evaluate(model, pairs, drawn)
@@ -319,8 +321,8 @@ def test_next_tokens_are_learned_on_the_plain_sources(terms: str, source_gradien
 
 
 def test_what_cannot_be_exchanged_only_replaces_what_is_off_the_circuit():
-    objective, model, task = cases.objective_of("histogram", cases.configured_terms("siit"))
-    pairs = cases.pairs_of(task, 200, seed=0)
+    objective, model, task = objectives.objective_of("histogram", objectives.configured_terms("siit"))
+    pairs = objectives.pairs_of(task, 200, seed=0)
     interchangeable = torch.arange(200) % 2 == 0
     some = dataclasses.replace(pairs, interchangeable=interchangeable)
     drawn, every = (objective.draw(these, torch.Generator().manual_seed(0), False) for these in (some, pairs))
@@ -339,7 +341,7 @@ def test_what_cannot_be_exchanged_only_replaces_what_is_off_the_circuit():
 
 
 def test_where_only_the_last_token_counts_nothing_else_is_unembedded():
-    every, model, _ = cases.objective_of("frac_prevs", cases.configured_terms("siit"))
+    every, model, _ = objectives.objective_of("frac_prevs", objectives.configured_terms("siit"))
     causal = every.interchanges.model
     last = CausalModel(causal.vocab, causal.max_len, list(causal.variables.values()), "last")
     objective = Objective(dataclasses.replace(every.interchanges, model=last), every.terms, every.source_gradient)
@@ -357,8 +359,8 @@ def test_where_only_the_last_token_counts_nothing_else_is_unembedded():
 
 
 def test_circuit_only_overrides_the_terms():
-    objective, model, task = cases.objective_of("frac_prevs", cases.configured_terms("behaviour"))
-    pairs = cases.pairs_of(task, BATCH, seed=0)
+    objective, model, task = objectives.objective_of("frac_prevs", objectives.configured_terms("behaviour"))
+    pairs = objectives.pairs_of(task, BATCH, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), True)
     assert drawn.all_off and bool(drawn.replacement.nodes.all()) and bool(drawn.replacement.edges.all())
     patch = objective.patch(model, run_of(objective, model, pairs, drawn), drawn)
@@ -370,7 +372,7 @@ def test_circuit_only_overrides_the_terms():
 def test_shares_split_the_batch(weights: list[int], batch: int):
     shares = [weight / sum(weights) for weight in weights]
     terms = {f"term {index}": Term(share=share) for index, share in enumerate(shares)}
-    counts = Objective(cases.handmade_exchanges(), terms, source_gradient=True).counts(batch)
+    counts = Objective(objectives.handmade_exchanges(), terms, source_gradient=True).counts(batch)
     assert sum(counts) == batch
     assert all(abs(count - share * batch) <= 1 for count, share in zip(counts, shares, strict=True))
 
@@ -381,9 +383,9 @@ def test_terms_take_their_shares_in_turn():
         "unit": Term(share=0.5, interchange=InterchangeDraw(0.0, 1.0)),
         "off": Term(share=0.25, off_circuit=OffCircuitDraw(0.0, 1.0)),
     }
-    objective = Objective(cases.handmade_exchanges(), terms, source_gradient=True)
+    objective = Objective(objectives.handmade_exchanges(), terms, source_gradient=True)
     assert objective.counts(8) == [2, 4, 2]
-    drawn = objective.draw(cases.handmade_pairs(8, seed=0), torch.Generator().manual_seed(0), False)
+    drawn = objective.draw(objectives.handmade_pairs(8, seed=0), torch.Generator().manual_seed(0), False)
     assert (drawn.choice > 0).tolist() == [False] * 2 + [True] * 4 + [False] * 2
     assert (
         drawn.replacement.nodes.all(0).tolist() == drawn.replacement.edges.any(0).tolist() == [False] * 6 + [True] * 2
@@ -396,4 +398,4 @@ def test_shares_are_checked(shares: tuple[float, ...]):
     with pytest.raises(
         ValueError, match=r"objective\.terms: found shares .*, accepted are shares from 0 to 1 that sum"
     ):
-        Objective(cases.handmade_exchanges(), terms, source_gradient=True)
+        Objective(objectives.handmade_exchanges(), terms, source_gradient=True)

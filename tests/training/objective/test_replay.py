@@ -9,7 +9,7 @@ import torch
 from siit.interchange import Pairs
 from siit.training.objective import ReplayBuffer
 from siit.training.objective.replay import CAPACITY
-from tests.training.objective import cases
+from tests.builders import objectives
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -23,12 +23,12 @@ def numbered(first: int, count: int, interchangeable: bool | None = None) -> Pai
 
 
 def note(mistakes: ReplayBuffer, pairs: Pairs, wrong: list[bool]) -> None:
-    mistakes.note(pairs, cases.by_number(pairs), torch.tensor(wrong))
+    mistakes.note(pairs, objectives.by_number(pairs), torch.tensor(wrong))
 
 
 def test_nothing_is_replayed_before_a_mistake():
     mistakes, pairs = ReplayBuffer(3), numbered(1, 50)
-    mistakes.note(pairs, cases.by_number(pairs), torch.zeros(50, dtype=torch.bool))
+    mistakes.note(pairs, objectives.by_number(pairs), torch.zeros(50, dtype=torch.bool))
     found = mistakes.replay(pairs, 0.9, seeded()).pairs
     assert torch.equal(found.base, pairs.base) and torch.equal(found.source, pairs.source)
     assert found.fresh is not None and found.fresh.all()
@@ -75,7 +75,7 @@ def test_mistakes_meet_their_exchange_again():
     note(mistakes, numbered(1, 20), [True, False] * 10)
     replayed = mistakes.replay(pairs, 0.25, seeded())
     choice = torch.full((len(pairs),), 50)
-    drawn = dataclasses.replace(cases.by_number(pairs), choice=choice, source_positions=pairs.source)
+    drawn = dataclasses.replace(objectives.by_number(pairs), choice=choice, source_positions=pairs.source)
     found, fresh = replayed.interchanged_again(drawn), replayed.pairs.fresh
     assert fresh is not None and 0 < int(fresh.sum()) < len(pairs)
     assert bool((found.choice[fresh] == 50).all())

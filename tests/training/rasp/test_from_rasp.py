@@ -12,7 +12,7 @@ from tracr.rasp import rasp
 from siit.causal import Aggregate, CausalModel, SelectionShare, Table
 from siit.training.rasp.agreement import check_agreement, run_compiled
 from siit.training.rasp.from_rasp import ProgramError, build_causal_model
-from tests.cases.programs import causal_model, decoded, everything, own, run
+from tests.builders.programs import causal_model, decoded, everything, own, run
 from tracr_cases import get
 
 FIRST = rasp.Select(rasp.indices, rasp.indices, lambda key, query: key == 0)

@@ -14,7 +14,7 @@ from siit.causal import CausalModel, Inputs, Run
 from siit.training.ioi.task import IOITask, make_ioi_task
 from siit.training.ioi.templates import HELD_OUT_TEMPLATES, TEMPLATES
 from siit.training.ioi.words import NAMES, OBJECTS, PLACES
-from tests.cases.programs import encode
+from tests.builders.programs import encode
 
 AMBIGUOUS = "ambiguous"
 """Several different values were found; None stands for nothing found."""

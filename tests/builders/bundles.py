@@ -1,14 +1,18 @@
-"""Makes small bundles that are whole; what their models compute does not matter here."""
+"""Makes small bundles that are whole, whatever their models compute, and changes their files behind the manifest."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from torch import Tensor
 
-from siit.bundle import Bundle, Vocab
+from siit.bundle import MANIFEST_FILE, Bundle, Vocab, _json
 from siit.certificate import Answers, Certificate, Effect
 from siit.certificate.certificate import SHARES
 from siit.graph.architecture import LOGITS, TOK_EMBED, Edge, ModelConfig, head, mlp
@@ -116,3 +120,25 @@ def make_evidence(
     for run in runs:
         evidence |= {f"{run}target": target(), f"{run}scored": scored}
     return evidence
+
+
+def reseal(folder: Path, change: Callable[[dict[str, Any]], object] = lambda content: None) -> None:
+    """Makes the manifest fit the files, as whoever means harm would."""
+    content = _json.unseal((folder / MANIFEST_FILE).read_bytes(), MANIFEST_FILE)
+    for name in content["files"]:
+        data = (folder / name).read_bytes() if (folder / name).is_file() else b""
+        content["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    change(content)
+    (folder / MANIFEST_FILE).write_bytes(_json.seal(content, MANIFEST_FILE))
+
+
+def change_tensor(folder: Path, name: str, tensor: Tensor | None) -> None:
+    """Puts another tensor, or none, into the evidence, and makes the manifest fit."""
+    path = folder / "evaluation.safetensors"
+    with safetensors.safe_open(path, "pt") as file:
+        tensors, metadata = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+    tensors.pop(name, None)
+    if tensor is not None:
+        tensors[name] = tensor
+    path.write_bytes(safetensors.torch.save(tensors, metadata))
+    reseal(folder)

@@ -1,6 +1,6 @@
 """A writer that tests start as a process of its own, to be killed or to compete with others.
 
-Usage: python -m tests.bundle.writer <root> <case> <seed> <salt> [<salt> ...]
+Usage: python -m tests.builders.writer <root> <case> <seed> <salt> [<salt> ...]
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from siit.bundle import write_bundle
-from tests.bundle.factory import make_bundle
+from tests.builders.bundles import make_bundle
 
 
 def main(root: str, case: str, seed: str, *salts: str) -> None:

@@ -38,6 +38,8 @@ NAMES = (
     "reverse_if_sorted",
     "sort_digits",
 )
+NEUTRAL = {"indices->place"}
+"""Ties broken by other positions: another rank for equal digits, the same sorted sequence."""
 
 
 @cache

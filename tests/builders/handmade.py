@@ -1,4 +1,4 @@
-"""A transformer whose weights are written by hand, with its true circuit and all the evidence there is.
+"""A transformer whose weights are written by hand, with its true circuit, all the evidence there is, and its bundle.
 
 The task: was the previous token an x? `is_x` (m0) tells at each position whether its token is an x, `prev` (a1.h0)
 copies that from the position before, and the answer is `prev`. Inputs are BOS and four tokens, x or not; positions 2 to
@@ -7,12 +7,17 @@ copies that from the position before, and the answer is `prev`. Inputs are BOS a
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import itertools
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from siit.bundle import Bundle, Vocab, write_bundle
+from siit.causal import Aggregate, CausalModel, Selection, Table, Variable
 from siit.certificate import Answers, Certificate, measure
 from siit.graph.architecture import Edge, ModelConfig
 from siit.graph.circuit import Circuit
@@ -39,7 +44,8 @@ CARRIES = {
     Edge("m0", "a1.h0", "v"): "is_x->prev<v>",
     Edge("a1.h0", "logits"): "prev->output",
 }
-CIRCUIT = Circuit(CONFIG, {"is_x": ("m0",), "prev": ("a1.h0",)}, CARRIES)
+ROLES = {"m0": "is it an x", "a1.h0": "was the one before an x"}
+CIRCUIT = Circuit(CONFIG, {"is_x": ("m0",), "prev": ("a1.h0",)}, CARRIES, ROLES)
 PAIRS, SCORED = 256, 256 * 3
 
 
@@ -114,3 +120,51 @@ def certify(
         evidence() if tensors is None else tensors,
         **{**options, **changes},
     )
+
+
+def causal_model() -> CausalModel:
+    """Builds the program: was the token before this one an x?"""
+    is_x = Variable("is_x", (False, True), Table(("tokens",), torch.tensor([0, 1, -1])), "is it an x")
+    # The last row and column are those of the undefined index, which BOS has.
+    one_less = torch.diag(torch.ones(4, dtype=torch.int8), -1)
+    one_less[4] = 0
+    selection = Selection("indices", "indices", one_less, causal=True, valid=False)
+    prev = Variable("prev", (False, True), Aggregate(selection, "is_x", None), "was the one before an x")
+    return CausalModel(("a", "x"), 4, [is_x, prev])
+
+
+@functools.cache
+def certificate() -> Certificate:
+    """Measures the model as it is made by hand."""
+    return certify(subsets=100)
+
+
+def broken() -> dict[str, Tensor]:
+    """Writes weights with which an edge off the circuit does harm."""
+    weights = parameters()
+    weights["blocks.1.attn.W_V"][0, TOKEN + 1, 0] = 0.8
+    return weights
+
+
+def bundle(**changes: Any) -> Bundle:
+    """Makes the whole bundle, with its true certificate unless another is given; it certifies in a second."""
+    whole = Bundle(
+        config=CONFIG,
+        case="previous_is_x",
+        seed=0,
+        answers=Answers("categorical", None),
+        parameters=parameters(),
+        vocab=Vocab(("a", "x", "BOS"), 2, None, (False, True)),
+        circuit=CIRCUIT,
+        causal_model=causal_model().to_json(),
+        evidence=evidence(),
+        exhaustive=True,
+        certificate=certificate().to_json(),
+        train_yaml="case: previous_is_x\n",
+    )
+    return dataclasses.replace(whole, **changes)
+
+
+def put(root: Path, **changes: Any) -> Path:
+    """Writes the bundle, with what a test has made of it, and gives its folder."""
+    return write_bundle(root, bundle(**changes), allow_uncertified=True)

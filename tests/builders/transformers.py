@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 from typing import Any
 
@@ -26,6 +27,8 @@ SIZES: dict[str, Any] = {
     "d_vocab_out": 3,
 }
 """d_head times n_heads is not d_model."""
+ARCHITECTURES = list(itertools.product(DIRECTIONS, NORMALIZATIONS, (3, 1)))
+"""Direction of attention, normalization and number of logits."""
 SEEDS = st.integers(0, 1 << 16)
 
 
@@ -51,6 +54,17 @@ def model_and_tokens(config: ModelConfig, seed: int) -> tuple[Transformer, Tenso
             if name.rpartition(".")[2].startswith(("b", "w")):
                 parameter.add_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64), alpha=0.3)
     tokens = torch.randint(config.d_vocab, (BATCH, config.n_ctx), generator=generator)
+    return model, tokens
+
+
+def padded_model(direction: str, norm: str | None, d_vocab_out: int) -> tuple[Transformer, Tensor]:
+    """Makes a model in single precision, and sequences that end in one and the same id, as padding does."""
+    kind = {"attention_dir": direction, "normalization_type": norm, "d_vocab_out": d_vocab_out}
+    config = ModelConfig(**SIZES | {"n_layers": 2} | kind)
+    double, tokens = model_and_tokens(config, seed=0)
+    model = Transformer(config)
+    model.load_state_dict({name: tensor.float() for name, tensor in double.state_dict().items()})
+    tokens[0, 2:] = tokens[1, 4:] = config.d_vocab - 1
     return model, tokens
 
 

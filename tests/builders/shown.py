@@ -1,46 +1,24 @@
-"""Models to be shown: the hand-made one, one with random weights, and a large circuit with units of several nodes."""
+"""Makes models to be shown: full of scripts, with random weights, or with a large circuit of units of several nodes."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
 
 import torch
 
 from siit.bundle import Bundle, Vocab
-from siit.certificate import Answers
 from siit.graph.architecture import LOGITS, POS_EMBED, TOK_EMBED, Edge, ModelConfig, Slot, depth, is_head
 from siit.graph.circuit import Circuit
-from tests.bundle.factory import make_bundle, make_evidence
-from tests.certificate import handmade
-from tests.hub import bundles
+from tests.builders import handmade
+from tests.builders.bundles import make_bundle, make_evidence
 
 EVIL = "<script src='http://x.test/x.js'>alert(1)</script>\"$\\frac{1}$\x1b[31m"
 
 
-def handmade_bundle(**changes: Any) -> Bundle:
-    """Was the token before this one an x? With its true certificate."""
-    bundle = Bundle(
-        config=handmade.CONFIG,
-        case="previous_is_x",
-        seed=0,
-        answers=Answers("categorical", None),
-        parameters=handmade.parameters(),
-        vocab=Vocab(("a", "x", "BOS"), 2, None, (False, True)),
-        circuit=dataclasses.replace(handmade.CIRCUIT, roles={"m0": "is it an x", "a1.h0": "was the one before an x"}),
-        causal_model=bundles.causal_model().to_json(),
-        evidence=handmade.evidence(),
-        exhaustive=True,
-        certificate=bundles.certificate().to_json(),
-        train_yaml="",
-    )
-    return dataclasses.replace(bundle, **changes)
-
-
 def evil_bundle() -> Bundle:
     """The hand-made model with a script in every text that a bundle can hold."""
-    bundle = handmade_bundle()
+    bundle = handmade.bundle()
 
     def evil(name: str) -> str:
         return name.replace("is_x", EVIL)

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
-from siit.causal import Aggregate, CausalModel, Selection, Table, Variable
 from siit.graph.architecture import ModelConfig
 from siit.interchange import Pairs
 from siit.interchange.alignment import AlignmentConfig, derive_labels, draw_alignment, program_layers
@@ -21,7 +20,7 @@ from siit.training.objective.objective import Drawn
 from siit.training.rasp import task_from_case
 from siit.training.rasp.from_rasp import build_causal_model
 from siit.transformer import Transformer
-from tests.certificate import handmade
+from tests.builders import handmade
 from tracr_cases import get
 
 
@@ -36,20 +35,9 @@ def configured_terms(name: str) -> dict[str, Term]:
     return terms_of(plain)
 
 
-def previous_is_x() -> CausalModel:
-    """Was the previous token an x? The causal model of the transformer that tests of the certificate write by hand."""
-    is_x = Variable("is_x", (False, True), Table(("tokens",), torch.tensor([0, 1, -1])))
-    # The last row and column are those of the undefined index, which BOS has.
-    one_less = torch.diag(torch.ones(4, dtype=torch.int8), -1)
-    one_less[4] = 0
-    selection = Selection("indices", "indices", one_less, causal=True, valid=False)
-    prev = Variable("prev", (False, True), Aggregate(selection, "is_x", None))
-    return CausalModel(("a", "x"), 4, [is_x, prev])
-
-
 def handmade_exchanges() -> Interchanges:
     """The interchanges of the hand-written transformer's circuit."""
-    model = previous_is_x()
+    model = handmade.causal_model()
     return Interchanges(model, derive_labels(model, handmade.CONFIG, {"is_x": ("m0",), "prev": ("a1.h0",)}))
 
 

@@ -70,7 +70,7 @@ def test_bad_values(composed: Compose, override: str, message: str) -> None:
     ("overrides", "message"),
     [
         (["objective.terms.siit.constant=2"], "objective.terms.siit.constant: found 2.0, accepted is a probability"),
-        (["objective.terms.siit.ablation.zero=3"], "kind: AblationDraw: found .*sum to 1"),
+        (["objective.terms.siit.ablation.zero=3"], "ablation: AblationDraw: found .*sum to 1"),
         (["objective.terms.siit.share=0"], "share: found 0.0"),
         (
             ["objective.replay=0", "objective.replay_interchanges=true"],

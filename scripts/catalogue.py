@@ -25,8 +25,8 @@ INTRODUCTION = """\
 heads and MLPs that interact. `case=random` draws further ones ([generator.md](generator.md)). Printed by
 `python scripts/catalogue.py`.
 
-Tiers (`siit/graph/tiers.py`): **pointwise**, no attention matters; **single**, one attention step; **composed**, two or more
-components that interact; **deep**, four or more layers.
+Tiers (`siit/graph/tiers.py`): **pointwise**, no attention matters; **single**, one attention step; **composed**, two or
+more components that interact; **deep**, four or more layers.
 """
 CROSS_SECTION = """\
 ## A cross-section, certified
@@ -39,8 +39,8 @@ ALL = """\
 ## All cases
 
 `layers` is what the program needs, `nodes` its heads and MLPs, `edges` those of its circuit, the embeddings' included.
-`differs`: the share of 4,096 training pairs in which the unit that differs least does; `changes`: in which the interchange
-that changes the answer least does (of those that can: which slot is BOS is the same in every input).
+`differs`: the share of 4,096 training pairs in which the unit that differs least does; `changes`: in which the
+interchange that changes the answer least does (of those that can: which slot is BOS is the same in every input).
 `python -m siit.cases --interchanges CASE` shows all of them.
 """
 

@@ -87,7 +87,7 @@ def report(tiers: dict[str, Found]) -> str:
     return "\n\n".join(
         [
             table(["", *tiers], overview),
-            "Why draws were rejected: the first check, in the order of `siit/training/generator/checks.py`, that failed.",
+            "Why draws were rejected: the first check of `siit/training/generator/checks.py` that failed.",
             table(["reason", *tiers], why),
             "Sizes: value (number of programs).",
             table(["", *tiers], shapes),

@@ -92,7 +92,7 @@ class LoadedCircuit:
 
     @property
     def tier(self) -> str:
-        """`pointwise`, `single`, `composed` or `deep`: how much of a circuit there is to find, see `siit.graph.tiers`."""
+        """Tier: `pointwise`, `single`, `composed` or `deep`; how much circuit there is to find (`siit.graph.tiers`)."""
         return tier(self.bundle.circuit)
 
     @property

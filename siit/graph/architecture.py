@@ -1,4 +1,4 @@
-"""The shape of the low-level model: its configuration, components (nodes) and edges.
+"""Describes the shape of the low-level model: its configuration, components (nodes) and edges.
 
 Names are those of `HookedTransformerConfig` (TransformerLens) for the configuration and those of
 EAP-IG / MIB for components: `tok_embed`, `pos_embed`, `a{layer}.h{head}`, `m{layer}`, `logits`.
@@ -65,7 +65,7 @@ class ModelConfig:
             raise ValueError(f"eps: found {self.eps!r}, accepted is a number between 0 and 1")
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Every parameter's name (as HookedTransformer names it) and shape."""
+        """Lists every parameter's name, as HookedTransformer names it, and shape."""
         heads, d_model, d_head, d_mlp = self.n_heads, self.d_model, self.d_head, self.d_mlp
         shapes: dict[str, tuple[int, ...]] = {
             "embed.W_E": (self.d_vocab, d_model),
@@ -92,11 +92,19 @@ class ModelConfig:
         return shapes
 
     def to_json(self) -> dict[str, Any]:
+        """Makes the architecture fields of a `config.json`."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> ModelConfig:
-        """Reads the architecture fields of a `config.json`; its other fields are not looked at."""
+        """Reads the architecture fields of a `config.json`; its other fields are not looked at.
+
+        Args:
+            data: the file's content.
+
+        Raises:
+            ValueError: names the field, what was found and what is accepted.
+        """
         names = [field.name for field in dataclasses.fields(cls)]
         missing = [name for name in names if name not in data]
         if missing:
@@ -123,25 +131,31 @@ class Edge:
 
 
 def head(layer: int, index: int) -> str:
-    """The name of an attention head."""
+    """Names an attention head."""
     return f"a{layer}.h{index}"
 
 
 def mlp(layer: int) -> str:
-    """The name of an MLP."""
+    """Names an MLP."""
     return f"m{layer}"
 
 
 def is_head(node: str) -> bool:
+    """Tells attention heads from other nodes."""
     return _HEAD.fullmatch(node) is not None
 
 
 def is_mlp(node: str) -> bool:
+    """Tells MLPs from other nodes."""
     return _MLP.fullmatch(node) is not None
 
 
 def layer_of(node: str) -> int:
-    """The layer of a head or an MLP."""
+    """Reads the layer off the name of a head or an MLP.
+
+    Raises:
+        ValueError: the node is another.
+    """
     match = _HEAD.fullmatch(node) or _MLP.fullmatch(node)
     if match is None:
         raise ValueError(f"node: found {node!r}, accepted is a head a<layer>.h<head> or an MLP m<layer>")
@@ -149,7 +163,11 @@ def layer_of(node: str) -> int:
 
 
 def head_index(node: str) -> int:
-    """The index of a head within its layer."""
+    """Reads a head's index within its layer off its name.
+
+    Raises:
+        ValueError: the node is no head.
+    """
     match = _HEAD.fullmatch(node)
     if match is None:
         raise ValueError(f"node: found {node!r}, accepted is a head a<layer>.h<head>")
@@ -157,7 +175,7 @@ def head_index(node: str) -> int:
 
 
 def depth(node: str) -> tuple[int, int]:
-    """Order of computation: a node reads exactly the nodes of smaller depth."""
+    """Orders nodes by computation: a node reads exactly the nodes of smaller depth."""
     if node in EMBEDDINGS:
         return (-1, 0)
     if node == LOGITS:
@@ -166,7 +184,7 @@ def depth(node: str) -> tuple[int, int]:
 
 
 def slots(node: str) -> tuple[Slot | None, ...]:
-    """The slots in which a node reads the residual stream."""
+    """Lists the slots in which a node reads the residual stream; None stands for the only input."""
     if node in EMBEDDINGS:
         return ()
     return HEAD_SLOTS if is_head(node) else (None,)
@@ -175,14 +193,14 @@ def slots(node: str) -> tuple[Slot | None, ...]:
 def earliest_layers(
     reads: Mapping[str, Collection[str]], attention: Collection[str], with_mlp: Collection[str] = ()
 ) -> dict[str, int]:
-    """The earliest layer in which each part of a computation can be.
+    """Finds the earliest layer in which each part of a computation can be.
 
     Args:
-        reads: part -> the parts that it reads, in an order of computation; what is no part (an input) is there from
+        reads: part -> the parts that it reads, in an order of computation. What is no part (an input) is there from
             the start.
         attention: the parts that a layer's attention computes; its MLP, which comes after, computes all others.
-        with_mlp: those of attention that need the MLP of their layer too, for themselves: what comes later in the order
-            and needs it as well goes to the next layer.
+        with_mlp: those of attention that need the MLP of their layer too, for themselves. Later parts that need it as
+            well go to the next layer.
     """
     place: dict[str, int] = {}  # 2 * layer for attention, 2 * layer + 1 for an MLP
     used: set[int] = set()  # MLPs that compute something
@@ -204,7 +222,7 @@ def earliest_layers(
 
 
 def components(config: ModelConfig) -> list[str]:
-    """Heads and MLPs in the order of computation."""
+    """Lists heads and MLPs in the order of computation."""
     names: list[str] = []
     for layer in range(config.n_layers):
         names += [head(layer, index) for index in range(config.n_heads)]
@@ -213,12 +231,17 @@ def components(config: ModelConfig) -> list[str]:
 
 
 def nodes(config: ModelConfig) -> list[str]:
-    """All nodes in the order of computation."""
+    """Lists all nodes in the order of computation."""
     return [*EMBEDDINGS, *components(config), LOGITS]
 
 
 def edges(config: ModelConfig, members: list[str] | None = None) -> Iterator[Edge]:
-    """All edges between `members` (all nodes if None), receivers in the order of computation."""
+    """Yields all edges between some nodes, receivers in the order of computation.
+
+    Args:
+        config: the architecture.
+        members: the nodes; all if None.
+    """
     names = nodes(config) if members is None else sorted(members, key=nodes(config).index)
     for receiver in names:
         for slot in slots(receiver):

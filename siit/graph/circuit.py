@@ -1,4 +1,4 @@
-"""The labels: which components and edges of a transformer compute which variables (`circuit.json`)."""
+"""Holds the labels: which nodes and edges of a transformer compute which variables (`circuit.json`)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Circuit:
             between two nodes of one unit.
         roles: node -> what it does, in words.
         variables: high-level variable -> kind, parents by slot, description.
-        excluded: high-level edges that were left out of the circuit, each with the reason.
+        excluded: inert variables and high-level edges, which were left out of the circuit, each with the reason.
     """
 
     config: ModelConfig
@@ -106,6 +106,7 @@ class Circuit:
         return groups
 
     def to_json(self) -> dict[str, Any]:
+        """Makes the content of `circuit.json`."""
         return {
             "format": CIRCUIT_FORMAT,
             "nodes": [
@@ -157,7 +158,7 @@ class Circuit:
         return circuit
 
     def to_graph_json(self) -> dict[str, Any]:
-        """The circuit in the graph format of EAP-IG and MIB; both embeddings become `input`."""
+        """Writes the circuit in the graph format of EAP-IG and MIB; both embeddings become `input`."""
 
         def merged(node: str) -> str:
             return "input" if node in EMBEDDINGS else node
@@ -182,7 +183,7 @@ class Circuit:
         }
 
     def to_hook_edges(self) -> list[str]:
-        """The circuit's edges under TransformerLens' hook names, as ACDC and InterpBench have them.
+        """Lists the circuit's edges under TransformerLens' hook names, as ACDC and InterpBench have them.
 
         For example `blocks.0.hook_mlp_out -> blocks.1.hook_v_input[2]`; see `siit.graph.hooks`.
         """

@@ -1,6 +1,6 @@
-"""Edges under the hook names of TransformerLens' HookedTransformer, as ACDC and InterpBench write them.
+"""Names edges by the hooks of TransformerLens' HookedTransformer, as ACDC and InterpBench write them.
 
-A sender is the hook where its output appears, a receiver the hook of the input that one of its slots reads; a head is
+A sender is the hook where its output appears, a receiver the hook of the input that one of its slots reads. A head is
 an index into its layer's hook: `blocks.0.hook_mlp_out -> blocks.1.hook_v_input[2]`.
 """
 
@@ -23,7 +23,7 @@ EMBED_HOOKS = {TOK_EMBED: "hook_embed", POS_EMBED: "hook_pos_embed"}
 
 
 def sender_hook(node: str) -> str:
-    """The hook of the output of an embedding, a head or an MLP."""
+    """Names the hook of the output of an embedding, a head or an MLP."""
     if node in EMBED_HOOKS:
         return EMBED_HOOKS[node]
     if is_head(node):
@@ -32,7 +32,7 @@ def sender_hook(node: str) -> str:
 
 
 def receiver_hook(edge: Edge, config: ModelConfig) -> str:
-    """The hook of the input that an edge goes into."""
+    """Names the hook of the input that an edge enters."""
     if edge.receiver == LOGITS:
         # After the last layer only the logits read the residual stream.
         return f"blocks.{config.n_layers - 1}.hook_resid_post"
@@ -43,10 +43,10 @@ def receiver_hook(edge: Edge, config: ModelConfig) -> str:
 
 
 def hook_edge(edge: Edge, config: ModelConfig) -> str:
-    """An edge as `<hook of the sender> -> <hook of the receiver>`."""
+    """Writes an edge as `<hook of the sender> -> <hook of the receiver>`."""
     return f"{sender_hook(edge.sender)}{ARROW}{receiver_hook(edge, config)}"
 
 
 def edges_by_hooks(config: ModelConfig) -> dict[str, Edge]:
-    """Every edge of an architecture by its hook names: the inverse of `hook_edge`."""
+    """Lists every edge of an architecture by its hook names: the inverse of `hook_edge`."""
     return {hook_edge(edge, config): edge for edge in edges(config)}

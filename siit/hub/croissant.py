@@ -74,7 +74,7 @@ _RECORDS = "models"
 
 
 def render_croissant(models: Sequence[PackedModel], repo_id: str, url: str, revision: str) -> bytes:
-    """The content of `croissant.json`.
+    """Makes the content of `croissant.json`.
 
     Args:
         models: whose evaluation data is described.

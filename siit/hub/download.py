@@ -51,7 +51,7 @@ def fetch_index(
 
 
 def storage(snapshot: Path) -> Path:
-    """Where the cache keeps a repository's files: a snapshot consists of links to them."""
+    """Finds where the cache keeps a repository's files: a snapshot consists of links to them."""
     return snapshot.parent.parent
 
 

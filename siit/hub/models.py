@@ -51,11 +51,13 @@ class PackedModel:
 
 
 def pack_models(root: Path, *, recheck: bool, allow_uncertified: bool, report: Report) -> list[PackedModel]:
-    """Every model below `root`, read as strictly as loading does and measured again.
+    """Reads every model below `root` as strictly as loading does, and measures it again.
 
     Args:
+        root: of the bundle.
         recheck: measure each model again; a certificate that this contradicts counts as none.
         allow_uncertified: let such models pass, and those whose certificate says no, with what was measured.
+        report: is told how far things are, a line at a time.
 
     Raises:
         BundleError: a model is damaged, or there is none.

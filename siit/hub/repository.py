@@ -73,7 +73,7 @@ class Repository:
         return sha
 
     def files(self, commit: str) -> dict[str, RepoFile]:
-        """Every file of a commit by its path."""
+        """Lists every file of a commit by its path."""
         from huggingface_hub.hf_api import RepoFile
 
         with hub_errors(self._repo_id, commit):
@@ -98,7 +98,7 @@ class Repository:
 
 
 def is_same(file: File, remote: RepoFile) -> bool:
-    """Whether the Hub has a file's content, by the hash that the Hub keeps: sha256 of large files, git's of others.
+    """Tells whether the Hub has a file's content, by the hash that it keeps: sha256 of large files, git's of others.
 
     Raises:
         HubError: the file is not what it was when it was read.

@@ -1,4 +1,4 @@
-"""Alignment: which nodes carry which variables, drawn from the seed; and the circuit that follows from it."""
+"""Draws from the seed which nodes carry which variables (the alignment), and derives the circuit from that."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ class AlignmentConfig:
 
 
 def program_layers(model: CausalModel, mlps: Collection[str] = ()) -> dict[str, int]:
-    """The earliest layer of each variable: attention variables in its attention, all others in its MLP.
+    """Finds the earliest layer of each variable: attention variables in its attention, all others in its MLP.
 
     Args:
+        model: the causal model.
         mlps: attention variables that get the MLP of their layer too, each for itself.
     """
     variables = model.variables
@@ -53,7 +54,13 @@ def program_layers(model: CausalModel, mlps: Collection[str] = ()) -> dict[str, 
 
 
 def heads_needed(model: CausalModel, heads: Mapping[str, int], mlps: Collection[str] = ()) -> int:
-    """The largest number of heads that one layer of the program needs."""
+    """Counts the heads that each layer of the program needs, and returns the largest number.
+
+    Args:
+        model: the causal model.
+        heads: attention variable -> how many heads it gets, where it is not 1.
+        mlps: attention variables that get the MLP of their layer too, each for itself.
+    """
     count: dict[int, int] = {}
     for name, layer in program_layers(model, mlps).items():
         if model.variables[name].is_attention:
@@ -63,6 +70,12 @@ def heads_needed(model: CausalModel, heads: Mapping[str, int], mlps: Collection[
 
 def draw_alignment(model: CausalModel, config: ModelConfig, settings: AlignmentConfig, seed: int) -> Alignment:
     """Places every hidden variable: program layers increasingly into the model's, any heads of a layer.
+
+    Args:
+        model: the causal model.
+        config: the architecture.
+        settings: how many nodes variables get, or a fixed placement.
+        seed: of the draw.
 
     Raises:
         ValueError: for unknown variables or nodes, or a model that is too small; says what is needed.
@@ -139,9 +152,12 @@ class Labels:
 def derive_labels(
     model: CausalModel, config: ModelConfig, alignment: Alignment, excluded: Mapping[str, str] | None = None
 ) -> Labels:
-    """The circuit that follows from an alignment and a causal model.
+    """Derives the circuit that follows from an alignment and a causal model.
 
     Args:
+        model: the causal model.
+        config: the architecture.
+        alignment: hidden variable -> its nodes.
         excluded: variables and high-level edges (by name) that cannot change the output, with the reason; they
             are left out of the circuit.
 
@@ -193,7 +209,7 @@ def _ordered_nodes(unit_nodes: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 
 def _units(alignment: Alignment) -> dict[str, tuple[str, ...]]:
-    """Variables that share a node, together; named by joining their names with `+`."""
+    """Groups variables that share a node; a group is named by joining their names with `+`."""
     groups: list[tuple[list[str], set[str]]] = []
     for name, nodes in alignment.items():
         together, occupied = [name], set(nodes)
@@ -212,7 +228,7 @@ def _units(alignment: Alignment) -> dict[str, tuple[str, ...]]:
 def _carriers(
     model: CausalModel, alignment: Alignment, excluded: Mapping[str, str]
 ) -> dict[HighLevelEdge, frozenset[Edge]]:
-    """High-level edge -> the low-level edges that carry it."""
+    """Finds the low-level edges that carry each high-level edge."""
     nodes: dict[str, tuple[str, ...]] = {TOKENS: (TOK_EMBED,), INDICES: (POS_EMBED,), OUTPUT: (LOGITS,), **alignment}
     carriers: dict[HighLevelEdge, frozenset[Edge]] = {}
     for edge in model.edges:
@@ -229,7 +245,7 @@ def _carriers(
 
 
 def _internal_edges(nodes: Sequence[str]) -> list[Edge]:
-    """Edges between the nodes of one variable: later ones read the earlier ones."""
+    """Lists the edges between the nodes of one variable: later ones read the earlier ones."""
     return [
         Edge(sender, receiver, slot)
         for receiver in nodes
@@ -240,7 +256,7 @@ def _internal_edges(nodes: Sequence[str]) -> list[Edge]:
 
 
 def _merge(carriers: Mapping[HighLevelEdge, frozenset[Edge]]) -> list[tuple[HighLevelEdge, ...]]:
-    """High-level edges that share a low-level edge can only be exchanged together."""
+    """Groups high-level edges that share a low-level edge: they can only be interchanged together."""
     groups: list[tuple[tuple[HighLevelEdge, ...], frozenset[Edge]]] = []
     for edge, carried in carriers.items():
         together: tuple[HighLevelEdge, ...] = (edge,)

@@ -1,4 +1,4 @@
-"""Builds the evidence: held-out pairs with the causal model's answers under every intervention."""
+"""Builds the evidence: held-out pairs with the causal model's answers under every interchange."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build_evidence(
     min_scored: int = MIN_SCORED,
     min_changed: int = MIN_CHANGED,
 ) -> dict[str, Tensor]:
-    """Draws pairs until every quantity rests on enough of them; tensors as `evaluation.safetensors` names them.
+    """Draws pairs until every quantity rests on enough of them.
 
     Args:
         interchanges: the interchanges of the circuit.
@@ -39,7 +39,8 @@ def build_evidence(
         min_changed: pairs whose answer changes under every interchange that changes any.
 
     Returns:
-        The tensors; where the doubling ended without enough, what there is (the certificate then says so).
+        Tensors as `evaluation.safetensors` names them, [pairs, n_ctx] each. Where the doubling ended without enough
+            pairs, these are what there is; the certificate then says so.
     """
     while True:
         # Of a CPU generator's seed only the lower 32 bits count; training's steps are below 2^31.
@@ -52,17 +53,21 @@ def build_evidence(
 
 
 def evidence_pairs(evidence: Mapping[str, Tensor]) -> Pairs:
-    """The pairs of evidence; interchangeable are those in which any interchange is scored."""
+    """Reads the pairs off evidence; those are interchangeable in which any interchange is scored.
+
+    Args:
+        evidence: as `build_evidence` makes it.
+    """
     names = [name for name in evidence if name.startswith("do/") and name.endswith("/scored")]
-    exchanged = [evidence[name].any(1) for name in names]
-    interchangeable = torch.stack(exchanged).any(0) if exchanged else None
+    scored = [evidence[name].any(1) for name in names]
+    interchangeable = torch.stack(scored).any(0) if scored else None
     return Pairs(evidence["base_tokens"], evidence["source_tokens"], interchangeable)
 
 
 def _tabulate(
     interchanges: Interchanges, pairs: Pairs, generator: torch.Generator, answers: Answers
 ) -> tuple[dict[str, Tensor], int, list[int]]:
-    """The tensors, the smallest number of scored positions, and each interchange's number of changed pairs."""
+    """Makes the tensors; returns also the fewest scored positions, and each interchange's number of changed pairs."""
     base, source = interchanges.model.run(Inputs(pairs.base)), interchanges.model.run(Inputs(pairs.source))
     evidence: dict[str, Tensor] = {
         "base_tokens": pairs.base,

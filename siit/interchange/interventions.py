@@ -1,4 +1,4 @@
-"""The interchanges of one circuit: what can be exchanged between base and source, and the causal model's answers."""
+"""Lists the interchanges of one circuit, runs the causal model under them, and finds what none can verify."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Shares:
     """How often an interchange can teach something.
 
     Attributes:
-        differs: share of pairs in which what is exchanged differs at some position; None for high-level edges.
-        changes: share of pairs in which exchanging it changes the causal model's answer at some scored position.
+        differs: share of pairs in which a unit's values differ at some position; None for high-level edges.
+        changes: share of pairs in which the causal model's answer changes at some scored position.
         constant: whether it is the same in every input, and so can change nothing.
     """
 
@@ -47,8 +47,11 @@ class Interchanges:
     Args:
         model: the causal model, on the device of the pairs.
         labels: the circuit with what its names stand for.
-        permute: permutes the position ids of sources, for interchanges of what depends on positions only; None: all ids
-            of tokens, evenly.
+        permute: permutes the position ids of sources, for interchanges of what depends on positions only. None: any
+            permutation of the tokens' ids.
+
+    Attributes:
+        names: of units, then of high-level edges; choice i + 1 is the interchange `names[i]`, choice 0 is none.
     """
 
     model: CausalModel
@@ -61,6 +64,7 @@ class Interchanges:
 
     @property
     def n_units(self) -> int:
+        """How many of `names` are units."""
         return len(self.labels.units)
 
     @cached_property
@@ -80,7 +84,13 @@ class Interchanges:
     def source_positions(
         self, pairs: Pairs, choice: Int[Tensor, " batch"], generator: torch.Generator
     ) -> Int[Tensor, "batch pos"]:
-        """Position ids of the source run: permuted where the chosen interchange depends on positions only."""
+        """Makes the position ids of the source run: permuted where the interchange depends on positions only.
+
+        Args:
+            pairs: of a batch.
+            choice: each pair's interchange.
+            generator: of the permutations, on the pairs' device.
+        """
         source = pairs.source
         own = torch.arange(source.shape[-1], device=source.device).expand_as(source)
         if self.permute is None:
@@ -96,7 +106,16 @@ class Interchanges:
         choice: Int[Tensor, " batch"],
         source_positions: Int[Tensor, "batch pos"] | None = None,
     ) -> Run:
-        """The causal model on the bases, each under its own chosen interchange with its source."""
+        """Runs the causal model on the bases, each under its own interchange with its source.
+
+        Args:
+            pairs: of a batch.
+            choice: each pair's interchange.
+            source_positions: position ids of the source run; None: each slot's own.
+
+        Returns:
+            The run; nothing is scored where an interchange was chosen for a pair that is not interchangeable.
+        """
         source = self.model.run(Inputs(pairs.source, source_positions))
         run = self.model.run(Inputs(pairs.base), self._interventions(source, choice))
         if pairs.interchangeable is None:
@@ -104,9 +123,11 @@ class Interchanges:
         return replace(run, scored=run.scored & (pairs.interchangeable | (choice == NONE)).unsqueeze(1))
 
     def shares(self, pairs: Pairs, answers: Answers, generator: torch.Generator) -> dict[str, Shares]:
-        """How often each interchange can teach something, on these pairs.
+        """Measures how often each interchange changes something.
 
         Args:
+            pairs: on which it is measured.
+            generator: of permuted positions.
             answers: tells when two answers differ.
         """
         base, found = self.model.run(Inputs(pairs.base)), {}
@@ -135,14 +156,21 @@ class Interchanges:
 
 
 def inert_parts(model: CausalModel, pairs: Pairs, generator: torch.Generator) -> Mapping[str, str]:
-    """Variables that never change on the data, and edges that never change what their child holds, with the reason.
+    """Finds inert parts: variables that never change on the data, and edges that never change their child's value.
 
-    They cannot be verified by any interchange, so they are no part of the circuit; nor is what then no longer reaches
-    the output. What is the same in every input by its nature (which slot is BOS) stays: it matters, as zero
-    replacement shows. A variable that, these parts apart, depends on positions only is exchanged as such.
+    No interchange can verify them, so that they are no part of the circuit; nor is what then no longer reaches the
+    output. Constant edges (which slot is BOS) stay: zero ablation shows that they matter.
+
+    Args:
+        model: the causal model.
+        pairs: the data; each edge of the model is interchanged alone in all of them.
+        generator: of permuted positions, for variables that depend, inert parts aside, on positions only.
+
+    Returns:
+        Names of variables and edges, with the reason.
 
     Raises:
-        ValueError: where the output itself never changes.
+        ValueError: the output itself never changes.
     """
     base = model.run(Inputs(pairs.base))
     plain = model.run(Inputs(pairs.source))
@@ -164,11 +192,11 @@ def inert_parts(model: CausalModel, pairs: Pairs, generator: torch.Generator) ->
                 continue
             run = model.run(Inputs(pairs.base), Interventions(edges={edge: Intervention(source(edge.parent))}))
             own, values = base.values[child], run.values[child]
-            # That a lookup finds nothing is an answer of its own; elsewhere undefined values come from padding too.
+            # That a lookup finds nothing is an answer of its own; other variables are undefined at padding too.
             finds = child != OUTPUT and isinstance(model.variables[child].mechanism, Lookup)
             emptied = undefined(values) != undefined(own)
             if not (changes(values, own) or (finds and bool((emptied & is_token).any()))):
-                edges[str(edge)] = f"exchanging it changed {child} in none of {len(pairs)} pairs"
+                edges[str(edge)] = f"its interchange changed {child} in none of {len(pairs)} pairs"
         if child != OUTPUT and not changes(source(child), base.values[child]):
             variables[child] = f"its value is the same in all of {len(pairs)} pairs"
     if model.answer.name in variables:
@@ -186,7 +214,13 @@ def inert_parts(model: CausalModel, pairs: Pairs, generator: torch.Generator) ->
 
 
 def differs(values: Values, others: Values, tolerance: float = ROUNDING) -> Bool[Tensor, "batch pos"]:
-    """Where both are defined and differ, numerical values by more than `tolerance`."""
+    """Tells where two values are both defined and differ.
+
+    Args:
+        values: of one run.
+        others: of another.
+        tolerance: numerical values this close are the same.
+    """
     defined = ~undefined(values) & ~undefined(others)
     if values.is_floating_point():
         return defined & ((values - others).abs() > tolerance)

@@ -1,4 +1,4 @@
-"""Pairs of a base and a source input, and the permuted positions of sources."""
+"""Holds pairs of a base and a source input, and permutes the positions of sources."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ class Pairs:
     """Base and source inputs.
 
     Attributes:
-        interchangeable: in which pairs the source can take part in an interchange; elsewhere it only replaces what is off
-            the circuit. None: in all.
-        fresh: which pairs are drawn anew and stand for the data, rather than repeated from earlier ones. None: all.
+        base: the inputs that are run under interventions.
+        source: the inputs whose activations replace the base's.
+        interchangeable: in which pairs the source can take part in an interchange; in the others it only replaces what
+            is off the circuit. None: in all.
+        fresh: which pairs are drawn anew and stand for the data, rather than replayed. None: all.
     """
 
     base: Int[Tensor, "batch pos"]
@@ -42,10 +44,12 @@ class PairSampler(Protocol):
 def permuted_positions(
     tokens: Int[Tensor, "batch pos"], size: int, generator: torch.Generator
 ) -> Int[Tensor, "batch pos"]:
-    """Position ids permuted among the tokens of each example; BOS and padding stay in place.
+    """Permutes position ids among the tokens of each example; BOS and padding stay in place.
 
     Args:
-        size: how many ids are tokens' (BOS and PAD come after them).
+        tokens: the inputs.
+        size: number of tokens (BOS and PAD come after them).
+        generator: of the draw, on the tokens' device.
     """
     keys = torch.rand(tokens.shape, device=tokens.device, generator=generator)
     slots = torch.arange(tokens.shape[-1], device=tokens.device)

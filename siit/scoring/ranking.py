@@ -1,4 +1,4 @@
-"""Measures of a ranking: ROC curve, area under it, average precision, and what chance reaches."""
+"""Measures rankings: ROC curve, area under it, average precision, and what chance reaches."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Roc:
     """A ROC curve: one point for each threshold that can be told apart, from (0, 0) to (1, 1).
 
     Attributes:
-        false_positive_rate, true_positive_rate: the share of negatives and of positives whose score is at least the
-            threshold, [points].
+        false_positive_rate: share of the negatives whose score is at least the threshold.
+        true_positive_rate: the same share of the positives.
         thresholds: falling, infinity first.
     """
 
@@ -60,7 +60,12 @@ class Chance:
 
 
 def rank(labels: Bool[np.ndarray, " items"], scores: Float[np.ndarray, " items"]) -> Ranking:
-    """Measures scores against labels; there must be positives and negatives, and no NaN."""
+    """Measures scores against labels.
+
+    Args:
+        labels: True for positives; there must be both.
+        scores: higher for what is held to be positive; no NaN.
+    """
     order = np.argsort(-scores, kind="stable")
     ordered, hits = scores[order], labels[order]
     # Equal scores pass every threshold together: one point for each group of them, at its end.
@@ -81,11 +86,15 @@ def rank(labels: Bool[np.ndarray, " items"], scores: Float[np.ndarray, " items"]
 
 
 def chance(positives: int, negatives: int) -> Chance:
-    """What random orders of so many items reach.
+    """Computes what random orders of so many items reach.
 
-    With n items, P of them positive, the item at place i is positive with probability P / n, and then (i - 1)(P - 1) /
-    (n - 1) of those before it are, on average: the expected average precision is
+    Of n items let P be positive. The item at place i is positive with probability P / n. Then (i - 1)(P - 1) / (n - 1)
+    of those before it are, on average. So the expected average precision is
     1/n sum_i (1 + (i - 1)(P - 1) / (n - 1)) / i.
+
+    Args:
+        positives: how many items are positive, at least 1.
+        negatives: how many are not, at least 1.
     """
     items = positives + negatives
     place = np.arange(1, items + 1)

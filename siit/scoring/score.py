@@ -1,4 +1,4 @@
-"""Scores of edges or nodes against the labels of a circuit."""
+"""Measures how well scores of edges or nodes agree with the labels of a circuit."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Score(Ranking):
 
     Attributes:
         random: what a random order reaches.
-        structure: what the architecture and the rule of placement reach, see `siit.scoring.structure`.
-        by_slot: the same ranking among the edges into one slot only (None: into MLPs and logits), for slots that have
-            edges both on and off the circuit; empty where slots are not told apart.
+        structure: what the structure null reaches: architecture and rule of placement alone (`siit.scoring.structure`).
+        by_slot: slot -> the ranking of the edges into it alone; None stands for edges into MLPs and logits. A slot
+            without edges on or off the circuit is left out, and all are where slots are not told apart.
     """
 
     random: Chance
@@ -45,25 +45,29 @@ def score(
     slots: bool | None = None,
     embeddings: bool = True,
 ) -> Score:
-    """Measures how well scores tell a circuit's edges, or nodes, from the model's others; a higher score means on it.
+    """Measures how well scores tell a circuit's edges, or nodes, from the model's others; higher means on the circuit.
 
-    Of a method whose sign says in which direction an edge acts, give the absolute values.
+    Where a score's sign says in which direction an edge acts, give absolute values. Edges into and out of off-circuit
+    nodes count as off the circuit, which no certificate measures yet edge by edge (docs/method.md).
 
     Args:
-        edge_scores: every edge's score (a number), by `Edge` or by name: `m0->a1.h2<v>`; or `input->a1.h2<v>`, `input`
-            being both embeddings, which are then one sender; or `blocks.0.hook_mlp_out -> blocks.1.hook_v_input[2]`.
-            Without slots also `m0->a1.h2`. At node level also every node's own score, by its name, `a1.h2`.
+        edge_scores: a number for every edge, by `Edge` or by name:
+
+            - `m0->a1.h2<v>`, or `m0->a1.h2` where slots are not told apart;
+            - `input->a1.h2<v>`, which makes both embeddings one sender;
+            - `blocks.0.hook_mlp_out -> blocks.1.hook_v_input[2]`;
+            - at node level also a number for every node, by its name: `a1.h2`.
         circuit: the labels.
-        level: `edge`: all edges of the model are ranked. `node`: heads and MLPs are. A node that has no score of its
-            own has that of its best edge, so that it is found once a threshold lets one of its edges in.
-        slots: whether edges from one node into q, k and v of one head are three edges (the default) or one; that one
+        level: `edge` ranks all edges of the model, `node` its heads and MLPs. A node without a score of its own has
+            that of its best edge.
+        slots: whether edges from one node into q, k and v of one head are three edges (the default) or one. That one
             has the best of their scores, and is on the circuit if one of them is. Nodes have no slots.
-        embeddings: whether edges from the embeddings are ranked. At node level: whether the embeddings are (on the
-            circuit if one of its edges leaves them), and whether their edges count for the nodes that read them.
+        embeddings: whether edges from the embeddings are ranked. At node level: whether the embeddings are ranked, and
+            whether their edges count for the nodes that read them.
 
     Raises:
-        ValueError: scores that are missing, unknown, given twice or no number, or a circuit with nothing to tell apart;
-            names them.
+        ValueError: names the scores that are missing, unknown, given twice or no number; or says that a circuit has
+            nothing to tell apart.
     """
     if level not in ("edge", "node"):
         raise ValueError(f"level: found {level!r}, accepted: 'edge', 'node'")
@@ -166,7 +170,7 @@ def _edge_name(edge: Edge, merged: bool, with_slot: bool = True) -> str:
 
 
 def _edge_names(config: ModelConfig, merged: bool, *, pairs: bool) -> set[str]:
-    """Names under which edges may be scored, those that are not ranked among them."""
+    """Lists the names under which edges may be scored; not all of these need be ranked."""
     kinds = (True, False) if pairs else (True,)
     return {_edge_name(edge, merged, with_slot) for edge in edges(config) for with_slot in kinds}
 
@@ -176,7 +180,7 @@ def _node_names(config: ModelConfig, merged: bool) -> set[str]:
 
 
 def _by_name(scores: Mapping[Any, Any], config: ModelConfig) -> dict[str, float]:
-    """The scores as numbers, by the names of this package; hook names are translated."""
+    """Reads scores as numbers, by the names of this package; hook names are translated."""
     hooks = edges_by_hooks(config) if any(isinstance(key, str) and ARROW in key for key in scores) else {}
     values: dict[str, float] = {}
     for key, value in scores.items():

@@ -1,7 +1,8 @@
-"""What the architecture alone tells: how likely each edge and node is on the circuit of a model of another seed.
+"""Computes the structure null: how likely each edge and node is on the circuit of a model of another seed.
 
-The placement of a program's variables is drawn from the seed: its layers go to increasing layers of the model, all
-choices being equally likely, and within a layer any head is as likely as any other (`siit.interchange.alignment.draw_alignment`).
+A program's variables are placed by the seed (`siit.interchange.alignment.draw_alignment`). Its layers go to increasing
+layers of the model, all choices being equally likely. Within a layer any head is as likely as any other.
+
 Who knows the program and this rule, but neither seed nor weights nor data, can do no better than these probabilities.
 They give away, for example, that `logits` reads late layers and that few circuits fill all heads.
 """
@@ -29,7 +30,11 @@ from siit.graph.circuit import Circuit
 
 
 def edge_probabilities(circuit: Circuit) -> dict[Edge, float]:
-    """Every edge's probability of being on the circuit, over all placements of the same circuit."""
+    """Computes every edge's probability of being on the circuit, over all placements of the same circuit.
+
+    Args:
+        circuit: gives the architecture, and how its members are connected.
+    """
     config, ranks = circuit.config, _ranks(circuit)
     total = dict.fromkeys(edges(config), Fraction(0))
     for edge in circuit.carries:
@@ -48,7 +53,13 @@ def edge_probabilities(circuit: Circuit) -> dict[Edge, float]:
 
 
 def node_probabilities(circuit: Circuit) -> dict[str, float]:
-    """The same for heads and MLPs; an embedding, which has no other place, counts where an edge leaves it."""
+    """Computes the same for heads, MLPs and embeddings.
+
+    An embedding has no other place: 1 where an edge of the circuit leaves it, else 0.
+
+    Args:
+        circuit: gives the architecture, and how its members are connected.
+    """
     config, ranks = circuit.config, _ranks(circuit)
     total = dict.fromkeys(components(config), Fraction(0))
     for node in circuit.unit_of:
@@ -63,7 +74,7 @@ def node_probabilities(circuit: Circuit) -> dict[str, float]:
 
 
 def _ranks(circuit: Circuit) -> dict[int, int]:
-    """Layer with members of the circuit -> how many such layers are before it."""
+    """Numbers the layers that have members of the circuit, from 0 in their order."""
     return {layer: rank for rank, layer in enumerate(sorted({layer_of(node) for node in circuit.unit_of}))}
 
 
@@ -72,12 +83,12 @@ def _is_placed(node: str) -> bool:
 
 
 def _images(node: str, layer: int, config: ModelConfig) -> list[str]:
-    """The nodes of a layer that a node can become there."""
+    """Lists the nodes of a layer that a node can become there."""
     return [head(layer, index) for index in range(config.n_heads)] if is_head(node) else [mlp(layer)]
 
 
 def _chance(place: Mapping[int, int], used: int, n_layers: int) -> Fraction:
-    """The share of the increasing placements of `used` layers into `n_layers` that put each rank where `place` does."""
+    """Computes the share of the increasing placements of `used` layers that put each rank where `place` does."""
     ways = 1
     for (rank, layer), (next_rank, next_layer) in itertools.pairwise([(-1, -1), *place.items(), (used, n_layers)]):
         ways *= math.comb(next_layer - layer - 1, next_rank - rank - 1)

@@ -1,4 +1,4 @@
-"""The low-level model: a GPT-2-style transformer whose every component and edge can be patched per example."""
+"""Runs the low-level model: a GPT-2-style transformer, patched at nodes and edges in each example otherwise."""
 
 from siit.transformer.model import Outputs, Transformer
 from siit.transformer.patching import BatchPatch, PatchPoints

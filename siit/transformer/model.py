@@ -44,7 +44,7 @@ class Outputs:
 
     @cached_property
     def logits(self) -> Float[Tensor, "batch pos d_vocab_out"]:
-        """Of all positions; computed where they are asked for."""
+        """Logits of all positions; computed when asked for."""
         return self.unembed(self.final)
 
 
@@ -151,10 +151,10 @@ class Transformer(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator, embeddings: dict[str, float]) -> None:
-        """Embeddings of a given deviation, other weights of variance 1 / fan-in, zero biases, unit gains.
+        """Draws embeddings of given deviations and other weights of variance 1 / fan-in; biases are 0, gains 1.
 
-        Output projections are smaller by sqrt(2 n_layers), as in GPT-2: otherwise the noise that replaced off-circuit
-        parts bring drowns what the circuit reads, and the circuit-first phase takes several times as long.
+        Output projections are smaller by sqrt(2 n_layers), as in GPT-2. Otherwise the noise of replaced off-circuit
+        parts drowns what the circuit reads, and the circuit-only phase takes several times as long.
         """
         for name, parameter in self.named_parameters():
             kind = name.rpartition(".")[2]
@@ -176,7 +176,13 @@ class Transformer(nn.Module):
         positions: Int[Tensor, "batch pos"] | None = None,
         patch: BatchPatch | None = None,
     ) -> Float[Tensor, "batch pos d_vocab_out"]:
-        """Logits. `positions` are position ids, each slot's own where None."""
+        """Computes logits, under patches if there are any.
+
+        Args:
+            tokens: the inputs.
+            positions: position ids; None: each slot's own.
+            patch: what is replaced.
+        """
         return self.run(tokens, positions, patch).logits
 
     def run(
@@ -185,7 +191,13 @@ class Transformer(nn.Module):
         positions: Int[Tensor, "batch pos"] | None = None,
         patch: BatchPatch | None = None,
     ) -> Outputs:
-        """Runs the model with patches, and returns every component's output beside what the logits are made of."""
+        """Runs the model, and returns every component's output beside what the logits are made of.
+
+        Args:
+            tokens: the inputs.
+            positions: position ids; None: each slot's own.
+            patch: what is replaced.
+        """
         stream = _Stream(patch)
         embedded = self.embed.W_E[tokens]
         if positions is None:
@@ -234,7 +246,7 @@ class Transformer(nn.Module):
     def _pattern(
         self, q: Float[Tensor, "head batch pos d_head"], k: Float[Tensor, "head batch pos d_head"]
     ) -> Float[Tensor, "head batch pos pos"]:
-        """Attention patterns. The mask is added within the matrix product: these scores are the largest tensors."""
+        """Computes attention patterns; the mask is added within the product, for scores are the largest tensors."""
         size = q.shape[-2]
         mask = q.new_zeros(size, size)
         if self.config.attention_dir == "causal":
@@ -248,7 +260,7 @@ class Transformer(nn.Module):
 def _project_own(
     attention: _Attention, slot: Slot, heads: list[int], inputs: Float[Tensor, "head batch pos d_model"] | None
 ) -> list[Tensor]:
-    """One slot's vectors, [head, batch, pos, d_head], of heads that each read an input of their own."""
+    """Computes one slot's vectors, [head, batch, pos, d_head], of heads that each read an input of their own."""
     if inputs is None:
         return []
     weight, bias = attention.projections(slot)
@@ -257,7 +269,7 @@ def _project_own(
 
 
 def _project_shared(attention: _Attention, slot: Slot, heads: list[int], normed: Tensor | None) -> list[Tensor]:
-    """One slot's vectors, [head, batch, pos, d_head], of heads that all read the same input: one matrix product."""
+    """Computes one slot's vectors, [head, batch, pos, d_head], of heads that read the same input: one product."""
     if normed is None:
         return []
     weight, bias = attention.projections(slot)
@@ -267,7 +279,7 @@ def _project_shared(attention: _Attention, slot: Slot, heads: list[int], normed:
 
 
 class _Stream:
-    """The residual stream of one run: what was added to it, and what each slot reads of it under a patch."""
+    """Keeps the residual stream of one run: what was added to it, and what each slot reads of it under a patch."""
 
     def __init__(self, patch: BatchPatch | None) -> None:
         self.patch = patch
@@ -277,11 +289,11 @@ class _Stream:
         self.residual: Tensor = torch.zeros(())
 
     def computes(self, name: str) -> bool:
-        """Whether a component's own output matters to this run."""
+        """Tells whether a component's own output matters to this run."""
         return self.patch is None or not self.patch.off_nodes_always or name in self.members
 
     def has_own_input(self, name: str) -> bool:
-        """Whether edges into a component can be patched, so that what it reads may differ from the residual stream."""
+        """Tells whether edges into a component can be patched, so that it may read something else than the stream."""
         return name in self.members or (self.patch is not None and name == LOGITS)
 
     def add(self, name: str, output: Tensor | None) -> None:
@@ -295,7 +307,7 @@ class _Stream:
         self.residual = self.residual + output
 
     def read(self, reads: Sequence[Read]) -> Float[Tensor, "read batch pos d_model"]:
-        """What slots of receivers at one depth read, before LayerNorm."""
+        """Computes what slots of receivers at one depth read, before LayerNorm."""
         if self.reader is None or not self.has_own_input(reads[0][0]):
             return self.residual.unsqueeze(0)
         return self.reader.read(reads, self.residual)

@@ -1,9 +1,10 @@
-"""Patches: per example, which component outputs and which edges of a run are replaced, and by what.
+"""Patches nodes and edges of a run, in each example others.
 
 A patched node has its output replaced for all that read it. A patched edge has one sender's term replaced in the
-one sum that one slot of one receiver reads; it wins over a patch of the sender itself. In one example a sender's
-replacement is the same for all its patched edges of one kind: circuit edges take `interchange` values, off-circuit
-edges `ablation` values. That is what makes per-example edge patches cost no more than a small matrix product per layer.
+one sum that one slot of one receiver reads. It wins over a patch of the sender itself.
+
+A sender has two replacements in an example: its patched circuit edges take `interchange` values, its patched
+off-circuit edges `ablation` values. So all edges into one layer cost one small matrix product.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from siit.graph.circuit import Circuit
 
 Read = tuple[str, Slot | None]
 """A receiver and the slot of it that reads."""
+Term = tuple[str, bool]
+"""A sender, and whether the patched edge is on the circuit: together they say what the edge adds to a sum."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,24 +57,42 @@ class PatchPoints:
         """Circuit member that sends -> its place in the order of computation."""
         return {name: index for index, name in enumerate(self.circuit.members[:-1])}
 
-    def weighing(self, reads: Sequence[Read], device: torch.device) -> tuple[list[int], Int[Tensor, "read term"]]:
-        """Which of `EdgeReader.terms` edges bring to what is read, and which edge; `len(edges)` where none does."""
-        key = (*reads, device)
-        if key not in self._weighings:
-            found: dict[tuple[int, int], int] = {}
-            for index, edge in enumerate(self.edges):
-                if (edge.receiver, edge.slot) in reads:
-                    is_off = index >= self.n_circuit_edges
-                    term = 2 * self.member_index[edge.sender] + is_off
-                    found[reads.index((edge.receiver, edge.slot)), term] = index
-            terms = sorted({term for _, term in found})
-            table = [[found.get((row, term), len(self.edges)) for term in terms] for row in range(len(reads))]
-            self._weighings[key] = terms, torch.tensor(table, device=device)
-        return self._weighings[key]
+    @cached_property
+    def terms(self) -> list[Term]:
+        """Lists what patched edges can add to a sum, by sender in the order of computation."""
+        return [(sender, on_circuit) for sender in self.member_index for on_circuit in (True, False)]
 
     @cached_property
-    def _weighings(self) -> dict[tuple[object, ...], tuple[list[int], Tensor]]:
-        """What has been asked for."""
+    def edges_into(self) -> dict[Read, dict[Term, int]]:
+        """Read -> the terms that its edges bring -> the edge's place in `edges`."""
+        found: dict[Read, dict[Term, int]] = {}
+        for index, edge in enumerate(self.edges):
+            term = edge.sender, index < self.n_circuit_edges
+            found.setdefault((edge.receiver, edge.slot), {})[term] = index
+        return found
+
+    def terms_of(self, reads: Sequence[Read], device: torch.device) -> tuple[list[Term], Int[Tensor, "read term"]]:
+        """Finds the terms that some slots' edges bring, and the edge that brings each term to each slot.
+
+        Args:
+            reads: receivers with their slots.
+            device: of the result.
+
+        Returns:
+            The terms that reach any of the slots, in the order of `terms`. Then each edge's place in `edges`, or
+            `len(edges)` where no edge brings the term to the slot.
+        """
+        key = (*reads, device)
+        if key not in self._terms_of:
+            into = [self.edges_into.get(read, {}) for read in reads]
+            terms = [term for term in self.terms if any(term in edges for edges in into)]
+            table = [[edges.get(term, len(self.edges)) for term in terms] for edges in into]
+            self._terms_of[key] = terms, torch.tensor(table, device=device)
+        return self._terms_of[key]
+
+    @cached_property
+    def _terms_of(self) -> dict[tuple[object, ...], tuple[list[Term], Tensor]]:
+        """The answers so far: a copy to the device at every layer of every step would be slow."""
         return {}
 
 
@@ -96,7 +117,15 @@ class BatchPatch:
     off_nodes_always: bool = False
 
     def node_output(self, index: int, output: Tensor | None) -> Tensor:
-        """A sender's output after node patches, [batch, pos, d_model]; `output` is None where it was not computed."""
+        """Replaces a sender's output where node patches say so.
+
+        Args:
+            index: the sender's place in `points.senders`.
+            output: its own output; None where it was not computed, for it is always replaced.
+
+        Returns:
+            The output after node patches, [batch, pos, d_model].
+        """
         on_circuit = self.points.senders[index] in self.points.member_index
         replacement = (self.interchange if on_circuit else self.ablation)[index]
         if output is None:
@@ -105,28 +134,42 @@ class BatchPatch:
 
 
 class EdgeReader:
-    """Computes what each slot of a circuit member reads: the residual stream, corrected by the patched edges."""
+    """Computes what each slot of a circuit member reads: the residual stream, corrected by the patched edges.
+
+    Args:
+        patch: tells which edges are patched in which examples, and by what.
+    """
 
     def __init__(self, patch: BatchPatch) -> None:
         self.patch = patch
-        weights = patch.edges.to(patch.ablation[0].dtype)
-        self.weights = F.pad(weights, (0, 0, 0, 1))
-        """1 where an edge is patched, [edge, batch]; the last row is that of no edge."""
-        self.terms: list[Tensor] = []
-        """What patching an edge adds, [batch, pos d_model]: for each sender if the edge is on the circuit, if not."""
+        patched = patch.edges.to(patch.ablation[0].dtype)
+        self.weights = F.pad(patched, (0, 0, 0, 1))
+        """1 where an edge is patched, [edge + 1, batch]; the last row, of zeros, stands for no edge."""
+        self.changes: dict[Term, Tensor] = {}
+        """What each term adds to a sum, [batch, pos * d_model]: the replacement minus the sender's output."""
 
     def sent(self, sender: str, output: Float[Tensor, "batch pos d_model"]) -> None:
-        """Records the output of a circuit member, in the order of computation."""
+        """Records the output of a circuit member; a member must be recorded before any slot reads it.
+
+        Args:
+            sender: the member.
+            output: its output, after node patches.
+        """
         index = self.patch.points.senders.index(sender)
-        for replacement in (self.patch.interchange[index], self.patch.ablation[index]):
-            self.terms.append((replacement - output).flatten(1))
+        self.changes[sender, True] = (self.patch.interchange[index] - output).flatten(1)
+        self.changes[sender, False] = (self.patch.ablation[index] - output).flatten(1)
 
     def read(
         self, reads: Sequence[Read], residual: Float[Tensor, "batch pos d_model"]
     ) -> Float[Tensor, "read batch pos d_model"]:
-        """The sums that some slots, all of receivers at one depth, read: one product of weights and terms."""
-        terms, edge = self.patch.points.weighing(reads, residual.device)
-        own = residual.flatten(1).unsqueeze(1).expand(-1, len(reads), -1)
-        stacked = torch.stack([self.terms[term] for term in terms], 1)
-        total = torch.baddbmm(own, self.weights[edge].permute(2, 0, 1), stacked)
+        """Computes the sums that some slots read, by one product: residual + weights @ changes.
+
+        Args:
+            reads: receivers, all at one depth, with their slots.
+            residual: the residual stream before these receivers, after node patches.
+        """
+        terms, edge = self.patch.points.terms_of(reads, residual.device)
+        unpatched = residual.flatten(1).unsqueeze(1).expand(-1, len(reads), -1)
+        changes = torch.stack([self.changes[term] for term in terms], 1)
+        total = torch.baddbmm(unpatched, self.weights[edge].permute(2, 0, 1), changes)
         return total.transpose(0, 1).unflatten(2, residual.shape[1:])

@@ -15,7 +15,7 @@ STEP = 0.1
 
 @torch.no_grad()
 def spread(embeddings: Float[Tensor, "token d_model"]) -> Float[Tensor, "token d_model"]:
-    """The rows, turned by gradient descent on the sum of the eighth powers of their cosines; their norms stay.
+    """Turns the rows by gradient descent on the sum of the eighth powers of their cosines; their norms stay.
 
     The mutual coherence (largest cosine) of 423 random rows in 64 dimensions is about 0.5. Of these it is 0.18, and of
     no rows below 0.115 (Welch, IEEE Trans. Inf. Theory 20:397, 1974). The sum is the p-frame potential of Ehler and

@@ -61,7 +61,7 @@ def sentences(seed: int, each: int = 1) -> Iterator[Sentence]:
             yield Sentence(template, subject_is_first, a, b, draw.choice(PLACES), draw.choice(OBJECTS))
 
 
-def exchanged_roles(base: Sentence) -> Sentence:
+def swapped_roles(base: Sentence) -> Sentence:
     """Mary and John ... John -> John and Mary ... Mary: the names in each other's places."""
     return replace(base, a=base.b, b=base.a)
 
@@ -92,7 +92,7 @@ def sources(base: Sentence, seed: int) -> dict[str, Sentence]:
     first, second = draw.sample([name for name in NAMES if name not in (base.a, base.b)], 2)
     changed = replace(base, place=draw.choice(PLACES), thing=draw.choice(OBJECTS))
     return {
-        "roles": exchanged_roles(changed),
+        "roles": swapped_roles(changed),
         "order": other_order(changed),
         "object": other_object(changed, first),
         "subject": other_subject(changed, first),

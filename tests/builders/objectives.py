@@ -35,7 +35,7 @@ def configured_terms(name: str) -> dict[str, Term]:
     return terms_of(plain)
 
 
-def handmade_exchanges() -> Interchanges:
+def handmade_interchanges() -> Interchanges:
     """The interchanges of the hand-written transformer's circuit."""
     model = handmade.causal_model()
     return Interchanges(model, derive_labels(model, handmade.CONFIG, {"is_x": ("m0",), "prev": ("a1.h0",)}))
@@ -53,7 +53,7 @@ def task_of(case: str) -> Task:
     return task_from_case(get(case), build_causal_model(get(case)))
 
 
-def exchanges_of(task: Task, **changes: Any) -> Interchanges:
+def interchanges_of(task: Task, **changes: Any) -> Interchanges:
     """The interchanges of a circuit in a small transformer, with off-circuit nodes."""
     config = ModelConfig(
         n_layers=max(program_layers(task.model).values()) + 1,
@@ -82,7 +82,7 @@ def objective_of(
 ) -> tuple[Objective, Transformer, Task]:
     """An objective on a task of the catalogue, with an untrained transformer in double precision."""
     task = task_of(case)
-    objective = Objective(exchanges_of(task), terms, source_gradient)
+    objective = Objective(interchanges_of(task), terms, source_gradient)
     return objective, Transformer(objective.interchanges.labels.circuit.config, seed=0).double(), task
 
 

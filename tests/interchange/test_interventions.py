@@ -142,7 +142,7 @@ def test_vacuous_parts_of_the_catalogue(name: str):
     assert set(found) == EXPECTED[name]
     for edge, reason in found.items():
         child = edge.partition("->")[2].partition("<")[0]
-        assert reason == f"exchanging it changed {child} in none of 1024 pairs"
+        assert reason == f"its interchange changed {child} in none of 1024 pairs"
 
 
 def test_vacuous_parts_at_one_length():
@@ -204,7 +204,7 @@ def test_finding_nothing_is_an_answer_of_a_lookup():
     pairs = Pairs(encode(model, "abb", "caa", "bcc"), encode(model, "bcc", "abb", "caa"))
     found = inert_parts(model, pairs, torch.Generator())
     # Which slot is marked never differs.
-    assert found == {"twice->only<k>": "exchanging it changed only in none of 3 pairs"}
+    assert found == {"twice->only<k>": "its interchange changed only in none of 3 pairs"}
     run = model.run(Inputs(pairs.base))
     source = model.run(Inputs(pairs.source))
     for slot in "qk":

@@ -96,7 +96,7 @@ class ObjectiveSettings:
     probe_weight: float = 0.0
     keep_probes: bool = False
     next_token: float = 0.0
-    priorities: float = 0.0
+    prioritised: float = 0.0
     replay: float = 0.0
     replay_interchanges: bool = False
 
@@ -213,7 +213,7 @@ def _check_ranges(settings: Settings) -> None:
     tier, drawn = settings.case.tier, settings.case.generator_seed
     _require("case.tier", tier, tier is None or tier in TIERS, ", ".join(TIERS))
     _require("case.generator_seed", drawn, drawn is None or 0 <= drawn < 1 << 31, "an integer from 0 to 2147483647")
-    for name in ("priorities", "replay"):
+    for name in ("prioritised", "replay"):
         share = getattr(objective, name)
         _require(f"objective.{name}", share, 0 <= share < 1, "a number from 0 to below 1")
     again, possible = objective.replay_interchanges, objective.replay > 0

@@ -1,4 +1,4 @@
-"""Weights of inputs by which rare answers are drawn as often as frequent ones."""
+"""Weighs inputs such that rare answers are drawn as often as frequent ones."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ _CHUNK = 1 << 13
 
 
 def answer_weights(space: InputSpace, tokens: Int[Tensor, "input pos"]) -> Float[Tensor, " input"]:
-    """Positive weights, mean 1, that balance the answers at each position among inputs of one length.
+    """Computes positive weights, mean 1, that balance the answers at each position among inputs of one length.
 
     An input's weight is the mean over its scored positions of 1 / (how frequent its answer is there x how many answers
     occur there). Where all positions hold the same answer, each answer is then drawn equally often.
+
+    Args:
+        space: whose causal model answers; its answers are classes.
+        tokens: the inputs.
     """
     assert space.model.classes is not None  # else it would not be balanced
     runs = [space.model.run(Inputs(chunk)) for chunk in tokens.split(_CHUNK)]

@@ -1,4 +1,4 @@
-"""The input space of a task: which inputs there are, and how single ones are drawn."""
+"""Defines the input space of a task: which inputs there are, and how single ones are drawn."""
 
 from __future__ import annotations
 
@@ -48,18 +48,22 @@ class InputSpace:
 
     @property
     def bos_id(self) -> int:
+        """Id of BOS, after the tokens."""
         return len(self.model.vocab)
 
     @property
     def pad_id(self) -> int:
+        """Id of padding, the last one."""
         return len(self.model.vocab) + 1
 
     @property
     def d_vocab(self) -> int:
+        """How many ids there are: tokens, BOS and PAD."""
         return len(self.model.vocab) + 2
 
     @property
     def n_ctx(self) -> int:
+        """How many positions an input has, that of BOS included."""
         return self.model.max_len + 1
 
     @property
@@ -68,13 +72,23 @@ class InputSpace:
         return sum(len(self.model.vocab) ** length for length in range(self.min_len, self.model.max_len + 1))
 
     def frame(self, tokens: Int[Tensor, "batch max_len"], lengths: Int[Tensor, " batch"]) -> Int[Tensor, "batch pos"]:
-        """Puts BOS before the tokens and padding behind them."""
+        """Puts BOS before the tokens and padding behind them.
+
+        Args:
+            tokens: ids; those beyond a length are replaced.
+            lengths: how many tokens each input has.
+        """
         beyond = torch.arange(tokens.shape[1]) >= lengths.unsqueeze(1)
         bos = torch.full((len(tokens), 1), self.bos_id)
         return torch.cat([bos, tokens.masked_fill(beyond, self.pad_id)], dim=1)
 
     def sample(self, count: int, generator: torch.Generator) -> Int[Tensor, "count pos"]:
-        """Draws `count` inputs of uniform lengths, on the CPU."""
+        """Draws inputs of uniform lengths, on the CPU.
+
+        Args:
+            count: how many.
+            generator: of the draw.
+        """
         lengths = torch.randint(self.min_len, self.model.max_len + 1, (count,), generator=generator)
         draw = SAMPLERS[self.sampler]
         return self.frame(draw(len(self.model.vocab), lengths, self.model.max_len, generator), lengths)

@@ -1,4 +1,4 @@
-"""Pairs of a base and a source input, drawn on the device; the splits never share what is held out.
+"""Draws pairs of a base and a source input on the device; the splits never share what is held out.
 
 Where the inputs are few they are enumerated, and the splits share inputs but no pair; where they are many, the
 splits share no input.
@@ -33,18 +33,24 @@ REARRANGED = 0.5
 class ProgramPairSampler:
     """Draws pairs of one split, vectorised, on one device.
 
-    Lengths are uniform, but half of a causal task's inputs have the greatest one: these ask all that their prefixes
-    ask, and else the last positions would be asked rarely. Half of the sources have the base's length, the others
-    any. Inputs of one length are as frequent as the task's sampler draws them; where the task is balanced they are
-    weighted by their answers instead. In an enumerated space a length with fewer inputs than parts occurs among the
-    bases only: its pairs with itself could not all be kept apart. Where the task is rearranged, half of the sources
-    are the base in another order, and all orders of the same tokens belong to one split.
+    - Lengths are uniform, but half of a causal task's inputs have the greatest length. These ask all that their
+      prefixes ask; otherwise the last positions would be asked rarely.
+    - Half of the sources have the base's length, the others any.
+    - Inputs of one length are as frequent as the task's sampler draws them. Where the task is balanced they are
+      weighted by their answers instead.
+    - In an enumerated space a length with fewer inputs than parts occurs among the bases only. Its pairs with itself
+      could not all be kept apart.
+    - Where the task is rearranged, half of the sources are the base in another order. All orders of the same tokens
+      then belong to one split.
 
     Args:
         space: whose inputs are drawn.
         split: train, val or test.
         device: where pairs are drawn and live.
         seed: of the pools; the same for all splits of one run.
+
+    Raises:
+        ValueError: the inputs are too few to hold the split out.
     """
 
     def __init__(self, space: InputSpace, split: Split, device: torch.device | str = "cpu", seed: int = 0) -> None:
@@ -93,10 +99,16 @@ class ProgramPairSampler:
 
     @property
     def device(self) -> torch.device:
+        """Where pairs are drawn and live."""
         return self.tokens.device
 
     def draw(self, count: int, generator: torch.Generator) -> Pairs:
-        """`count` pairs; the generator lives on the sampler's device."""
+        """Draws pairs.
+
+        Args:
+            count: how many.
+            generator: on the sampler's device.
+        """
         device = self.tokens.device
 
         def uniform() -> Tensor:
@@ -122,7 +134,7 @@ class ProgramPairSampler:
         return Pairs(self.tokens[base], torch.where(rearranged, other_order, self.tokens[source]))
 
     def _pick(self, group: Int[Tensor, " batch"], chance: Float[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-        """An input of each group, by weight; `chance` is uniform from 0 to 1."""
+        """Picks an input of each group, by weight; `chance` is uniform from 0 to 1."""
         start, end = self.ends[group], self.ends[group + 1]
         low, high = self.running[start], self.running[end]
         place = torch.searchsorted(self.running, low + chance * (high - low), right=True) - 1
@@ -130,19 +142,23 @@ class ProgramPairSampler:
 
 
 def _choices(present: Bool[Tensor, " length"], causal: bool) -> Int[Tensor, " choice"]:
-    """The lengths to draw from evenly: those that are present, the greatest as often as all together where causal."""
+    """Lists lengths to draw from evenly: those present, the greatest as often as all together where causal."""
     lengths = torch.nonzero(present).flatten()
     return torch.cat([lengths, lengths[-1:].expand(len(lengths))]) if causal else lengths
 
 
 def _frequencies(rows: Int[Tensor, "row pos"], drawn: Int[Tensor, "draw pos"]) -> Float[Tensor, " row"]:
-    """How often each of some different rows was drawn, at least once each."""
+    """Counts how often each of some different rows was drawn, at least once each."""
     _, place = torch.cat([rows, drawn]).unique(dim=0, return_inverse=True)
     return torch.bincount(place)[place[: len(rows)]].double()
 
 
 def mixed(rows: Int[Tensor, "batch pos"]) -> Int[Tensor, " batch"]:
-    """A well-mixed, non-negative number for each row, the same on every machine."""
+    """Hashes each row to a well-mixed, non-negative number, the same on every machine.
+
+    Args:
+        rows: integers.
+    """
     state = torch.zeros(len(rows), dtype=torch.int64)
     for column in rows.unbind(1):
         state = (state + column + 1) * 0x5851F42D4C957F2D

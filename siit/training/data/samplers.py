@@ -1,4 +1,4 @@
-"""How the tokens of inputs are drawn: named, vectorised distributions over sequences of given lengths."""
+"""Draws the tokens of inputs: named, vectorised distributions over sequences of given lengths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from torch import Tensor
 
 @runtime_checkable
 class TokenSampler(Protocol):
-    """Draws tokens for sequences of given lengths; what lies beyond a length is not looked at."""
+    """Draws tokens for sequences of given lengths; what lies beyond a length is not looked at.
+
+    Called with the size of the vocabulary, the lengths, the largest possible length and a generator.
+    """
 
     def __call__(
         self, size: int, lengths: Int[Tensor, " batch"], max_len: int, generator: torch.Generator
@@ -30,7 +33,7 @@ def _named(sampler: TokenSampler) -> TokenSampler:
 def uniform(
     size: int, lengths: Int[Tensor, " batch"], max_len: int, generator: torch.Generator
 ) -> Int[Tensor, "batch max_len"]:
-    """Every token uniform over the vocabulary."""
+    """Draws every token uniformly over the vocabulary."""
     return torch.randint(size, (len(lengths), max_len), generator=generator)
 
 
@@ -38,9 +41,9 @@ def uniform(
 def often_sorted(
     size: int, lengths: Int[Tensor, " batch"], max_len: int, generator: torch.Generator
 ) -> Int[Tensor, "batch max_len"]:
-    """In quarters: uniform; ascending; ascending but for two neighbours that are swapped, or for one token anew.
+    """Draws in quarters: uniform; ascending; ascending but for two swapped neighbours; ascending but for one token.
 
-    The swapped neighbours are what teaches where exactly a sequence stops to be sorted: they differ by little.
+    Swapped neighbours teach where exactly a sequence ceases to be sorted: they differ by little.
     """
     tokens = uniform(size, lengths, max_len, generator)
     beyond = torch.arange(max_len) >= lengths.unsqueeze(1)
@@ -59,7 +62,7 @@ def often_sorted(
 def often_descending(
     size: int, lengths: Int[Tensor, " batch"], max_len: int, generator: torch.Generator
 ) -> Int[Tensor, "batch max_len"]:
-    """`often_sorted`, from the largest to the smallest."""
+    """Draws as `often_sorted` does, but from the largest to the smallest."""
     return size - 1 - often_sorted(size, lengths, max_len, generator)
 
 
@@ -67,7 +70,7 @@ def often_descending(
 def often_equal(
     size: int, lengths: Int[Tensor, " batch"], max_len: int, generator: torch.Generator
 ) -> Int[Tensor, "batch max_len"]:
-    """In thirds: uniform; one token throughout; one token throughout but for one place drawn anew."""
+    """Draws in thirds: uniform; one token throughout; one token throughout but for one place drawn anew."""
     tokens = uniform(size, lengths, max_len, generator)
     kind = torch.randint(3, (len(lengths), 1), generator=generator)
     place = (torch.rand(len(lengths), 1, generator=generator) * lengths.unsqueeze(1)).long()
@@ -80,7 +83,7 @@ def often_equal(
 def often_repeated(
     size: int, lengths: Int[Tensor, " batch"], max_len: int, generator: torch.Generator
 ) -> Int[Tensor, "batch max_len"]:
-    """In halves: uniform; uniform over two to four tokens of the vocabulary, other ones for each sequence."""
+    """Draws in halves: uniform; uniform over two to four tokens of the vocabulary, other ones for each sequence."""
     tokens = uniform(size, lengths, max_len, generator)
     shuffled = torch.rand(len(lengths), size, generator=generator).argsort(1)
     kept = torch.randint(2, 5, (len(lengths), 1), generator=generator).clamp(max=size)
@@ -92,6 +95,6 @@ def often_repeated(
 def uniform_counts(
     size: int, lengths: Int[Tensor, " batch"], max_len: int, generator: torch.Generator
 ) -> Int[Tensor, "batch max_len"]:
-    """Every token's share of a sequence drawn first, all shares alike: of a token's counts none is rare."""
+    """Draws every token's share of a sequence first, all shares alike: none of a token's counts is rare."""
     shares = torch.empty(len(lengths), size).exponential_(generator=generator)
     return torch.multinomial(shares, max_len, replacement=True, generator=generator)

@@ -1,4 +1,4 @@
-"""A task: an input space with its pairs, contrasts and all else that training and certifying ask of it."""
+"""Defines a task: an input space with its pairs, contrasts and all else that training and certifying ask of it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ MAX_TOLERANCE = 0.05
 
 @dataclass(frozen=True, eq=False)
 class ReportedInputs:
-    """Inputs of another kind than the pairs, on which a model is measured and reported, not gated.
+    """Inputs that are not drawn as the pairs are, on which a model is measured and reported, not gated.
 
     Attributes:
         tokens: the inputs.
-        target, scored: what is right at which positions.
+        target: the right answers.
+        scored: at which positions they count.
     """
 
     tokens: Int[Tensor, "batch pos"]
@@ -48,6 +49,7 @@ class Task(InputSpace):
 
     @property
     def d_vocab_out(self) -> int:
+        """How many classes an answer has; 1 where it is a number."""
         return 1 if self.model.classes is None else len(self.model.classes)
 
     @cached_property
@@ -56,27 +58,61 @@ class Task(InputSpace):
         return Answers(self.model.answer.kind, self._tolerance())
 
     def sample_pairs(self, count: int, generator: torch.Generator) -> Pairs:
-        """Draws `count` pairs of any split, on the CPU."""
+        """Draws pairs of any split, on the CPU.
+
+        Args:
+            count: how many.
+            generator: of the draw.
+        """
         return Pairs(self.sample(count, generator), self.sample(count, generator))
 
     def pairs(self, split: Split, device: torch.device | str = "cpu", seed: int = 0) -> PairSampler:
-        """Makes what draws the pairs of a split; `seed` is the same for all splits of one run."""
+        """Makes what draws the pairs of a split.
+
+        Args:
+            split: train, val or test.
+            device: where pairs are drawn and live.
+            seed: the same for all splits of one run.
+        """
         return ProgramPairSampler(self, split, device, seed)
 
     def permuted_positions(self, pairs: Pairs, generator: torch.Generator) -> Int[Tensor, "batch pos"]:
-        """Draws position ids of sources for interchanges of what depends on positions only; BOS and PAD keep theirs."""
+        """Draws position ids of sources, for interchanges of what depends on positions only; BOS and PAD keep theirs.
+
+        Args:
+            pairs: whose sources they are.
+            generator: of the draw.
+        """
         return permuted_positions(pairs.source, len(self.model.vocab), generator)
 
     def contrasts(self, base: Int[Tensor, "batch pos"], generator: torch.Generator) -> dict[str, Tensor]:
-        """Changes each base in what matters only, by kind, where the task has such a natural contrast."""
+        """Changes each base in what matters only, where the task has such a natural contrast.
+
+        Args:
+            base: the inputs.
+            generator: of what is drawn.
+
+        Returns:
+            Name of the contrast -> the changed inputs, as many as bases.
+        """
         return {}
 
     def reported_inputs(self, count: int, generator: torch.Generator) -> dict[str, ReportedInputs]:
-        """Draws held-out inputs, by name, that are reported beside the certificate."""
+        """Draws held-out inputs, by name, that are reported beside the certificate.
+
+        Args:
+            count: how many of each.
+            generator: of the draw.
+        """
         return {}
 
     def further_evidence(self, base: Int[Tensor, "pairs pos"], seed: int) -> dict[str, Tensor]:
-        """Makes `contrast/<kind>/...` and `probe/<name>/...` of evidence, as many rows as bases."""
+        """Makes the `contrast/<name>/...` and `probe/<name>/...` tensors of evidence, with as many rows as bases.
+
+        Args:
+            base: the evidence's bases.
+            seed: of what is drawn.
+        """
         generator = torch.Generator(base.device).manual_seed((1 << 31) + seed)
         found: dict[str, Tensor] = {}
         for kind, tokens in self.contrasts(base, generator).items():
@@ -87,7 +123,7 @@ class Task(InputSpace):
         return found
 
     def files(self) -> dict[str, bytes]:
-        """Makes further files of the model's folder."""
+        """Makes further files of the model's folder, by name."""
         return {}
 
     def fingerprint(self) -> dict[str, Any]:

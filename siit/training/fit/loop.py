@@ -119,7 +119,7 @@ def make_module(plan: Plan, settings: Settings) -> SIITModule:
         answers=plan.task.answers,
         circuit_first=settings.objective.circuit_first,
         keep_probes=settings.objective.keep_probes,
-        priorities=settings.objective.priorities,
+        prioritised=settings.objective.prioritised,
         replay=settings.objective.replay,
         replay_interchanges=settings.objective.replay_interchanges,
         settings=trainer,

@@ -24,8 +24,9 @@ from siit.training.objective import N_ABLATIONS, AuxiliaryProbes, Objective, Rep
 from siit.transformer import Transformer
 
 ROUNDS = 4
-"""How often each validation pair is used, with another interchange each time, to see whether the circuit alone passes: a
-few interchanges leave few positions with an answer."""
+"""How often each validation pair is used, with another interchange each time, to see whether the circuit alone passes.
+
+A few interchanges leave few positions with an answer."""
 
 
 def _cosine(progress: float) -> float:
@@ -41,11 +42,11 @@ class SIITModule(pl.LightningModule):
         objective: what is minimised.
         evidence: validation pairs with the causal model's answers.
         answers: tells when an answer is right.
-        circuit_first: share of right answers of the circuit alone, in its worst interchange, at which off-circuit parts
-            are let in; None starts with them.
-        keep_probes: whether auxiliary_probes are used after off-circuit parts are let in, too.
-        priorities: share of the draws of interchanges and of single off-circuit parts that follow their running errors.
-        replay: share of the pairs that are earlier mistakes.
+        circuit_first: share of right answers of the circuit alone, in its worst interchange, that ends
+            the circuit-only phase; None: there is none.
+        keep_probes: whether auxiliary probes are trained after the circuit-only phase too.
+        prioritised: share of the draws of interchanges and of single parts that follow their running errors.
+        replay: share of the pairs that are earlier ones that went wrong.
         replay_interchanges: whether these meet the interchange again under which they went wrong.
         settings: optimisation.
         seed: of all draws.
@@ -59,7 +60,7 @@ class SIITModule(pl.LightningModule):
         answers: Answers,
         circuit_first: float | None,
         keep_probes: bool,
-        priorities: float,
+        prioritised: float,
         replay: float,
         replay_interchanges: bool,
         settings: TrainerSettings,
@@ -71,7 +72,7 @@ class SIITModule(pl.LightningModule):
         self.objective = objective
         self.evidence = dict(evidence)
         self.answers, self.settings, self.seed = answers, settings, seed
-        self.priorities, self.replay, self.replay_interchanges = priorities, replay, replay_interchanges
+        self.prioritised, self.replay, self.replay_interchanges = prioritised, replay, replay_interchanges
         self.circuit_first, self.keep_probes = circuit_first, keep_probes
         self.relaxed_at: int | None = None
         """The step from which off-circuit parts are not always replaced; None before."""
@@ -120,9 +121,9 @@ class SIITModule(pl.LightningModule):
     def _learning_rate_factor(self, step: int) -> float:
         """Warm-up, times cosines over `anneal_steps`, then twice, four times ... as many.
 
-        They start at step 0, and anew where off-circuit parts are let in: what is not learned when one ends is not
+        They start at step 0, and anew when the circuit-only phase ends: what is not learned when one ends is not
         learned at its low learning rate either (warm restarts: Loshchilov and Hutter, arXiv 1608.03983). Without
-        `restarts` the last one, after off-circuit parts are let in, is not followed by others.
+        `restarts` the last one, after the circuit-only phase, is not followed by others.
         """
         settings = self.settings
         since, cycle = step - (self.relaxed_at or 0), settings.anneal_steps
@@ -137,7 +138,7 @@ class SIITModule(pl.LightningModule):
         replayed = self.replay_buffer.replay(pairs, self.replay, generator) if self.replay else None
         if replayed is not None:
             pairs = replayed.pairs
-        priorities = self.errors.priorities(self.priorities) if self.priorities else None
+        priorities = self.errors.priorities(self.prioritised) if self.prioritised else None
         drawn = self.objective.draw(pairs, generator, self.relaxed_at is None, priorities)
         if replayed is not None and self.replay_interchanges:
             drawn = replayed.interchanged_again(drawn)
@@ -153,9 +154,9 @@ class SIITModule(pl.LightningModule):
     @torch.no_grad()
     def _note_errors(self, pairs: Pairs, step: Step) -> None:
         wrong = ~self.answers.right(step.logits, step.target) & step.scored
-        self.errors.note(step.drawn.choice, step.drawn.replacement.single, wrong.sum(1), step.scored.sum(1))
+        self.errors.update(step.drawn.choice, step.drawn.replacement.single, wrong.sum(1), step.scored.sum(1))
         if self.replay:
-            self.replay_buffer.note(pairs, step.drawn, wrong.any(1))
+            self.replay_buffer.add(pairs, step.drawn, wrong.any(1))
 
     @torch.no_grad()
     def on_train_batch_end(self, *args: Any) -> None:

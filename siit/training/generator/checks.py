@@ -40,9 +40,9 @@ LARGEST_CLASS = 0.8
 UNDEFINED = 0.02
 """Share of the tokens at which the answer may be undefined."""
 VARIABLE_EFFECT = 0.1
-"""Share of the pairs in which the answer must change when one variable alone is exchanged; with the tokens too."""
+"""Least share of the pairs in which interchanging one variable alone, or the tokens, must change the answer."""
 EDGE_EFFECT = 0.02
-"""The same when one edge of the causal model is exchanged: what one child alone reads."""
+"""The same share for one edge of the causal model: what one child alone reads."""
 HEADS = 4
 """Attention variables in one layer: as many as the default model has heads."""
 NODES = {POINTWISE: (1, 3), SINGLE: (1, 2), COMPOSED: (4, 10), DEEP: (5, 14)}
@@ -108,7 +108,7 @@ def check_compiled(case: Case, model: CausalModel) -> None:
 
 
 def hidden_nodes(circuit: Circuit) -> list[str]:
-    """The heads and MLPs of a circuit."""
+    """Lists the heads and MLPs of a circuit."""
     return [node for node in circuit.members if node not in (*EMBEDDINGS, LOGITS)]
 
 
@@ -155,7 +155,7 @@ def _check_different(model: CausalModel, run: Run, tokens: Int[Tensor, "batch po
 
 
 def _decodes(model: CausalModel, first: str, second: str) -> bool:
-    """Whether they are the attention half of a selector width and its probe_weight."""
+    """Tells whether they are the attention half of a selector width and the MLP that reads it."""
     share, width = model.variables[first].mechanism, model.variables[second].mechanism
     return isinstance(share, SelectionShare) and isinstance(width, Nearest) and width.input == first
 
@@ -172,7 +172,7 @@ def _same_partition(first: Int[Tensor, " cells"], second: Int[Tensor, " cells"])
 
 
 def _labels(task: Task, model: CausalModel, pairs: Pairs) -> Labels:
-    """The circuit in the smallest transformer, with every variable and every edge exchanged alone."""
+    """Derives the circuit in the smallest transformer; every variable and edge is an interchange of its own."""
     needed = heads_needed(model, {})
     if needed > HEADS:
         raise Rejected(f"a layer needs more than {HEADS} heads")
@@ -206,7 +206,7 @@ def _check_tier(circuit: Circuit, wanted: str) -> None:
 
 
 def _check_effects(model: CausalModel, labels: Labels, pairs: Pairs) -> None:
-    """Every variable alone, and every edge alone, changes the answer often enough when it is exchanged."""
+    """Checks that the interchange of every variable alone, and every edge alone, changes the answer often enough."""
     interchanges = Interchanges(model, labels)
     answers = Answers(model.answer.kind, None if model.classes is not None else ROUNDING)
     shares = interchanges.shares(pairs, answers, torch.Generator().manual_seed(0))

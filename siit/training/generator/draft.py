@@ -1,4 +1,4 @@
-"""A program under construction: its random numbers, its inputs, and what names and roles its variables were given."""
+"""Holds a program under construction: its random numbers, its inputs, its variables' names and roles."""
 
 from __future__ import annotations
 
@@ -31,14 +31,16 @@ class Value:
 
     @property
     def is_flag(self) -> bool:
+        """Tells flags, which are True or False, from other values."""
         return all(isinstance(value, bool) for value in self.values)
 
     @property
     def is_number(self) -> bool:
+        """Tells integers from letters and flags."""
         return all(isinstance(value, int) and not isinstance(value, bool) for value in self.values)
 
     def like(self, other: Value) -> bool:
-        """Whether both are flags, numbers, or letters, so that they can be compared."""
+        """Tells whether both are flags, numbers, or letters, so that they can be compared."""
         return self.is_flag == other.is_flag and self.is_number == other.is_number
 
 
@@ -62,7 +64,7 @@ class Draft:
         self.roles: dict[str, str] = {}
 
     def name(self, wanted: str, role: str) -> str:
-        """`wanted`, with a number where another variable has that name; its role is kept."""
+        """Gives a variable the name `wanted`, with a number where another has it, and keeps its role."""
         name, number = wanted, 1
         while name in self.roles:
             number += 1
@@ -78,26 +80,26 @@ class Draft:
         return value
 
     def map(self, f: Callable[[Any], Scalar], x: Value, wanted: str, role: str) -> Value:
-        """A pointwise function of one value."""
+        """Adds a pointwise function of one value."""
         return self.add(rasp.Map(f, x.sop), image(f(value) for value in x.values), wanted, role)
 
     def combine(self, f: Callable[[Any, Any], Scalar], x: Value, y: Value, wanted: str, role: str) -> Value:
-        """A pointwise function of two values."""
+        """Adds a pointwise function of two values."""
         values = image(f(a, b) for a in x.values for b in y.values)
         return self.add(rasp.SequenceMap(f, x.sop, y.sop), values, wanted, role)
 
     def few_of(self, x: Value) -> tuple[list[Any], str]:
-        """At most half of the values that x can hold, and these in words."""
+        """Draws at most half of the values that x can hold, and puts them in words."""
         chosen = sorted(self.draw.sample(x.values, self.draw.randint(1, len(x.values) // 2)))
         return chosen, " or ".join(map(repr, chosen))
 
     def shuffled(self, items: Sequence[Item], weights: Sequence[float]) -> list[Item]:
-        """The items in a random order, those of larger weight rather first."""
+        """Shuffles items, those of larger weight rather first."""
         keys = [self.draw.random() ** (1 / weight) for weight in weights]
         order = sorted(range(len(items)), key=lambda index: -keys[index])
         return [items[index] for index in order]
 
 
 def image(values: Iterable[Any]) -> tuple[Any, ...]:
-    """The different values, ascending."""
+    """Lists the different values, ascending."""
     return tuple(sorted(set(values), key=lambda value: (isinstance(value, str), value)))

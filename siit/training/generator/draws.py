@@ -39,7 +39,7 @@ class Attempt:
 
 
 def generate(tier: str, seed: int, *, draws: int = DRAWS) -> Case:
-    """The random program of a tier and a seed.
+    """Draws the random program of a tier and a seed.
 
     Args:
         tier: one of `siit.graph.tiers.TIERS`.
@@ -64,7 +64,12 @@ def generate(tier: str, seed: int, *, draws: int = DRAWS) -> Case:
 
 
 def attempts(tier: str, seed: int, *, draws: int = DRAWS) -> Iterator[Attempt]:
-    """The draws of a tier and a seed, up to the first that is taken.
+    """Yields the draws of a tier and a seed, up to the first that is taken.
+
+    Args:
+        tier: one of `siit.graph.tiers.TIERS`.
+        seed: 0 or more.
+        draws: the budget.
 
     Raises:
         ValueError: an unknown tier, or a negative seed.
@@ -85,7 +90,13 @@ def attempts(tier: str, seed: int, *, draws: int = DRAWS) -> Iterator[Attempt]:
 
 
 def drawn(tier: str, seed: int, number: int) -> Case | None:
-    """One draw, not checked: what it gives depends on nothing but the three. None where nothing fits."""
+    """Draws one program, not checked; None where nothing fits.
+
+    Args:
+        tier: one of `siit.graph.tiers.TIERS`.
+        seed: 0 or more.
+        number: of the draw; tier, seed and number decide all of it.
+    """
     # A string seeds by its SHA-512, the same in every process and on every machine.
     return draw_program(tier, case_name(tier, seed), random.Random(f"{tier}/{seed}/{number}"))
 
@@ -104,5 +115,5 @@ def _checked(case: Case, tier: str) -> Attempt:
 
 
 def case_name(tier: str, seed: int) -> str:
-    """The name of a random case, as `conf/case/random.yaml` composes it."""
+    """Names a random case, as `conf/case/random.yaml` composes it."""
     return f"random-{tier}-{seed}"

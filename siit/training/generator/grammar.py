@@ -1,4 +1,4 @@
-"""The grammar: which programs of a tier there are, and how likely each is."""
+"""Draws programs from a grammar: which of a tier there are, and how likely each is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ DEPTH = {COMPOSED: (2, 3), DEEP: (3, 4)}
 
 
 def draw_program(tier: str, name: str, draw: random.Random) -> Case | None:
-    """A program that may be of that tier, as a case; None where nothing fits what was drawn first."""
+    """Draws a program that may be of a tier, as a case; None where nothing fits what was drawn first.
+
+    Args:
+        tier: one of `siit.graph.tiers.TIERS`.
+        name: of the case.
+        draw: the only source of randomness.
+    """
     draft = Draft(draw)
     if tier == POINTWISE:
         answer = _pointwise(draft)

@@ -1,4 +1,4 @@
-"""Pointwise steps: functions of one value, and of two. Each is None where it does not fit what it would read."""
+"""Adds pointwise steps: functions of one value, and of two. Each is None where it does not fit what it would read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BLANK = "-"
 
 
 def threshold(draft: Draft, x: Value) -> Value | None:
-    """Whether a value reaches a bound."""
+    """Computes whether a value reaches a bound."""
     if x.is_flag or len(x.values) < 3:
         return None
     bound = draft.draw.choice(x.values[1:])
@@ -24,7 +24,7 @@ def threshold(draft: Draft, x: Value) -> Value | None:
 
 
 def member(draft: Draft, x: Value) -> Value | None:
-    """Whether a value is one of a few."""
+    """Computes whether a value is one of a few."""
     if x.is_flag or len(x.values) < 3:
         return None
     chosen, listed = draft.few_of(x)
@@ -34,7 +34,7 @@ def member(draft: Draft, x: Value) -> Value | None:
 
 
 def modulo(draft: Draft, x: Value) -> Value | None:
-    """A number's remainder."""
+    """Computes a number's remainder."""
     if not x.is_number or len(x.values) < 4:
         return None
     base = draft.draw.choice((2, 3))
@@ -42,7 +42,7 @@ def modulo(draft: Draft, x: Value) -> Value | None:
 
 
 def capped(draft: Draft, x: Value) -> Value | None:
-    """A number, or a bound where it is larger."""
+    """Computes a number, or a bound where it is larger."""
     if not x.is_number or len(x.values) < 4:
         return None
     bound = draft.draw.choice((2, 3)[: len(x.values) - 3])
@@ -50,7 +50,7 @@ def capped(draft: Draft, x: Value) -> Value | None:
 
 
 def recoded(draft: Draft, x: Value) -> Value | None:
-    """A value's image under a permutation of the values; positions have an order and are left alone."""
+    """Computes a value's image under a permutation of the values; positions have an order and are left alone."""
     if x.is_flag or x.sop is draft.indices.sop or len(x.values) < 3:
         return None
     order = list(x.values)
@@ -62,14 +62,14 @@ def recoded(draft: Draft, x: Value) -> Value | None:
 
 
 def equal(draft: Draft, x: Value, y: Value) -> Value | None:
-    """Whether two values are the same."""
+    """Computes whether two values are the same."""
     if x.is_flag or not x.like(y) or len(set(x.values) & set(y.values)) < 2:
         return None
     return draft.combine(lambda a, b: a == b, x, y, "equal", f"whether {x.words} is equal to {y.words}")
 
 
 def smaller(draft: Draft, x: Value, y: Value) -> Value | None:
-    """Whether one value comes before another."""
+    """Computes whether one value comes before another."""
     if x.is_flag or not x.like(y):
         return None
     what = "is smaller than" if x.is_number else "comes before"
@@ -78,14 +78,14 @@ def smaller(draft: Draft, x: Value, y: Value) -> Value | None:
 
 
 def maximum(draft: Draft, x: Value, y: Value) -> Value | None:
-    """The larger of two numbers."""
+    """Computes the larger of two numbers."""
     if not (x.is_number and y.is_number):
         return None
     return draft.combine(max, x, y, "maximum", f"the larger of {x.words} and {y.words}")
 
 
 def modular_sum(draft: Draft, x: Value, y: Value) -> Value | None:
-    """The sum of two numbers, modulo a small one."""
+    """Computes the sum of two numbers, modulo a small one."""
     if not (x.is_number and y.is_number):
         return None
     base = draft.draw.randint(2, max(2, min(5, max(len(x.values), len(y.values)))))
@@ -95,14 +95,14 @@ def modular_sum(draft: Draft, x: Value, y: Value) -> Value | None:
 
 
 def difference(draft: Draft, x: Value, y: Value) -> Value | None:
-    """How far two numbers are apart."""
+    """Computes how far two numbers are apart."""
     if not (x.is_number and y.is_number):
         return None
     return draft.combine(lambda a, b: abs(a - b), x, y, "difference", f"how far apart {x.words} and {y.words} are")
 
 
 def shifted(draft: Draft, x: Value, y: Value) -> Value | None:
-    """A letter moved on in the alphabet of the task, cyclically, by a number."""
+    """Computes a letter moved on in the alphabet of the task, cyclically, by a number."""
     alphabet = draft.vocab
     if x.values != alphabet or x.is_number or not y.is_number:
         return None
@@ -116,21 +116,21 @@ def shifted(draft: Draft, x: Value, y: Value) -> Value | None:
 
 
 def both(draft: Draft, x: Value, y: Value) -> Value | None:
-    """Whether two flags are set."""
+    """Computes whether two flags are set."""
     if not (x.is_flag and y.is_flag):
         return None
     return draft.combine(lambda a, b: a and b, x, y, "both", f"whether both {x.words} and {y.words} hold")
 
 
 def either(draft: Draft, x: Value, y: Value) -> Value | None:
-    """Whether one of two flags is set, or both."""
+    """Computes whether one of two flags is set, or both."""
     if not (x.is_flag and y.is_flag):
         return None
     return draft.combine(lambda a, b: a or b, x, y, "either", f"whether {x.words} or {y.words} holds")
 
 
 def one_of_two(draft: Draft, x: Value, y: Value) -> Value | None:
-    """Whether exactly one of two flags is set."""
+    """Computes whether exactly one of two flags is set."""
     if not (x.is_flag and y.is_flag):
         return None
     role = f"whether exactly one of {x.words} and {y.words} holds"
@@ -138,7 +138,7 @@ def one_of_two(draft: Draft, x: Value, y: Value) -> Value | None:
 
 
 def kept(draft: Draft, x: Value, y: Value) -> Value | None:
-    """A value where a flag is set, and a blank (for numbers 0) where it is not."""
+    """Computes a value where a flag is set, and a blank (for numbers 0) where it is not."""
     if not x.is_flag or y.is_flag:
         return None
     blank = 0 if y.is_number else BLANK
@@ -153,7 +153,7 @@ TWO_VALUES: tuple[TwoValues, ...] = (
 
 
 def mapped(draft: Draft, x: Value) -> Value | None:
-    """Any function of one value; none of what is a function of one value already: the two would be one step."""
+    """Computes any function of one value; of one that is such a function already, none: the two would be one step."""
     if isinstance(x.sop, rasp.Map):
         return None
     for step in draft.shuffled(ONE_VALUE, [1.0] * len(ONE_VALUE)):
@@ -164,7 +164,7 @@ def mapped(draft: Draft, x: Value) -> Value | None:
 
 
 def combined(draft: Draft, x: Value, y: Value) -> Value | None:
-    """Any function of two different values, in either order."""
+    """Computes any function of two different values, in either order."""
     if x.sop is y.sop:
         return None
     pairs = [(step, *pair) for step in TWO_VALUES for pair in ((x, y), (y, x))]

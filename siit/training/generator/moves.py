@@ -1,4 +1,4 @@
-"""Attention steps: values fetched from one position, positions counted, shares of positions told apart."""
+"""Adds attention steps: values fetched from one position, positions counted, shares of positions told apart."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from siit.training.rasp.from_rasp import SHARE_SUFFIX
 
 Predicate = Callable[[Any, Any], Any]
 OFTEN = 2 / 5
-"""A share above this is large. Tracr decodes a mean by the nearest of 0, 1, 1/2, 1/3, ...: of up to 11 positions, those
-of at most 2/5 are nearest to 1/3 or less, and all above to 1/2 or more."""
+"""A share above this is large.
+
+Tracr reads a mean as the nearest of 0, 1, 1/2, 1/3, ... Of shares of up to 11 positions,
+those of at most 2/5 are nearest to 1/3 or less, and all above to 1/2 or more."""
 
 
 def fetched(draft: Draft, source: Value, pointer: Value | None) -> Value:
-    """What stands at one other position: at a fixed distance, at the first one, or where a number points to.
+    """Fetches what stands at one other position: at a fixed distance, at the first one, or where a number points to.
 
     Args:
-        pointer: where it can name a position of every input, half of the time it does: by itself if it is always
-            small enough, else by a remainder or a bound.
+        pointer: where it can name a position of every input, half of the time it does. It names it itself if it is
+            always small enough, else by a remainder or a bound.
     """
     pointed = None if pointer is None else _place(draft, pointer)
     if pointed is not None and draft.draw.random() < 0.5:
@@ -96,7 +98,7 @@ def counted(draft: Draft, x: Value, y: Value) -> Value | None:
 
 
 def shared(draft: Draft, x: Value, y: Value) -> Value | None:
-    """How often x is one of a few values, decoded into classes: so far, anywhere, or where y is what it is here."""
+    """Classifies how often x is one of a few values: so far, anywhere, or where y is what it is here."""
     if isinstance(x.sop, rasp.Map) or len(x.values) < 3:
         return None
     chosen, listed = draft.few_of(x)

@@ -1,8 +1,8 @@
-"""The high-level causal models of Indirect Object Identification, and the cases that train on them.
+"""Builds the high-level causal models of Indirect Object Identification, and lists the cases that train on them.
 
-In all of them a variable holds the *name* that it is about rather than where this name stands: exchanged between two
-sentences with the names' roles exchanged, it leads to one answer. Where a sentence with other names is exchanged, so
-that no name is left that is not inhibited, or two are, the answer is undefined.
+A variable holds the *name* that it is about, not the place of that name. So an interchange between two sentences whose
+names have swapped roles leads to one answer. With a source of other names it may leave no name that is not inhibited,
+or two: the answer is then undefined.
 """
 
 from __future__ import annotations
@@ -21,11 +21,18 @@ Names = Int[Tensor, " names"]
 
 
 def ioi(vocab: Sequence[str], max_len: int, names: Names) -> CausalModel:
-    """Duplicate-token, S-inhibition and name-mover heads: the circuit that the InterpBench paper (section 4.3) uses.
+    """Builds the circuit of the InterpBench paper (section 4.3): duplicate-token, S-inhibition and name-mover heads.
 
-    `duplicate` at a slot: the name there, if it stands there or before at least twice. `s_inhibition`: the one name
-    that is so marked up to a slot. `name_mover`: the one name up to a slot that is another. The answer counts at the
-    last word.
+    At each position:
+
+    - `duplicate`: the name there, if it stands there or before at least twice.
+    - `s_inhibition`: the one name that `duplicate` holds there or before.
+    - `name_mover`: the one other name there or before. The answer counts at the last word.
+
+    Args:
+        vocab: the tokens.
+        max_len: the largest number of tokens.
+        names: ids of the tokens that are names.
     """
     variables = [
         _duplicate(vocab, names),
@@ -41,15 +48,23 @@ def ioi(vocab: Sequence[str], max_len: int, names: Names) -> CausalModel:
 
 
 def ioi_full(vocab: Sequence[str], max_len: int, names: Names) -> CausalModel:
-    """Closer to Wang et al. (arXiv 2211.00593, section 3): two ways to see the repetition, and two signals of it.
+    """Builds a circuit closer to Wang et al. (arXiv 2211.00593, section 3): two signals of the repeated name.
 
-    Beside `duplicate` and `s_inhibition` of `ioi`, the *token signal*: `previous` at a slot is the token before it;
-    `induction` at a name is the place after its earlier mention, found by what stands before that place;
-    `s_position`, the *position signal*, is the furthest such place up to a slot. `name_mover` copies the name that the
-    two signals inhibit least, of several mentions the first. Where an intervention turns one of them to the other name
-    of the sentence, that is its own subject: the second mention stands at no place that is inhibited, and a name
-    inhibits less than a place does. Where it turns one to nothing, or to a name that is not in the sentence, the answer
-    is undefined, as in `ioi`.
+    The *token signal* is `duplicate` and `s_inhibition`, as in `ioi`. The *position signal* is new, at each position:
+
+    - `previous`: the token before it.
+    - `induction`, at a name: the place after its earlier mention, found by what stands before that place.
+    - `s_position`: the furthest such place there or before.
+    - `name_mover`: the name that the two signals inhibit least; of several mentions the first.
+
+    An intervention may turn one signal to the sentence's other name. That name then is the subject: its second mention
+    stands at no inhibited place, and a name inhibits less than a place. Where it turns a signal to nothing, or to a
+    name that the sentence lacks, the answer is undefined, as in `ioi`.
+
+    Args:
+        vocab: the tokens.
+        max_len: the largest number of tokens.
+        names: ids of the tokens that are names.
     """
     places = tuple(range(max_len))
     before = torch.full((max_len + 1, max_len + 1), NOT_SELECTED, dtype=torch.int8)
@@ -110,8 +125,8 @@ class IOICase:
     Attributes:
         make: builds the causal model from the vocabulary, the largest number of tokens, and the names' ids.
         description: what is computed.
-        other_order: whether sources may be the base with the other name as its subject, its first mentions where they
-            are: only then is a position exchanged.
+        other_order: whether a source may be the base with the other name as its subject, its first mentions where they
+            are. Only then is a position interchanged.
         next_token: whether the model learns to predict every next token too.
     """
 
@@ -132,4 +147,4 @@ IOI_CASES = {
         other_order=True,
     ),
 }
-"""By name."""
+"""Name -> case."""

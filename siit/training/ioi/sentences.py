@@ -1,4 +1,4 @@
-"""Sentences as token ids: skeletons (a template in one order) whose slots names, places and objects fill."""
+"""Makes sentences as token ids: skeletons (a template in one order), filled with names, places and objects."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class Sentences:
 
     @cached_property
     def predictable(self) -> Bool[Tensor, "skeletons pos"]:
-        """Where the next token is the same word in every sentence, of those not held out, that begins like this one.
+        """Where the next token is the same word in every sentence that begins like this one, held-out ones aside.
 
-        Of a name, a place or an object only the kind counts.
+        Names count as alike, and so do places and objects.
         """
         rows = [[A if token == B else token for token in row] for row in self.skeletons.tolist()]
         following: dict[tuple[int, ...], set[int]] = {}
@@ -74,7 +74,15 @@ class Sentences:
         place: Int[Tensor, " batch"],
         thing: Int[Tensor, " batch"],
     ) -> Int[Tensor, "batch pos"]:
-        """Fills skeletons with the token ids of names, places and objects."""
+        """Fills skeletons with the token ids of names, places and objects.
+
+        Args:
+            skeleton: indices of skeletons.
+            a: the name that is mentioned first.
+            b: the name that is mentioned next.
+            place: the place.
+            thing: the object.
+        """
         rows = self.skeletons.to(skeleton.device)[skeleton]
         for slot, ids in ((A, a), (B, b), (PLACE, place), (OBJECT, thing)):
             rows = torch.where(rows == slot, ids.unsqueeze(1), rows)
@@ -82,7 +90,10 @@ class Sentences:
 
 
 def make_sentences(tokenizer_name: str) -> Sentences:
-    """The sentences of a tokenizer, see `siit.training.ioi.tokenizer`.
+    """Makes all sentences of a tokenizer.
+
+    Args:
+        tokenizer_name: see `siit.training.ioi.tokenizer.make_tokenizer`.
 
     Raises:
         TokenizerError: a tokenizer that cannot be had, or in which a name is not a single token.

@@ -1,4 +1,4 @@
-"""The task: sentences, split by what is held out, in pairs that share a skeleton or not."""
+"""Defines the task: sentences, split by what is held out, in pairs that share a skeleton or not."""
 
 from __future__ import annotations
 
@@ -22,13 +22,19 @@ NAMES_OF: dict[Split, tuple[int, int]] = {"train": (0, 93), "val": (93, 96), "te
 FILLERS_OF: dict[Split, tuple[int, int]] = {"train": (0, 80), "val": (80, 90), "test": (90, 100)}
 """Which hundredths, from and to, of the pairs of names, and of places and objects, belong to a split."""
 ROLES, OTHER_ORDER, OTHER_OBJECT, OTHER_SUBJECT, OTHER_NAMES, ANY = range(6)
-"""Kinds of sources: the base's names in exchanged roles and places; the other name as the subject, the first mentions
-where they are; another indirect object; another subject; two other names, all in the base's skeleton but for the order;
-and any sentence, which only replaces what is off the circuit."""
+"""What a source is, in the base's skeleton:
+
+- the base's names with roles and places swapped;
+- the other name as the subject, the first mentions where they are: the skeleton's other order;
+- another indirect object;
+- another subject;
+- two other names;
+- any sentence of any skeleton, which only replaces what is off the circuit.
+"""
 SOURCES = (0.45, 0.0, 0.1, 0.05, 0.15, 0.25)
 """Their shares."""
 SOURCES_OF_BOTH_ORDERS = (0.25, 0.25, 0.1, 0.05, 0.1, 0.25)
-"""Their shares where positions are exchanged too."""
+"""Their shares where positions are interchanged too."""
 MENTIONS = 3
 """How many times a sentence names someone."""
 FIRST_TWO = (0.25, 0.5)
@@ -46,21 +52,27 @@ class IOITask(Task):
     sentences: Sentences = field(kw_only=True)
 
     def pairs(self, split: Split, device: torch.device | str = "cpu", seed: int = 0) -> IOIPairSampler:
+        """Makes what draws the pairs of a split; these are the same whatever the seed."""
         return IOIPairSampler(self, split, device)
 
     def sample_pairs(self, count: int, generator: torch.Generator) -> Pairs:
-        """`count` training pairs, on the CPU."""
+        """Draws `count` training pairs, on the CPU."""
         return IOIPairSampler(self, "train").draw(count, generator)
 
     def sample(self, count: int, generator: torch.Generator) -> Int[Tensor, "count pos"]:
+        """Draws `count` training sentences, on the CPU."""
         return self.sample_pairs(count, generator).base
 
     def permuted_positions(self, pairs: Pairs, generator: torch.Generator) -> Int[Tensor, "batch pos"]:
-        """Two mentions of the source, each together with the word after it, take each other's places.
+        """Swaps the places of two mentions of the source, each together with the word after it.
 
-        They are the first two, or those that are not the first one of the base's subject. Then every place that a
-        variable takes is one where a name, or what follows it, can stand, and seldom is the subject's first mention
-        hidden from the slot that looks for it (docs/ioi.md).
+        They are the first two, or those that are not the first one of the base's subject. So a variable only takes
+        places at which a name, or what follows one, can stand. And the subject's first mention is seldom hidden from
+        the slot that looks for it (docs/ioi.md).
+
+        Args:
+            pairs: whose sources they are.
+            generator: of the draw.
         """
         device = pairs.base.device
         names = self.sentences.names.to(device)
@@ -80,22 +92,31 @@ class IOITask(Task):
         return own.scatter(1, torch.cat([mentions, mentions + 1], 1), torch.cat([other, other + 1], 1))
 
     def contrasts(self, base: Int[Tensor, "batch pos"], generator: torch.Generator) -> dict[str, Tensor]:
-        """`roles_exchanged`: both names in each other's places; `third_name`: another name as the second mention.
+        """Makes `roles_exchanged`, with both names in each other's places, and `third_name`.
 
-        After the latter no name is mentioned twice: there is no answer.
+        The latter has another name as the second mention; then no name is mentioned twice, and there is no answer.
+
+        Args:
+            base: the sentences.
+            generator: of the third names.
         """
         run = self.model.run(Inputs(base))
         repeated = run.values["duplicate"]
         subject = repeated.amax(1, keepdim=True)
         indirect_object = torch.where(run.scored, run.output, UNDEFINED).amax(1, keepdim=True)
-        exchanged = torch.where(base == subject, indirect_object, torch.where(base == indirect_object, subject, base))
+        swapped = torch.where(base == subject, indirect_object, torch.where(base == indirect_object, subject, base))
         names = self.sentences.names.to(base.device)
         free = (names != subject) & (names != indirect_object)
         third = names[torch.multinomial(free.float(), 1, generator=generator)]
-        return {"roles_exchanged": exchanged, "third_name": torch.where(repeated >= 0, third, base)}
+        return {"roles_exchanged": swapped, "third_name": torch.where(repeated >= 0, third, base)}
 
     def reported_inputs(self, count: int, generator: torch.Generator) -> dict[str, ReportedInputs]:
-        """`held_out_templates`; and `next_token`, at predictable positions, where that is learned."""
+        """Draws `held_out_templates`; and `next_token`, at predictable positions, where that is learned.
+
+        Args:
+            count: sentences of each.
+            generator: of the draw.
+        """
         held_out = IOIPairSampler(self, "test", generator.device, held_out_templates=True).draw(count, generator).base
         run = self.model.run(Inputs(held_out))
         found = {"held_out_templates": ReportedInputs(held_out, torch.where(run.scored, run.output, 0), run.scored)}
@@ -104,21 +125,25 @@ class IOITask(Task):
         return found
 
     def fingerprint(self) -> dict[str, Any]:
+        """Tells this task from another of the same name, by its sentences and sources too."""
         texts = self.sentences
         words = [ids.tolist() for ids in (texts.skeletons, texts.names, texts.places, texts.objects)]
         shares = [NAMES_OF, FILLERS_OF, SOURCES, SOURCES_OF_BOTH_ORDERS, FIRST_TWO]
         return {**super().fingerprint(), "sentences": short_digest([*words, *shares])}
 
     def files(self) -> dict[str, bytes]:
+        """Makes the tokenizer's file."""
         return {TOKENIZER_FILE: self.sentences.tokenizer.to_str(pretty=True).encode()}
 
     @property
     def special_tokens(self) -> tuple[str, str]:
+        """Names BOS and PAD, as the tokenizer does."""
         bos, pad = self.sentences.tokens[-2:]
         return bos, pad
 
     @property
     def input_count(self) -> int:
+        """Counts the different sentences, held-out templates aside."""
         texts = self.sentences
         return texts.n_trained * len(texts.names) * (len(texts.names) - 1) * len(texts.places) * len(texts.objects)
 
@@ -137,10 +162,13 @@ class _Drawn:
 class IOIPairSampler:
     """Draws pairs of one split, vectorised, on one device.
 
-    A pair of names, whatever their order, belongs to one split, as does a pair of a place and an object: so test
+    A pair of names, whatever their order, belongs to one split, as does a pair of a place and an object. So test
     sentences have names and fillers in combinations that training never saw.
 
     Args:
+        task: whose sentences are drawn.
+        split: train, val or test.
+        device: where pairs are drawn and live.
         held_out_templates: draws from these instead of the others.
     """
 
@@ -166,25 +194,25 @@ class IOIPairSampler:
         )
 
     def draw(self, count: int, generator: torch.Generator) -> Pairs:
-        """`count` pairs; the generator lives on the sampler's device."""
-        kind = torch.multinomial(
+        """Draws `count` pairs; the generator lives on the sampler's device."""
+        form = torch.multinomial(
             torch.tensor(self.shares, device=self.device), count, replacement=True, generator=generator
         )
         base, other = self._sentence(count, generator), self._sentence(count, generator)
         subject_is_a = base.skeleton % 2 == 1
         third_a, third_b = self._partner(base.b, generator), self._partner(base.a, generator)
         # The partner of the subject takes the indirect object's place, and the other way round.
-        keeps_a = torch.where(kind == OTHER_OBJECT, subject_is_a, ~subject_is_a)
+        keeps_a = torch.where(form == OTHER_OBJECT, subject_is_a, ~subject_is_a)
         choices_a = torch.stack([base.b, base.a, *[torch.where(keeps_a, base.a, third_a)] * 2, other.a, other.a])
         choices_b = torch.stack([base.a, base.b, *[torch.where(keeps_a, third_b, base.b)] * 2, other.b, other.b])
-        a, b = (choices.gather(0, kind.unsqueeze(0)).squeeze(0) for choices in (choices_a, choices_b))
-        in_order = torch.where(kind == OTHER_ORDER, base.skeleton ^ 1, base.skeleton)
-        skeleton = torch.where(kind == ANY, other.skeleton, in_order)
+        a, b = (choices.gather(0, form.unsqueeze(0)).squeeze(0) for choices in (choices_a, choices_b))
+        in_order = torch.where(form == OTHER_ORDER, base.skeleton ^ 1, base.skeleton)
+        skeleton = torch.where(form == ANY, other.skeleton, in_order)
         source = _Drawn(skeleton, a, b, other.place, other.thing)
-        return Pairs(self._render(base), self._render(source), kind != ANY)
+        return Pairs(self._render(base), self._render(source), form != ANY)
 
     def next_token_probe(self, count: int, generator: torch.Generator) -> ReportedInputs:
-        """Sentences with the token that follows, scored where it is predictable."""
+        """Draws sentences with the token that follows, scored where it is predictable."""
         drawn = self._sentence(count, generator)
         tokens = self._render(drawn)
         scored = self.sentences.predictable.to(self.device)[drawn.skeleton]
@@ -201,7 +229,7 @@ class IOIPairSampler:
         return _Drawn(self.skeletons[one_of(len(self.skeletons))], a, b, place, thing)
 
     def _partner(self, name: Int[Tensor, " batch"], generator: torch.Generator) -> Int[Tensor, " batch"]:
-        """A name that may stand in one sentence with this one."""
+        """Draws a name that may stand in one sentence with this one."""
         return torch.multinomial(self.partners[name], 1, generator=generator).squeeze(1)
 
     def _render(self, drawn: _Drawn) -> Int[Tensor, "batch pos"]:
@@ -210,13 +238,17 @@ class IOIPairSampler:
 
 
 def _in_split(rows: int, columns: int, first: int, last: int) -> Bool[Tensor, "rows columns"]:
-    """Which pairs of two indices belong to some hundredths of them, the same for every seed."""
+    """Tells which pairs of two indices belong to some hundredths of them, the same for every seed."""
     part = mixed(torch.cartesian_prod(torch.arange(rows), torch.arange(columns))).reshape(rows, columns) % 100
     return (part >= first) & (part < last)
 
 
 def make_ioi_task(name: str, tokenizer: str) -> IOITask:
-    """The task of an IOI case.
+    """Makes the task of an IOI case.
+
+    Args:
+        name: of the case.
+        tokenizer: see `siit.training.ioi.tokenizer.make_tokenizer`.
 
     Raises:
         TokenizerError: see `siit.training.ioi.sentences.make_sentences`.

@@ -1,4 +1,4 @@
-"""The sentences: templates with slots for two names, the subject's second mention, a place and an object.
+"""Lists the templates of sentences, with slots for two names, the subject's second mention, a place and an object.
 
 `{a}` and `{b}` are the first mentions of two names, `{s}` is one of them again: the subject. The answer after the last
 word is the other one, the indirect object. In the order ABBA the subject is `{b}`, in BABA it is `{a}` (Wang et al.,

@@ -1,4 +1,4 @@
-"""The tokenizers: one of whole words, made from the templates, or GPT-2's."""
+"""Makes tokenizers: one of whole words, from the templates, or GPT-2's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TokenizerError(ValueError):
 
 
 def make_tokenizer(name: str, words: Sequence[str]) -> Tokenizer:
-    """The tokenizer of a name, with a BOS that it puts first and a PAD, its two last ids.
+    """Makes the tokenizer of a name, with a BOS that it puts first and a PAD, its two last ids.
 
     Args:
         name: `words`; or `gpt2`, from the Hub or its cache; or a folder or file of GPT-2's tokenizer.json.
@@ -83,5 +83,5 @@ def _gpt2(file: Path) -> Tokenizer:
 
 
 def vocabulary(tokenizer: Tokenizer) -> list[str]:
-    """All tokens by id; the last two are BOS and PAD."""
+    """Lists all tokens by id; the last two are BOS and PAD."""
     return [str(tokenizer.id_to_token(index)) for index in range(tokenizer.get_vocab_size())]

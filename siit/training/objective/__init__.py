@@ -1,4 +1,4 @@
-"""What is minimised: one expectation over interventions that are drawn for each example."""
+"""Evaluates the training objective: one expectation over interventions that are drawn for each example."""
 
 from siit.training.objective.auxiliary_probes import AuxiliaryProbes
 from siit.training.objective.draws import N_ABLATIONS, AblationDraw, InterchangeDraw, OffCircuitDraw

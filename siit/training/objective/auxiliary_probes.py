@@ -1,7 +1,7 @@
-"""Temporary auxiliary_probes: in training, each variable is read off its nodes' outputs by a linear map.
+"""Trains linear maps that read each variable off its nodes' outputs: a loss beside the task's.
 
-They tell every node what to hold before the nodes that read it have learned to; they are no part of the model, and of
-no measurement. They go when off-circuit parts are let in, or stay to the end (`objective.keep_probes`).
+They tell every node what to hold before the nodes that read it have learned to. They are no part of the model, and no
+measurement uses them. They end with the circuit-only phase, or with the run (`objective.keep_probes`).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from siit.training.objective.losses import cross_entropies
 
 
 class AuxiliaryProbes(nn.Module):
-    """A linear map for each hidden variable of the circuit, the answer apart, which the logits themselves hold.
+    """Holds a linear map for each hidden variable of the circuit; the answer needs none, the logits show it.
 
-    That a lookup finds nothing is a class of its own; other undefined values are not decoded.
+    That a lookup finds nothing is a class of its own; other undefined values are not scored.
 
     Args:
         model: the causal model.
         labels: tells which nodes carry which variable.
-        d_model: width of their outputs.
-        seed: draws the initial maps.
+        d_model: width of the nodes' outputs.
+        seed: of the initial maps.
     """
 
     def __init__(self, model: CausalModel, labels: Labels, d_model: int, seed: int) -> None:
@@ -40,7 +40,7 @@ class AuxiliaryProbes(nn.Module):
             if name != model.answer.name
         }
         self.finds_nothing: dict[str, int] = {}
-        """Lookup -> the class of nothing found."""
+        """Lookup -> the class that stands for nothing found."""
         maps = []
         generator = torch.Generator().manual_seed(seed)
         for name in self.nodes:
@@ -60,19 +60,25 @@ class AuxiliaryProbes(nn.Module):
         run: Run,
         is_token: Bool[Tensor, "batch pos"],
     ) -> Float[Tensor, ""]:
-        """Mean over the variables of their cross-entropy, or squared error where numerical, at the input's tokens."""
+        """Averages over the variables the cross-entropy (squared error where numerical) at the input's tokens.
+
+        Args:
+            senders: node -> its output.
+            run: the causal model's values under the same interchange.
+            is_token: False at BOS and padding, which are not scored.
+        """
         losses: list[Tensor] = []
         for (name, nodes), linear in zip(self.nodes.items(), self.maps, strict=True):
-            decoded = linear(torch.stack([senders[node] for node in nodes]).sum(0))
-            losses.append(self._loss(name, decoded, run.values[name], is_token))
+            read = linear(torch.stack([senders[node] for node in nodes]).sum(0))
+            losses.append(self._loss(name, read, run.values[name], is_token))
         return torch.stack(losses).mean() if losses else torch.zeros((), device=is_token.device)
 
-    def _loss(self, name: str, decoded: Tensor, values: Values, counted: Tensor) -> Tensor:
+    def _loss(self, name: str, read: Tensor, values: Values, counted: Tensor) -> Tensor:
         if name in self.finds_nothing:
             values = torch.where(values == UNDEFINED, self.finds_nothing[name], values)
         counted = counted & ~undefined(values)
         if values.is_floating_point():
-            each = (decoded[..., 0] - values.nan_to_num(0.0)).square()
+            each = (read[..., 0] - values.nan_to_num(0.0)).square()
         else:
-            each = cross_entropies(decoded, torch.where(counted, values, 0))
+            each = cross_entropies(read, torch.where(counted, values, 0))
         return torch.where(counted, each, 0.0).sum() / counted.sum().clamp(min=1)

@@ -1,4 +1,4 @@
-"""What is drawn for each example: the interchange, the off-circuit parts that are replaced, and by what."""
+"""Draws for each example an interchange, the off-circuit parts that are replaced, and the ablation of these."""
 
 from __future__ import annotations
 
@@ -22,20 +22,26 @@ def _check_probabilities(draw: object) -> None:
 
 
 def _choose(chances: Float[Tensor, " choices"], count: int, generator: torch.Generator) -> Int[Tensor, " batch"]:
-    """The index of a choice for each example, in proportion to the chances; one without a chance is never drawn."""
+    """Draws a choice for each example, in proportion to the chances; one of chance 0 never."""
     bounds = chances.to(generator.device).cumsum(0)
     place = torch.rand(count, device=generator.device, generator=generator) * bounds[-1]
     return torch.bucketize(place, bounds, right=True)
 
 
 def _categories(draw: object, count: int, generator: torch.Generator) -> Int[Tensor, " batch"]:
-    """The index of the drawn field, for each example."""
+    """Draws for each example one of the probabilities' fields, by its place."""
     return _choose(torch.tensor(list(vars(draw).values()), dtype=torch.float32), count, generator)
 
 
 @dataclass(frozen=True)
 class InterchangeDraw:
-    """Probabilities of the interchange on the circuit: none, one of its units, or one of its high-level edges."""
+    """Probabilities of the interchange on the circuit.
+
+    Attributes:
+        none: no interchange.
+        unit: one of the circuit's units.
+        edge: one of its high-level edges.
+    """
 
     none: float = 1.0
     unit: float = 0.0
@@ -45,9 +51,13 @@ class InterchangeDraw:
         _check_probabilities(self)
 
     def probabilities(self, n_units: int, n_edges: int) -> Float[Tensor, " choices"]:
-        """Of all choices as `siit.interchange.interventions` numbers them: 0 none, then units, then edges.
+        """Spreads the probabilities evenly over all choices: 0 for none, then the units, then the edges.
 
-        Where a circuit has no unit or no edge, none is exchanged instead.
+        Where a circuit has no unit, or no edge, their probability goes to none.
+
+        Args:
+            n_units: how many units the circuit has.
+            n_edges: how many high-level edges it carries.
         """
         none = self.none + (0.0 if n_units else self.unit) + (0.0 if n_edges else self.edge)
         each = [none, *[self.unit / max(1, n_units)] * n_units, *[self.edge / max(1, n_edges)] * n_edges]
@@ -61,7 +71,15 @@ class InterchangeDraw:
         generator: torch.Generator,
         priorities: Priorities | None = None,
     ) -> Int[Tensor, " batch"]:
-        """A choice for each example, on the generator's device; `priorities` weighs the interchanges against each other."""
+        """Draws a choice for each example, on the generator's device.
+
+        Args:
+            count: number of examples.
+            n_units: how many units the circuit has.
+            n_edges: how many high-level edges it carries.
+            generator: of the draw.
+            priorities: weigh the interchanges against each other; None: all units alike, and all edges.
+        """
         chances = self.probabilities(n_units, n_edges).to(generator.device)
         if priorities is not None:
             chances = torch.cat([chances[:1], prioritised(chances[1:], priorities.interchanges, priorities.share)])
@@ -75,9 +93,8 @@ class OffCircuitDraw:
     Attributes:
         none: nothing.
         all: every off-circuit node and every off-circuit edge between members.
-        subset: each of them with a probability that is itself uniform for each example.
-        one: a single node or edge, or all of them as if they were one; `Priorities` weighs these, each with its kind of
-            replacement.
+        subset: each of these parts with a probability that is itself drawn, evenly, for each example.
+        one: a single part, or all of them counted as one more. Prioritised sampling weighs these, by ablation.
         all_nodes: every off-circuit node, no edge.
         one_node: a single off-circuit node (the InterpBench paper's strict term).
     """
@@ -95,15 +112,17 @@ class OffCircuitDraw:
 
 @dataclass(frozen=True)
 class AblationDraw:
-    """Probabilities of what replaces off-circuit parts.
+    """Probabilities of the ablation: of what replaces off-circuit parts.
+
+    Some facts are the same at a position of every input: that it is BOS, for example. They survive resampling and the
+    mean. An off-circuit part could then state them beside the circuit's edge, which would have no effect of its own.
+    Shifted ablation makes such parts misleading.
 
     Attributes:
         resample: the source's activation.
-        mean: its mean at the position.
+        mean: the mean over the batch's sources at that position.
         zero: zero.
-        shifted: the source's activation at another position. What is the same at a position of every input (that it
-            is BOS) stays the same resampled and as a mean, so that an off-circuit part could say it beside the circuit
-            edge that does, which then has no effect of its own.
+        shifted: the source's activation at another position.
     """
 
     resample: float = 1.0
@@ -115,7 +134,12 @@ class AblationDraw:
         _check_probabilities(self)
 
     def draw(self, count: int, generator: torch.Generator) -> Int[Tensor, " batch"]:
-        """RESAMPLE, MEAN, ZERO or SHIFTED for each example."""
+        """Draws RESAMPLE, MEAN, ZERO or SHIFTED for each example.
+
+        Args:
+            count: number of examples.
+            generator: of the draw; the result is on its device.
+        """
         return _categories(self, count, generator)
 
 
@@ -124,10 +148,11 @@ class Replacement:
     """What is replaced off the circuit in which examples, and by what.
 
     Attributes:
-        nodes, edges: whether an off-circuit node or edge is replaced.
+        nodes: which off-circuit nodes are replaced, in the order of `Circuit.off_nodes`.
+        edges: which off-circuit edges between members are, in the order of `Circuit.off_edges`.
         ablation: RESAMPLE, MEAN, ZERO or SHIFTED.
-        single: part * N_ABLATIONS + ablation where a single part is replaced, nodes counted before edges, and all of them
-            together as one more part; else -1.
+        single: `part * N_ABLATIONS + ablation` where a single part is replaced, else -1. Nodes are counted before
+            edges; all of them together are one more part.
     """
 
     nodes: Bool[Tensor, "node batch"]
@@ -145,7 +170,17 @@ def draw_replacement(
     generator: torch.Generator,
     priorities: Priorities | None = None,
 ) -> Replacement:
-    """Draws for each example what is replaced off the circuit, and by what."""
+    """Draws for each example what is replaced off the circuit, and by what.
+
+    Args:
+        off_circuit: probabilities of what is replaced.
+        ablation: probabilities of what replaces it.
+        count: number of examples.
+        n_nodes: how many off-circuit nodes there are.
+        n_edges: how many off-circuit edges between members.
+        generator: of the draws; the result is on its device.
+        priorities: weigh single parts, by ablation; None: all parts alike.
+    """
     device, n_parts = generator.device, n_nodes + n_edges
     category = _categories(off_circuit, count, generator)
     everything, subset, one, nodes_only, one_node = (category == index for index in range(1, 6))

@@ -1,4 +1,4 @@
-"""The task's loss, at the scored positions."""
+"""Computes the task's loss at the scored positions, and that of predicting every next token."""
 
 from __future__ import annotations
 
@@ -11,14 +11,27 @@ from torch import Tensor
 def cross_entropies(
     logits: Float[Tensor, "batch pos classes"], target: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "batch pos"]:
-    """Of each position. Classes stay the last dimension: along it a softmax is several times as fast as across it."""
+    """Computes the cross-entropy of each position.
+
+    Classes stay the last dimension: along it a softmax is several times as fast as across it.
+
+    Args:
+        logits: of each class.
+        target: the right class.
+    """
     return F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target)
 
 
 def task_loss(
     logits: Float[Tensor, "batch pos classes"], target: Num[Tensor, "batch pos"], scored: Bool[Tensor, "batch pos"]
 ) -> Float[Tensor, ""]:
-    """Mean over scored positions of the cross-entropy, or of the squared error where targets are numbers."""
+    """Averages over scored positions the cross-entropy, or the squared error where targets are numbers.
+
+    Args:
+        logits: of each class; the only one is the answer where targets are numbers.
+        target: the right class or number; ignored where not scored.
+        scored: which positions count; the loss is 0 if none does.
+    """
     if target.is_floating_point():
         each = (logits[..., 0] - torch.where(scored, target, 0.0)).square()
     else:
@@ -29,7 +42,13 @@ def task_loss(
 def next_token_loss(
     logits: Float[Tensor, "batch pos classes"], tokens: Int[Tensor, "batch pos"], size: int
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy of the token that follows, wherever one does; ids from `size` on (BOS, PAD) are none."""
+    """Averages the cross-entropy of the token that follows, over all positions that one follows.
+
+    Args:
+        logits: of each token.
+        tokens: the input; BOS, tokens, padding.
+        size: number of tokens; ids from it on (BOS and PAD) are not predicted.
+    """
     following = tokens[:, 1:]
     counted = following < size
     each = cross_entropies(logits[:, :-1], torch.where(counted, following, 0))

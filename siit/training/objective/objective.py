@@ -1,8 +1,8 @@
-"""The objective: terms that each take a share of the batch, evaluated in one source pass and one patched pass.
+"""Evaluates the objective in one source pass and one patched pass; each term has a share of the batch.
 
-The paper's terms (arXiv 2407.14494, section 3) and the edge terms of this project are marginals of one expectation:
-draw an interchange on the circuit, what is replaced off the circuit, and by what; the target is always the causal
-model's answer under the interchange alone.
+The InterpBench paper's terms (arXiv 2407.14494, section 3) and this project's edge terms are marginals of one
+expectation. Draw an interchange on the circuit, what is replaced off the circuit, and by which ablation. The target is
+always the causal model's answer under the interchange alone.
 """
 
 from __future__ import annotations
@@ -44,9 +44,11 @@ class Term:
     Attributes:
         weight: factor of its loss.
         share: its part of the batch; the shares of all terms sum to 1.
-        interchange, off_circuit, ablation: what is drawn for each of its examples.
-        constant: probability that a high-level edge which reads the same in every input (which slot is BOS) is
-            exchanged too, whatever else is: it changes no answer.
+        interchange: of each of its examples.
+        off_circuit: what is replaced off the circuit.
+        ablation: what replaces it.
+        constant: probability that a constant edge is interchanged too, whatever else is. Such a high-level edge carries
+            the same value in every input (which slot is BOS), so that this changes no answer.
     """
 
     weight: float = 1.0
@@ -63,12 +65,12 @@ class Drawn:
 
     Attributes:
         choice: the interchange of each example, as `siit.interchange.interventions` numbers them.
-        constant: which constant edges are exchanged too, in the order of the interchanges.
+        constant: which constant edges are interchanged too, in the order of the interchanges.
         source_positions: position ids of the source run.
-        off_positions: permuted position ids that replace positions on off-circuit edges.
-        shifted: for each position another one, from which off-circuit parts are replaced.
+        off_positions: permuted position ids, of which resampled off-circuit edges take the embeddings.
+        shifted: for each position another one, at which shifted ablation reads.
         replacement: what is replaced off the circuit, and by what.
-        all_off: whether all of them are replaced in every example.
+        all_off: whether every off-circuit part is replaced in every example.
     """
 
     choice: Int[Tensor, " batch"]
@@ -82,13 +84,14 @@ class Drawn:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What one evaluation of the objective gives.
+    """One evaluation of the objective.
 
     Attributes:
-        loss: weighted sum of the terms' losses.
-        losses: each term's own loss, and those of next tokens and auxiliary_probes, before weighting.
-        logits: the patched model's output, at all positions or, where only the last token's counts, there alone.
-        target, scored: the causal model's output under the interchange at the same positions, and where it counts.
+        loss: weighted sum of the losses.
+        losses: each term's own loss, before weighting; also `next_token` and `probes`, where there are any.
+        logits: the patched model's output at all positions, or at the last token's alone if only that counts.
+        target: the causal model's output under the interchange, at the same positions.
+        scored: where the target counts.
         drawn: the interventions.
     """
 
@@ -107,8 +110,8 @@ class Objective:
         interchanges: the interchanges of the circuit, with the causal model.
         terms: by name; shares sum to 1.
         source_gradient: whether gradients flow through the source run too.
-        probe_weight: factor of the auxiliary_probes' loss, where there are any.
-        next_token: factor of the loss of predicting every next token, on the plain runs of the sources; the answers'
+        probe_weight: factor of the auxiliary probes' loss, where there are any.
+        next_token: factor of the loss of predicting every next token, on the plain runs of the sources. The answers'
             classes must then be the tokens.
 
     Raises:
@@ -134,7 +137,7 @@ class Objective:
 
     @cached_property
     def _circuit_masks(self) -> tuple[Tensor, Tensor]:
-        """For each choice: which senders (by its unit) and which circuit edges (by its edge) it patches."""
+        """Tells for each choice which senders it patches, [choice, sender], and which circuit edges, [choice, edge]."""
         circuit, units = self.interchanges.labels.circuit, self.interchanges.n_units
         senders = torch.zeros(len(self.interchanges.names) + 1, len(self.points.senders), dtype=torch.bool)
         edges = torch.zeros(len(self.interchanges.names) + 1, self.points.n_circuit_edges, dtype=torch.bool)
@@ -149,7 +152,7 @@ class Objective:
 
     @cached_property
     def _constant_edges(self) -> Bool[Tensor, "constant edge"]:
-        """For each constant interchange: which circuit edges it patches."""
+        """Tells for each constant interchange which circuit edges it patches."""
         return self._circuit_masks[1][1:][list(self.interchanges.constant)]
 
     def draw(
@@ -162,8 +165,10 @@ class Objective:
         """Draws the interventions of a batch.
 
         Args:
+            pairs: the batch.
+            generator: of the draws, on the pairs' device.
             circuit_only: whether everything off the circuit is replaced, whatever the terms say.
-            priorities: what is drawn more often.
+            priorities: what is drawn more often; None: nothing.
         """
         circuit = self.interchanges.labels.circuit
         n_nodes, n_edges = len(circuit.off_nodes), len(circuit.off_edges)
@@ -197,7 +202,7 @@ class Objective:
         )
 
     def counts(self, batch: int) -> list[int]:
-        """How many examples of a batch each term gets."""
+        """Splits a batch: how many examples each term gets."""
         bounds, total = [0], 0.0
         for term in self.terms.values():
             total += term.share
@@ -207,7 +212,14 @@ class Objective:
     def evaluate(
         self, model: Transformer, pairs: Pairs, drawn: Drawn, auxiliary_probes: AuxiliaryProbes | None = None
     ) -> Step:
-        """One source pass and one patched pass; `auxiliary_probes` add their loss to the terms'."""
+        """Runs one source pass and one patched pass, and compares with the causal model.
+
+        Args:
+            model: the low-level model.
+            pairs: the batch.
+            drawn: its interventions.
+            auxiliary_probes: add their loss to the terms'; None: there are none.
+        """
         answers = self.interchanges.answers(pairs, drawn.choice, drawn.source_positions)
         source = self.source_run(model, pairs, drawn)
         patch = None if source is None else self.patch(model, source, drawn, pairs.fresh)
@@ -229,12 +241,18 @@ class Objective:
             total = total + self.next_token * losses["next_token"]
         if auxiliary_probes is not None:
             senders = dict(zip(self.points.senders, outputs.senders, strict=True))
-            losses["probe_weight"] = auxiliary_probes.loss(senders, answers, is_token)
-            total = total + self.probe_weight * losses["probe_weight"]
+            losses["probes"] = auxiliary_probes.loss(senders, answers, is_token)
+            total = total + self.probe_weight * losses["probes"]
         return Step(total, losses, logits, target, scored, drawn)
 
     def source_run(self, model: Transformer, pairs: Pairs, drawn: Drawn) -> Outputs | None:
-        """The plain run of the sources; None if nothing needs it: nothing is ever drawn, nor next tokens learned."""
+        """Runs the model on the sources; None if no term patches and no next tokens are learned.
+
+        Args:
+            model: the low-level model.
+            pairs: the batch.
+            drawn: its interventions; tell the sources' position ids.
+        """
         never = all(
             term.interchange.none == 1 and term.off_circuit.none == 1 and term.constant == 0
             for term in self.terms.values()
@@ -248,9 +266,12 @@ class Objective:
     def patch(
         self, model: Transformer, source: Outputs, drawn: Drawn, fresh: Bool[Tensor, " batch"] | None = None
     ) -> BatchPatch:
-        """The patch that carries out the drawn interventions with what the source run gave.
+        """Makes the patch that carries out the drawn interventions.
 
         Args:
+            model: the low-level model; its positions' embeddings replace each other.
+            source: the source run.
+            drawn: the interventions.
             fresh: over which examples means are taken; None: all.
         """
         with torch.set_grad_enabled(self.source_gradient and torch.is_grad_enabled()):
@@ -276,7 +297,7 @@ class Objective:
     def _ablation(
         self, model: Transformer, outputs: Sequence[Tensor], drawn: Drawn, fresh: Bool[Tensor, " batch"] | None
     ) -> list[Tensor]:
-        """What replaces each sender off the circuit, [batch, pos, d_model].
+        """Computes what replaces each sender off the circuit, [batch, pos, d_model].
 
         A position's embedding is resampled from permuted positions; its mean at a position is itself.
         """
@@ -305,13 +326,13 @@ class Objective:
 def _at_last(
     values: Shaped[Tensor, "batch pos *rest"], is_token: Bool[Tensor, "batch pos"]
 ) -> Shaped[Tensor, "batch 1 *rest"]:
-    """What stands at each input's last token."""
+    """Selects what stands at each input's last token."""
     last = is_token.int().cumsum(1).argmax(1)
     return values[torch.arange(len(values), device=values.device), last].unsqueeze(1)
 
 
 def _shifted(tokens: Int[Tensor, "batch pos"], generator: torch.Generator) -> Int[Tensor, "batch pos"]:
-    """For each position the one that lies a drawn number of positions further, in a circle."""
+    """Shifts the positions of each example, in a circle, by a number that is drawn for it."""
     batch, positions = tokens.shape
     shift = torch.randint(1, max(2, positions), (batch, 1), device=generator.device, generator=generator)
     return (torch.arange(positions, device=generator.device) + shift) % positions

@@ -1,4 +1,7 @@
-"""Priorities: interventions that still go wrong are drawn more often."""
+"""Prioritised sampling: draws interventions that still go wrong more often.
+
+As prioritised experience replay does with transitions (Schaul et al., arXiv 1511.05952).
+"""
 
 from __future__ import annotations
 
@@ -9,28 +12,36 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 MEMORY = 0.95
-"""How much of a running error is kept at each step."""
+"""Decay of a running error at each step that counts for it."""
 FLOOR = 1e-4
-"""Least running error: what has gone right for long is still drawn."""
+"""Least running error: what has been right for long is still drawn."""
 
 
 @dataclass(frozen=True, eq=False)
 class Priorities:
-    """Running errors, shares of wrong positions, and how much they weigh.
+    """Running errors (shares of wrong positions), and how many of the draws follow them.
 
     Attributes:
         share: of the draws that follow the errors; the others follow the probabilities of the configuration.
-        interchanges: of each interchange.
-        singles: of each off-circuit part replaced alone, and of all together, [part + 1, ablation].
+        interchanges: each interchange's running error.
+        singles: that of each off-circuit part replaced alone, and of all together in the last row; by ablation.
     """
 
     share: float
-    interchanges: Float[Tensor, " exchange"]
+    interchanges: Float[Tensor, " interchange"]
     singles: Float[Tensor, "singles ablation"]
 
 
-def prioritised(chances: Tensor, error: Tensor, share: float) -> Tensor:
-    """Chances of which `share` follows the error; what has no chance gets none, and the sum stays."""
+def prioritised(
+    chances: Float[Tensor, "*choice"], error: Float[Tensor, "*choice"], share: float
+) -> Float[Tensor, "*choice"]:
+    """Mixes chances with ones in proportion to the error; their sum stays.
+
+    Args:
+        chances: of each choice; one whose chance is 0 keeps it.
+        error: of each choice.
+        share: of the mixture that follows the error.
+    """
     weighed = torch.where(chances > 0, error, 0.0)
     scale = chances.sum() / weighed.sum().clamp(min=torch.finfo(weighed.dtype).tiny)
     return (1 - share) * chances + share * weighed * scale
@@ -42,7 +53,7 @@ class RunningErrors(nn.Module):
     Args:
         n_interchanges: units and high-level edges.
         n_parts: off-circuit nodes and edges.
-        n_ablations: of replacement.
+        n_ablations: ways to replace a part.
     """
 
     interchanges: Tensor
@@ -54,30 +65,35 @@ class RunningErrors(nn.Module):
         self.register_buffer("singles", torch.ones(n_parts + 1, n_ablations))
 
     def priorities(self, share: float) -> Priorities:
-        """What the next draw follows."""
+        """Wraps the running errors for the next draw.
+
+        Args:
+            share: of the draws that follow them.
+        """
         return Priorities(share, self.interchanges, self.singles)
 
     @torch.no_grad()
-    def note(
+    def update(
         self,
         choice: Int[Tensor, " batch"],
         single: Int[Tensor, " batch"],
         wrong: Int[Tensor, " batch"],
         scored: Int[Tensor, " batch"],
     ) -> None:
-        """Blends in a step's outcome.
+        """Moves the running errors towards a step's outcome.
 
         Args:
-            choice: interchange of each example, numbered from 1; 0 for none.
-            single: index into the flattened `singles` of the part that is replaced, -1 for none.
-            wrong, scored: how many positions are wrong, and how many there are.
+            choice: each example's interchange, numbered from 1; 0 for none.
+            single: the part that is replaced alone, as an index into the flattened `singles`; -1 for none.
+            wrong: how many scored positions of each example are wrong.
+            scored: how many positions of each example are scored.
         """
         _blend(self.interchanges, choice - 1, wrong, scored)
         _blend(self.singles.view(-1), single, wrong, scored)
 
 
 def _blend(error: Tensor, index: Tensor, wrong: Tensor, scored: Tensor) -> None:
-    """In place: each error moves towards the step's share of wrong positions; index -1 counts for nothing."""
+    """Moves errors, in place, towards the step's shares of wrong positions; index -1 counts for nothing."""
     zeros = error.new_zeros(len(error) + 1)  # the last is that of index -1
     index = index % len(zeros)
     count = zeros.index_add(0, index, scored.to(error.dtype))[:-1]

@@ -1,7 +1,7 @@
-"""Replay: pairs that the model got wrong take part in later steps again, with their interchange or one drawn anew.
+"""Replays pairs that the model got wrong, with the interchange under which they were wrong or one drawn anew.
 
-What is rare among the pairs (a long sentence with a short source, a large count) is what the worst case rests on, and
-what the optimiser sees least.
+The worst case rests on what is rare among the pairs: a long sentence with a short source, a large count. The optimiser
+sees it least.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from siit.training.objective.objective import Drawn
 
 CAPACITY = 256
-"""Pairs that are kept; a new mistake takes the place of the oldest."""
+"""Pairs that are kept; a new one takes the place of the oldest."""
 
 
 @dataclass(frozen=True, eq=False)
 class Replayed:
-    """Pairs with the interchanges under which those that are not fresh went wrong.
+    """A batch of which some pairs are replayed, with the interchanges under which these were wrong.
 
     Attributes:
-        pairs: fresh ones and mistakes.
-        choice: the interchange of each mistake, as `siit.interchange.interventions` numbers them.
-        source_positions: position ids of its source.
+        pairs: fresh and replayed ones; `pairs.fresh` tells them apart.
+        choice: the interchange of each replayed pair, as `siit.interchange.interventions` numbers them.
+        source_positions: position ids of each replayed pair's source run.
     """
 
     pairs: Pairs
@@ -38,7 +38,11 @@ class Replayed:
     source_positions: Int[Tensor, "batch pos"]
 
     def interchanged_again(self, drawn: Drawn) -> Drawn:
-        """The drawn interventions, with the interchange of each mistake in the stead of the drawn one."""
+        """Gives each replayed pair the interchange under which it was wrong.
+
+        Args:
+            drawn: interventions drawn anew for all pairs; fresh pairs keep theirs.
+        """
         fresh = self.pairs.fresh
         assert fresh is not None
         return dataclasses.replace(
@@ -49,7 +53,7 @@ class Replayed:
 
 
 class ReplayBuffer(nn.Module):
-    """The latest pairs that went wrong in a run; part of its checkpoint.
+    """Keeps the latest pairs that a run got wrong; part of its checkpoint.
 
     Args:
         positions: of an input.
@@ -59,23 +63,29 @@ class ReplayBuffer(nn.Module):
     interchangeable: Tensor
     choice: Tensor
     source_positions: Tensor
-    noted: Tensor
+    added: Tensor
 
     def __init__(self, positions: int) -> None:
         super().__init__()
-        # One more row than are kept: where pairs go that were right.
+        # One row more than are kept: pairs that were right are written there, so that no shape depends on the data.
         self.register_buffer("inputs", torch.zeros(2, CAPACITY + 1, positions, dtype=torch.int64))
         self.register_buffer("interchangeable", torch.zeros(CAPACITY + 1, dtype=torch.bool))
         self.register_buffer("choice", torch.zeros(CAPACITY + 1, dtype=torch.int64))
         self.register_buffer("source_positions", torch.zeros(CAPACITY + 1, positions, dtype=torch.int64))
-        self.register_buffer("noted", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("added", torch.zeros((), dtype=torch.int64))
 
     @torch.no_grad()
     def replay(self, pairs: Pairs, share: float, generator: torch.Generator) -> Replayed:
-        """The pairs, each with probability `share` a mistake in its stead, as long as there has been one."""
+        """Replaces some fresh pairs by kept ones; none as long as none is kept.
+
+        Args:
+            pairs: fresh ones.
+            share: probability that a pair is replaced.
+            generator: on the pairs' device.
+        """
         chance, place = torch.rand(2, len(pairs), device=generator.device, generator=generator)
-        fresh = (chance >= share) | (self.noted == 0)
-        row = (place * self.noted.clamp(max=CAPACITY)).long()
+        fresh = (chance >= share) | (self.added == 0)
+        row = (place * self.added.clamp(max=CAPACITY)).long()
         interchangeable = torch.ones_like(fresh) if pairs.interchangeable is None else pairs.interchangeable
         base, source = (
             torch.where(fresh.unsqueeze(1), new, old[row])
@@ -85,10 +95,16 @@ class ReplayBuffer(nn.Module):
         return Replayed(replayed, self.choice[row], self.source_positions[row])
 
     @torch.no_grad()
-    def note(self, pairs: Pairs, drawn: Drawn, wrong: Bool[Tensor, " batch"]) -> None:
-        """Keeps the pairs that are wrong, with their interchanges; never waits for the device."""
-        row = torch.where(wrong, (self.noted + wrong.cumsum(0) - 1) % CAPACITY, CAPACITY)
+    def add(self, pairs: Pairs, drawn: Drawn, wrong: Bool[Tensor, " batch"]) -> None:
+        """Keeps the wrong ones of a step's pairs, with their interchanges; never waits for the device.
+
+        Args:
+            pairs: of the step.
+            drawn: their interventions.
+            wrong: which pairs have a wrong answer.
+        """
+        row = torch.where(wrong, (self.added + wrong.cumsum(0) - 1) % CAPACITY, CAPACITY)
         self.inputs[:, row] = torch.stack([pairs.base, pairs.source])
         self.interchangeable[row] = True if pairs.interchangeable is None else pairs.interchangeable
         self.choice[row], self.source_positions[row] = drawn.choice, drawn.source_positions
-        self.noted += wrong.sum()
+        self.added += wrong.sum()

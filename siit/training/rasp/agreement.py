@@ -52,7 +52,10 @@ def check_agreement(
     """Compares the three evaluations of one program on sampled inputs of all lengths.
 
     Args:
+        program: to be compared.
+        model: its causal model.
         samples: number of inputs.
+        seed: of the inputs.
         compiled: whether to compile the program with Tracr (seconds) and compare with that too.
 
     Raises:
@@ -67,9 +70,15 @@ def check_agreement_on(
 ) -> None:
     """Compares the three evaluations of one program on inputs: BOS, tokens, padding.
 
+    Args:
+        program: to be compared.
+        model: its causal model.
+        tokens: the inputs.
+        compiled: whether to compile the program with Tracr (seconds) and compare with that too.
+
     Raises:
-        ProgramError: names the input, the position and what each evaluation gives; also where a program that is
-            compiled as causal looks ahead, or where RASP and the causal model define different outputs.
+        ProgramError: names the input, the position and what each evaluation gives. Raised too where a program that is
+            compiled as causal looks ahead, and where RASP and the causal model define different outputs.
     """
     words = [decode(program, row) for row in tokens]
     tolerance = ROUNDING if model.classes is None else CLASS_ROUNDING
@@ -91,17 +100,17 @@ def check_agreement_on(
 
 
 def decode(program: Case, row: Int[Tensor, " pos"]) -> list[Any]:
-    """Token ids (BOS, tokens, padding) as the values that RASP reads."""
+    """Turns token ids (BOS, tokens, padding) into the values that RASP reads."""
     return [program.vocab[token] for token in row.tolist() if token < len(program.vocab)]
 
 
 def outputs(model: CausalModel, tokens: Int[Tensor, "batch pos"]) -> list[list[Any]]:
-    """The causal model's output at every token, as values, None where undefined (or where that is the answer)."""
+    """Runs the causal model: its output at every token, as values, None where undefined or where that is the answer."""
     return [[None if value is UNDEFINED else value for value in row] for row in _answers(model, tokens)]
 
 
 def _answers(model: CausalModel, tokens: Int[Tensor, "batch pos"]) -> list[list[Any]]:
-    """The causal model's output at every token, as values or UNDEFINED."""
+    """Runs the causal model: its output at every token, as values or UNDEFINED."""
     run = model.run(Inputs(tokens))
     found = []
     for row, values, scored in zip(tokens.tolist(), run.output.tolist(), run.scored.tolist(), strict=True):
@@ -117,7 +126,7 @@ def _answers(model: CausalModel, tokens: Int[Tensor, "batch pos"]) -> list[list[
 def _evaluated(
     program: Case, expression: rasp.SOp, row: list[Any], evaluate: Callable[..., Any] = rasp.evaluate
 ) -> list[Any]:
-    """What RASP gives at every token, as values or UNDEFINED.
+    """Runs RASP: its output at every token, as values or UNDEFINED.
 
     Where None is an answer, RASP's None is one if all that the last map reads is defined.
     """
@@ -131,7 +140,7 @@ def _evaluated(
 
 
 def run_compiled(program: Case, words: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Tracr's compiled model on many inputs, in one padded batch: values, None where it writes no class."""
+    """Runs Tracr's compiled model on many inputs, in one padded batch: values, None where it writes no class."""
     compiled = _compiled(program)
     encoder, decoder = compiled.input_encoder, compiled.output_encoder
     assert encoder is not None and decoder is not None
@@ -178,7 +187,7 @@ def _compiled(program: Case) -> assemble.AssembledTransformerModel:
 
 
 def _zeros(create: Callable[..., Any], shape: Any, dtype: Any, init: Any, context: Any) -> Any:
-    """Zeros instead of random weights, and what else is initialised (the embeddings) as it is."""
+    """Makes zeros instead of random weights, and what else is initialised (the embeddings) as it is."""
     return jnp.zeros(shape, dtype) if isinstance(init, hk.initializers.VarianceScaling) else create(shape, dtype, init)
 
 

@@ -1,7 +1,7 @@
 """Builds the high-level causal model of a RASP program, exactly.
 
 Tracr's value sets (basis inference) make every mechanism a table or a closed form. A RASP `SelectorWidth` becomes
-two variables, as Tracr compiles it: an attention variable (the attention left on BOS) and its pointwise probe_weight.
+two variables, as Tracr compiles it: an attention variable (the attention left on BOS), and an MLP that reads it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class ProgramError(ValueError):
 
 
 def build_causal_model(program: Case) -> CausalModel:
-    """The causal model of a program.
+    """Builds the causal model of a program.
+
+    Args:
+        program: of the catalogue, or a user's own.
 
     Raises:
         ProgramError: for expressions that have no mechanism here, or a program that ignores its inputs.
@@ -117,7 +120,7 @@ class _Builder:
     def _answer_with_none(
         self, expr: rasp.SOp, name: str, values: tuple[Class, ...] | None
     ) -> tuple[Mechanism, tuple[Class, ...]]:
-        """The mechanism of an answer for which None is a class of its own, and its classes."""
+        """Makes the mechanism of an answer for which None is a class of its own, and its classes."""
         if values is None or not isinstance(expr, rasp.Map | rasp.SequenceMap):
             found = f"a {'numerical' if values is None else 'categorical'} {type(expr).__name__}"
             raise ProgramError(
@@ -176,7 +179,7 @@ class _Builder:
             accepted = "None" if categorical else "None or 0"
             raise ProgramError(f"{self.program.name}: {name} has the default {default!r}, accepted is {accepted}")
         selection = self._selection(expr.selector, name)
-        # A default that the program never meets is none: where positions that are exchanged empty the selection,
+        # A default that the program never meets is none: where permuted positions empty the selection,
         # the outcome is undefined. By positions alone, lengths decide what is selected, and all of them are tried.
         if default is not None and self._by_position(selection) and not self._can_be_empty(selection):
             default = None
@@ -230,22 +233,22 @@ class _Builder:
         return Selection(query, key, predicate, self.program.causal, valid=True)
 
     def _reaches_padding(self, selection: Selection) -> bool:
-        """Whether some position of an uninterrupted run selects padding (or cannot tell), were it not excluded."""
+        """Tells whether some position of a plain run selects padding (or cannot tell), were it not excluded."""
         selected, undecided, is_token = self._probed(selection)
         padding = ~is_token
         return bool(((selected & padding.unsqueeze(1)).any(-1) | undecided)[is_token].any())
 
     def _by_position(self, selection: Selection) -> bool:
-        """Whether query and key depend on positions only."""
+        """Tells whether query and key depend on positions only."""
         return {selection.query, selection.key} <= self._model_with(selection).position_only
 
     def _can_be_empty(self, selection: Selection) -> bool:
-        """Whether some position of an uninterrupted run selects nothing."""
+        """Tells whether some position of a plain run selects nothing."""
         selected, _, is_token = self._probed(selection)
         return bool((~selected.any(-1))[is_token].any())
 
     def _probed(self, selection: Selection) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """On uninterrupted runs: what is selected, where that is undecided, and which slots are tokens."""
+        """Finds on plain runs what is selected, where that is undecided, and which slots are tokens."""
         tokens = sample_tokens(self.program, 2048, torch.Generator().manual_seed(0))
         values = self._model_with(selection).run(Inputs(tokens)).values
 
@@ -260,7 +263,7 @@ class _Builder:
 
 
 def sample_tokens(program: Case, count: int, generator: torch.Generator) -> torch.Tensor:
-    """`count` inputs of the program's distribution, all lengths in turn: BOS, tokens, padding.
+    """Draws `count` inputs of the program's distribution, all lengths in turn: BOS, tokens, padding.
 
     Returns:
         Token ids, int64 [count, max_len + 1].
@@ -291,7 +294,7 @@ def _ordered(values: Iterable[Any]) -> tuple[Scalar, ...]:
 
 
 def _decide(predicate: Callable[[Any, Any], Any], key: Any, query: Any) -> int:
-    """One entry of a selection's table. What raises is undecided: RASP itself would raise there."""
+    """Computes one entry of a selection's table. What raises is undecided: RASP itself would raise there."""
     try:
         return SELECTED if predicate(key, query) else NOT_SELECTED
     except (ArithmeticError, TypeError, ValueError, LookupError):
@@ -301,7 +304,7 @@ def _decide(predicate: Callable[[Any, Any], Any], key: Any, query: Any) -> int:
 def _tabulated(
     f: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], values: tuple[Class, ...] | None
 ) -> torch.Tensor:
-    """f at all arguments: ids into `values`, or numbers.
+    """Tabulates f at all arguments: ids into `values`, or numbers.
 
     Undefined where an argument is None, where f raises, and where it gives None, unless None is one of `values`.
     """

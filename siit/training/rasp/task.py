@@ -1,4 +1,4 @@
-"""The task of a RASP program."""
+"""Defines the task of a RASP program."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ class ProgramTask(Task):
 
 def task_from_case(case: Case, model: CausalModel) -> ProgramTask:
     """Makes the task of a catalogue entry and its causal model.
+
+    Args:
+        case: the program.
+        model: its causal model.
 
     Raises:
         ValueError: lengths, a sampler or balance that cannot be; see `InputSpace`.

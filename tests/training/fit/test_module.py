@@ -26,23 +26,23 @@ def test_what_decays(composed: Compose) -> None:
     assert decays["weight_decay"] == 0.25 and others["weight_decay"] == 0
     names = {parameter: name.rpartition(".")[2] for name, parameter in module.model.named_parameters()}
     assert {names[parameter] for parameter in decays["params"]} == {"W_Q", "W_K", "W_V", "W_O", "W_in", "W_out", "W_U"}
-    kept = {names.get(parameter, "decoder") for parameter in others["params"]}
-    assert kept == {"W_E", "W_pos", "b_Q", "b_K", "b_V", "b_O", "b_in", "b_out", "b_U", "w", "b", "decoder"}
+    kept = {names.get(parameter, "probe") for parameter in others["params"]}
+    assert kept == {"W_E", "W_pos", "b_Q", "b_K", "b_V", "b_O", "b_in", "b_out", "b_U", "w", "b", "probe"}
     trained = {*module.model.parameters(), *module.auxiliary_probes.parameters()}
     assert {*decays["params"], *others["params"]} == trained
 
 
-def test_mistakes_are_noted_where_they_are_replayed(composed: Compose, tmp_path: Path) -> None:
-    noted = []
+def test_wrong_pairs_are_kept_where_they_are_replayed(composed: Compose, tmp_path: Path) -> None:
+    added = []
     for share in ("0.5", "0"):
         settings = read_settings(composed(f"objective.replay={share}", "trainer.max_steps=10"))
         folder = RunFolder(tmp_path / share, settings.case.name, settings.seed)
         folder.open({}, resume=False)
         module = fit(make_plan(find_task(settings.case), settings), settings, folder, None)
-        noted.append(int(module.replay_buffer.noted))
-        bos = module.replay_buffer.inputs[:, : noted[-1], 0]
+        added.append(int(module.replay_buffer.added))
+        bos = module.replay_buffer.inputs[:, : added[-1], 0]
         assert bool((bos == 4).all()), "what is kept are inputs of frac_prevs"
-    assert noted[0] > 10 and noted[1] == 0
+    assert added[0] > 10 and added[1] == 0
 
 
 def test_the_circuit_alone_is_checked_until_it_passes_and_then_the_certificate(

@@ -36,17 +36,17 @@ def interventions(model: CausalModel, name: str, source: Run) -> Interventions:
     return Interventions(edges={edge: Intervention(source.values[edge.parent])})
 
 
-def exchanged(case: str, name: str, base: Inputs, source: Inputs) -> Run:
+def interchanged(case: str, name: str, base: Inputs, source: Inputs) -> Run:
     model = model_of(case)
     return model.run(base, interventions(model, name, model.run(source)))
 
 
-def exchanges_of(case: str) -> list[str]:
+def interchanges_of(case: str) -> list[str]:
     model = model_of(case)
     return [*model.variables, *map(str, model.edges)]
 
 
-EXCHANGES = [(case, name) for case in CASES for name in exchanges_of(case)]
+INTERCHANGES = [(case, name) for case in CASES for name in interchanges_of(case)]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -79,8 +79,8 @@ def test_all_variables(case: str):
         check(case, run, row, expected, expected.name_mover(case), len(sentence.words))
 
 
-@pytest.mark.parametrize(("case", "name"), EXCHANGES)
-def test_every_exchange_with_every_kind_of_source(case: str, name: str):
+@pytest.mark.parametrize(("case", "name"), INTERCHANGES)
+def test_every_interchange_with_every_kind_of_source(case: str, name: str):
     model = model_of(case)
     bases = list(ioi.sentences(seed=2))[len(name) % 6 :: 6]
     pairs = [(base, ioi.sources(base, seed)[kind]) for seed, base in enumerate(bases) for kind in KINDS]
@@ -88,7 +88,7 @@ def test_every_exchange_with_every_kind_of_source(case: str, name: str):
     tokens = source_inputs.tokens
     moved = permuted_positions(tokens, len(model.vocab), torch.Generator().manual_seed(0))
     for positions in (None, moved) if "indices" in name or case == "ioi_full" else (None,):
-        run = exchanged(case, name, ioi.inputs(model, [base for base, _ in pairs]), Inputs(tokens, positions))
+        run = interchanged(case, name, ioi.inputs(model, [base for base, _ in pairs]), Inputs(tokens, positions))
         for row, (base, source) in enumerate(pairs):
             length = len(base.words)
             places = None if positions is None else (positions[row, 1 : length + 1] - 1).tolist()
@@ -106,7 +106,7 @@ def test_every_exchange_with_every_kind_of_source(case: str, name: str):
 
 SAME, SUBJECT, THIRD, UNDEFINED = "the indirect object", "the subject", "the source's indirect object", None
 MEANING = {
-    # Whatever says who is inhibited: with the roles exchanged, the subject is left; with a subject that the base does
+    # Whatever says who is inhibited: with the roles swapped, the subject is left; with a subject that the base does
     # not know, both of its names are.
     "duplicate": (SUBJECT, SUBJECT, SAME, UNDEFINED, UNDEFINED),
     "s_inhibition": (SUBJECT, SUBJECT, SAME, UNDEFINED, UNDEFINED),
@@ -126,18 +126,18 @@ MEANING = {
 """Of `ioi`: what the answer must be, by the kind of source; where the other order is None, it is not said here."""
 
 
-def test_the_meaning_of_every_exchange_is_written_down():
-    assert set(MEANING) == set(exchanges_of("ioi"))
+def test_the_meaning_of_every_interchange_is_written_down():
+    assert set(MEANING) == set(interchanges_of("ioi"))
 
 
 @pytest.mark.parametrize("name", MEANING)
-def test_the_meaning_of_exchanges(name: str):
+def test_the_meaning_of_interchanges(name: str):
     model, bases = model_of("ioi"), list(ioi.sentences(seed=3))
     for kind, meaning in zip(KINDS, MEANING[name], strict=True):
         if kind == "order" and meaning is None:
             continue
         chosen = [ioi.sources(base, seed)[kind] for seed, base in enumerate(bases)]
-        run = exchanged("ioi", name, ioi.inputs(model, bases), ioi.inputs(model, chosen))
+        run = interchanged("ioi", name, ioi.inputs(model, bases), ioi.inputs(model, chosen))
         for row, (base, source) in enumerate(zip(bases, chosen, strict=True)):
             meant = {SAME: base.indirect_object, SUBJECT: base.subject, THIRD: source.indirect_object, UNDEFINED: None}
             assert ioi.answer(model, run, row, len(base.words)) == meant[meaning], (kind, base.words)
@@ -146,7 +146,7 @@ def test_the_meaning_of_exchanges(name: str):
 def after(case: str, name: str, base: str, source: str) -> Any:
     """The answer of a sentence after one interchange with another."""
     model = model_of(case)
-    run = exchanged(case, name, Inputs(encode(model, base.split())), Inputs(encode(model, source.split())))
+    run = interchanged(case, name, Inputs(encode(model, base.split())), Inputs(encode(model, source.split())))
     return ioi.answer(model, run, 0, len(base.split()))
 
 
@@ -189,7 +189,7 @@ def test_answers_by_hand(case: str, text: str, expected: str):
         ("name_mover", STRANGERS, "Anna"),
     ],
 )
-def test_exchanges_by_hand(name: str, source: str, expected: str | None):
+def test_interchanges_by_hand(name: str, source: str, expected: str | None):
     assert after("ioi", name, MARY, source) == expected
 
 
@@ -222,7 +222,7 @@ def test_variables_of_the_full_circuit_by_hand():
 @pytest.mark.parametrize(
     ("name", "source", "expected"),
     [
-        # With the names exchanged, the place of the subject is the same, and so is the position signal.
+        # With the names swapped, the place of the subject is the same, and so is the position signal.
         ("induction", JOHN, "Mary"),
         ("s_position", JOHN, "Mary"),
         # The signals contradict each other: Mary is inhibited at the first place by its name (1), John at the second
@@ -250,7 +250,7 @@ def test_variables_of_the_full_circuit_by_hand():
         ("tokens->name_mover<v>", ANNA, "Anna"),
     ],
 )
-def test_exchanges_of_the_full_circuit_by_hand(name: str, source: str, expected: str | None):
+def test_interchanges_of_the_full_circuit_by_hand(name: str, source: str, expected: str | None):
     assert after("ioi_full", name, MARY, source) == expected
 
 

@@ -46,7 +46,7 @@ def sentences(tokens: Tensor) -> list[Sentence]:
 
 @cache
 def drawn(split: Split, case: str = "ioi") -> tuple[list[Sentence], list[Sentence], list[bool]]:
-    """Bases, sources, and whether they can be exchanged."""
+    """Bases, sources, and whether they are interchangeable."""
     pairs = ioi.task(case).pairs(split).draw(DRAWS, generator())
     assert pairs.interchangeable is not None
     return sentences(pairs.base), sentences(pairs.source), pairs.interchangeable.tolist()
@@ -110,7 +110,7 @@ def test_shares_of_the_kinds_of_sources(case: str, expected: dict[str, float]):
     assert found["same"] < 0.01 * DRAWS and set(found) <= {*expected, "same"}
 
 
-def test_what_is_not_exchangeable_is_any_sentence():
+def test_what_is_not_interchangeable_is_any_sentence():
     bases, sources, interchangeable = drawn("train")
     others = [kind_of(base, source) for base, source, can in zip(bases, sources, interchangeable) if not can]
     assert len(others) / DRAWS == pytest.approx(0.25, abs=0.02)
@@ -183,7 +183,7 @@ def test_contrasts(case: str):
     for before, roles, third in zip(
         sentences(base), sentences(found["roles_exchanged"]), ioi.words_of(found["third_name"]), strict=True
     ):
-        assert roles == ioi.exchanged_roles(before)
+        assert roles == ioi.swapped_roles(before)
         changed = [place for place, (old, new) in enumerate(zip(before.words, third, strict=True)) if old != new]
         second = [place for place, word in enumerate(before.words) if word == before.subject][1]
         assert changed == [second], "only the second mention"
@@ -255,7 +255,7 @@ def test_further_evidence(case: str):
     assert not torch.equal(other["contrast/third_name/tokens"], found["contrast/third_name/tokens"])
 
 
-def test_what_is_noted_tells_tasks_apart():
+def test_the_fingerprint_tells_tasks_apart():
     notes = [ioi.task(case).fingerprint() for case in ("ioi", "ioi_full")]
     assert notes[0]["sentences"] == notes[1]["sentences"] and notes[0]["causal_model"] != notes[1]["causal_model"]
     task = ioi.task()
@@ -287,7 +287,7 @@ def test_permuted_positions():
         assert abs(first_two.double().mean() - share) < 0.02
 
 
-def test_which_exchanges_of_positions_have_an_answer():
+def test_which_interchanges_of_positions_have_an_answer():
     """Between sentences of the same names all but one in eight of the previous-token head's, and no other lacks one."""
     task = ioi.task("ioi_full")
     found = plan_for(task, case_settings("ioi_full")).interchanges
@@ -306,7 +306,7 @@ def test_which_exchanges_of_positions_have_an_answer():
             assert abs(changed - (1 / 4 if "indices->previous" in name else 3 / 8)) < 0.02, name
 
 
-def test_training_exchanges_what_depends_on_positions_by_the_task_s_permutations():
+def test_training_interchanges_what_depends_on_positions_by_the_task_s_permutations():
     plan = plan_for(ioi.task("ioi_full"), case_settings("ioi_full"))
     pairs = plan.task.sample_pairs(64, generator())
     names = list(plan.interchanges.names)

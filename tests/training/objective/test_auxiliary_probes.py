@@ -1,4 +1,4 @@
-"""Temporary auxiliary_probes: their loss against hand computations, and where it reaches."""
+"""Auxiliary probes: their loss against hand computations, and where it reaches."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_the_loss_by_hand():
     # Of c it is not known whether it is an a: it does not count. Nor do BOS and padding.
     is_a = {(0, 1): 1, (0, 2): 1, (0, 3): 0, (1, 2): 0}
     weight = {(0, 1): 2.0, (0, 2): 2.0, (0, 3): -1.0, (1, 2): -1.0}
-    # The second a is a repetition; elsewhere nothing is found, which is class 3.
+    # The second a is a repetition; at the others nothing is found, which is class 3.
     twice = {(0, 1): 3, (0, 2): 0, (0, 3): 3, (1, 1): 3, (1, 2): 3}
     losses = [
         [cross_entropy(decoded(0, ("m0",), *place), target) for place, target in is_a.items()],
@@ -170,7 +170,7 @@ def test_nothing_to_decode():
 
 def test_the_objective_adds_their_loss():
     """Under the drawn interchanges: what a node writes there is decoded to what the variable holds there."""
-    interchanges = objectives.handmade_exchanges()
+    interchanges = objectives.handmade_interchanges()
     objective = Objective(interchanges, objectives.configured_terms("siit"), source_gradient=True, probe_weight=0.5)
     config = interchanges.labels.circuit.config
     model = Transformer(config, seed=0)
@@ -179,26 +179,26 @@ def test_the_objective_adds_their_loss():
     pairs = objectives.handmade_pairs(30, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), True)
     plain, step = objective.evaluate(model, pairs, drawn), objective.evaluate(model, pairs, drawn, found)
-    assert "probe_weight" not in plain.losses
-    torch.testing.assert_close(step.loss, plain.loss + 0.5 * step.losses["probe_weight"])
+    assert "probes" not in plain.losses
+    torch.testing.assert_close(step.loss, plain.loss + 0.5 * step.losses["probes"])
     source = objective.source_run(model, pairs, drawn)
     assert source is not None
     outputs = model.run(pairs.base, patch=objective.patch(model, source, drawn))
     written = dict(zip(objective.points.senders, outputs.senders, strict=True))
     run = interchanges.answers(pairs, drawn.choice, drawn.source_positions)
-    torch.testing.assert_close(step.losses["probe_weight"], found.loss(written, run, pairs.base < 2))
-    exchanged = drawn.choice == 1
-    assert exchanged.any() and torch.equal(
-        run.values["is_x"][exchanged], interchanges.model.run(Inputs(pairs.source[exchanged])).values["is_x"]
+    torch.testing.assert_close(step.losses["probes"], found.loss(written, run, pairs.base < 2))
+    interchanged = drawn.choice == 1
+    assert interchanged.any() and torch.equal(
+        run.values["is_x"][interchanged], interchanges.model.run(Inputs(pairs.source[interchanged])).values["is_x"]
     )
-    # A node that is exchanged learns from it through the source run.
-    loss = objective.evaluate(model, pairs, drawn, found).losses["probe_weight"]
+    # A node that is interchanged learns from it through the source run.
+    loss = objective.evaluate(model, pairs, drawn, found).losses["probes"]
     loss.backward()
     assert model.embed.W_E.grad is not None and bool(model.embed.W_E.grad.any())
 
 
-def test_a_circuit_without_decoders():
-    interchanges = Interchanges(handmade.causal_model(), objectives.handmade_exchanges().labels)
+def test_a_circuit_without_probes():
+    interchanges = Interchanges(handmade.causal_model(), objectives.handmade_interchanges().labels)
     objective = Objective(interchanges, {"plain": Term()}, source_gradient=True, probe_weight=1.0)
     pairs = objectives.handmade_pairs(4, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)

@@ -24,7 +24,7 @@ def handmade_model() -> Transformer:
 
 def answer(base: list[int], source: list[int], name: str | None, positions: list[int]) -> list[bool | None]:
     """Whether the token before each slot is an x, None where nothing is before it."""
-    # Whatever carries is_x, the answer is that of the source, only its positions can be exchanged apart from it.
+    # Whatever carries is_x, the answer is that of the source, only its positions can be interchanged apart from it.
     value = source if name not in (None, "indices->prev<q>", "indices->prev<k>") else base
     query = positions if name == "indices->prev<q>" else range(5)
     key = positions if name == "indices->prev<k>" else range(5)
@@ -36,7 +36,7 @@ def answer(base: list[int], source: list[int], name: str | None, positions: list
 
 
 def test_labels_are_those_of_the_hand_written_circuit():
-    interchanges = objectives.handmade_exchanges()
+    interchanges = objectives.handmade_interchanges()
     assert dict(interchanges.labels.circuit.carries) == handmade.CARRIES
     assert interchanges.names == NAMES
 
@@ -44,15 +44,15 @@ def test_labels_are_those_of_the_hand_written_circuit():
 @pytest.mark.parametrize("name", ["siit", "siit_node", "iit", "behaviour"])
 @pytest.mark.parametrize("circuit_only", [False, True])
 def test_every_intervention_leads_to_the_answer_by_hand(name: str, circuit_only: bool):
-    objective = Objective(objectives.handmade_exchanges(), objectives.configured_terms(name), source_gradient=True)
+    objective = Objective(objectives.handmade_interchanges(), objectives.configured_terms(name), source_gradient=True)
     pairs = objectives.handmade_pairs(400, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), circuit_only)
     step = objective.evaluate(handmade_model(), pairs, drawn)
     for row in range(len(pairs)):
         choice = int(drawn.choice[row])
-        exchanged = NAMES[choice - 1] if choice else None
+        interchanged = NAMES[choice - 1] if choice else None
         base, source = pairs.base[row].tolist(), pairs.source[row].tolist()
-        expected = answer(base, source, exchanged, drawn.source_positions[row].tolist())
+        expected = answer(base, source, interchanged, drawn.source_positions[row].tolist())
         scored, output = step.scored[row].tolist(), step.target[row].tolist()
         assert [bool(value) if at else None for value, at in zip(output, scored, strict=True)] == expected
     # The circuit is the whole truth of this transformer, so no replacement leads it astray.
@@ -73,7 +73,7 @@ def test_wrong_circuits_are_led_astray():
     pairs = objectives.handmade_pairs(400, seed=0)
 
     def wrong(**draws: OffCircuitDraw | InterchangeDraw | AblationDraw) -> float:
-        objective = Objective(objectives.handmade_exchanges(), {"one": Term(**draws)}, source_gradient=True)  # type: ignore[arg-type]
+        objective = Objective(objectives.handmade_interchanges(), {"one": Term(**draws)}, source_gradient=True)  # type: ignore[arg-type]
         step = objective.evaluate(model, pairs, objective.draw(pairs, torch.Generator().manual_seed(0), False))
         return float((~Answers("categorical", None).right(step.logits, step.target))[step.scored].float().mean())
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 @pytest.mark.parametrize("case", ["frac_prevs", "histogram"])
 def test_one_step(case: str, circuit_only: bool):
     task = objectives.task_of(case)
-    interchanges = objectives.exchanges_of(task)
+    interchanges = objectives.interchanges_of(task)
     pairs = objectives.pairs_of(task, 32, seed=0)
     generator = torch.Generator().manual_seed(0)
     drawn = Objective(interchanges, objectives.configured_terms("siit"), source_gradient=True).draw(
@@ -44,7 +44,7 @@ def test_one_step(case: str, circuit_only: bool):
 
 def test_draws_on_the_device():
     task = objectives.task_of("frac_prevs")
-    interchanges = objectives.exchanges_of(task)
+    interchanges = objectives.interchanges_of(task)
     there = dataclasses.replace(interchanges, model=interchanges.model.to("cuda"))
     objective = Objective(there, objectives.configured_terms("siit"), source_gradient=True)
     pairs = objectives.pairs_of(task, 32, seed=0)
@@ -60,11 +60,11 @@ def test_draws_on_the_device():
 
 
 def test_replay_on_the_device():
-    mistakes, generator = ReplayBuffer(3).cuda(), torch.Generator("cuda").manual_seed(0)
+    buffer, generator = ReplayBuffer(3).cuda(), torch.Generator("cuda").manual_seed(0)
     numbers = torch.arange(8, device="cuda").unsqueeze(1).expand(8, 3)
     pairs = Pairs(numbers, -numbers)
-    mistakes.note(pairs, objectives.by_number(pairs), numbers[:, 0] % 2 == 0)
-    replayed = mistakes.replay(Pairs(numbers + 100, numbers), 0.5, generator)
+    buffer.add(pairs, objectives.by_number(pairs), numbers[:, 0] % 2 == 0)
+    replayed = buffer.replay(Pairs(numbers + 100, numbers), 0.5, generator)
     found = replayed.pairs
     assert replayed.interchanged_again(objectives.by_number(pairs)).choice.device.type == "cuda"
     assert found.base.device.type == "cuda" and found.fresh is not None and not bool(found.fresh.all())

@@ -61,7 +61,7 @@ def test_impossible_choices_are_not_drawn_at_the_ends_either(monkeypatch: pytest
         assert InterchangeDraw(0.0, 1.0, 0.0).draw(1, 2, 4, seeded()).tolist() == [expected]
 
 
-def test_kinds_of_interchange_that_a_circuit_lacks_are_none():
+def test_interchanges_that_a_circuit_lacks_are_none():
     draw = InterchangeDraw(none=0.25, unit=0.25, edge=0.5)
     assert draw.probabilities(0, 2).tolist() == [0.5, 0.25, 0.25]
     assert draw.probabilities(1, 0).tolist() == [0.75, 0.25]
@@ -70,12 +70,12 @@ def test_kinds_of_interchange_that_a_circuit_lacks_are_none():
     assert InterchangeDraw(0.0, 0.0, 1.0).draw(10, 3, 0, seeded()).tolist() == [0] * 10
 
 
-def focus_on(interchanges: list[float], singles: list[list[float]], share: float = 0.75) -> Priorities:
+def priorities_of(interchanges: list[float], singles: list[list[float]], share: float = 0.75) -> Priorities:
     return Priorities(share, torch.tensor(interchanges), torch.tensor(singles).reshape(-1, N_ABLATIONS))
 
 
-def test_focus_weighs_the_exchanges():
-    priorities = focus_on([0.1, 0.2, 0.3, 0.1, 0.1], [])
+def test_priorities_weigh_the_interchanges():
+    priorities = priorities_of([0.1, 0.2, 0.3, 0.1, 0.1], [])
     drawn = InterchangeDraw(none=0.2, unit=0.2, edge=0.6).draw(COUNT, 2, 3, seeded(), priorities)
     expected = [0.2]
     for chance, error in zip([0.1, 0.1, 0.2, 0.2, 0.2], [0.1, 0.2, 0.3, 0.1, 0.1], strict=True):
@@ -83,17 +83,17 @@ def test_focus_weighs_the_exchanges():
     assert shares(drawn, 6) == pytest.approx(expected, abs=WITHIN)
 
 
-def test_focus_leaves_out_what_is_not_drawn_at_all():
-    priorities = focus_on([0.1, 0.3, 0.3, 0.2, 0.1], [], share=1.0)
+def test_priorities_leave_out_what_is_not_drawn_at_all():
+    priorities = priorities_of([0.1, 0.3, 0.3, 0.2, 0.1], [], share=1.0)
     units = InterchangeDraw(none=0.2, unit=0.8).draw(COUNT, 2, 3, seeded(), priorities)
     assert shares(units, 6) == pytest.approx([0.2, 0.2, 0.6, 0, 0, 0], abs=WITHIN)
     assert shares(InterchangeDraw().draw(COUNT, 2, 3, seeded(), priorities), 6)[0] == 1
 
 
-def test_focus_weighs_single_parts_with_their_kind():
-    kind = AblationDraw(resample=0.75, mean=0.0, zero=0.25)
-    priorities = focus_on([], [[0.1, 0.9, 0.0, 0.9], [0.0, 0.9, 0.3, 0.9], [0.4, 0.0, 0.0, 0.9]], share=0.5)
-    drawn = draw_replacement(OffCircuitDraw(0.0, one=1.0), kind, COUNT, 1, 1, seeded(), priorities)
+def test_priorities_weigh_single_parts_with_their_ablation():
+    ablation = AblationDraw(resample=0.75, mean=0.0, zero=0.25)
+    priorities = priorities_of([], [[0.1, 0.9, 0.0, 0.9], [0.0, 0.9, 0.3, 0.9], [0.4, 0.0, 0.0, 0.9]], share=0.5)
+    drawn = draw_replacement(OffCircuitDraw(0.0, one=1.0), ablation, COUNT, 1, 1, seeded(), priorities)
     # Part 0 by RESAMPLE, MEAN, ZERO, SHIFTED; part 1 likewise; both. Half by probability, half by error: an eighth is
     # 0.1 / 0.8.
     likely, rare = 0.5 * 0.25, 0.5 * 0.25 / 3
@@ -118,7 +118,7 @@ def test_single_parts_and_all_together_are_numbered():
     assert (drawn.single >= 0).float().mean().item() == pytest.approx(0.5, abs=0.06)
 
 
-def test_kinds():
+def test_ablations():
     assert (RESAMPLE, MEAN, ZERO, SHIFTED) == (0, 1, 2, 3)
     some = AblationDraw(0.4, 0.2, 0.3, 0.1).draw(COUNT, seeded())
     assert shares(some, N_ABLATIONS) == pytest.approx([0.4, 0.2, 0.3, 0.1], abs=WITHIN)

@@ -190,7 +190,7 @@ def test_behaviour_alone_is_the_plain_model():
 def test_everything_on_the_circuit():
     """A transformer without off-circuit nodes."""
     task = objectives.task_of("histogram")
-    some = objectives.exchanges_of(task)
+    some = objectives.interchanges_of(task)
     config = dataclasses.replace(some.labels.circuit.config, n_heads=1)
     alignment = {"histogram_share": ("a0.h0",), "histogram": ("m0",)}
     whole = dataclasses.replace(some, labels=derive_labels(task.model, config, alignment))
@@ -205,7 +205,7 @@ def test_everything_on_the_circuit():
             torch.testing.assert_close(step.logits, expected_logits(objective, model, pairs, drawn))
 
 
-def test_position_exchanges_permute_positions():
+def test_position_interchanges_permute_positions():
     objective, _, task = objectives.objective_of("frac_prevs", objectives.configured_terms("siit"))
     pairs = objectives.pairs_of(task, 300, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), False)
@@ -247,7 +247,7 @@ def test_means_are_those_of_pairs_drawn_anew():
             torch.testing.assert_close(replaced, output[fresh].mean(0).expand_as(output))
 
 
-def test_elsewhere_is_another_position_of_the_same_source():
+def test_shifted_is_another_position_of_the_same_source():
     terms = {"siit": Term(off_circuit=OffCircuitDraw(0.0, 1.0), ablation=AblationDraw(0.0, 0.0, 0.0, 1.0))}
     objective, model, task = objectives.objective_of("frac_prevs", terms)
     pairs = objectives.pairs_of(task, BATCH, seed=0)
@@ -260,7 +260,7 @@ def test_elsewhere_is_another_position_of_the_same_source():
             assert torch.equal(replaced[example], output[example, places])
 
 
-def test_focus_reaches_the_terms():
+def test_priorities_reach_the_terms():
     objective, _, task = objectives.objective_of("frac_prevs", objectives.configured_terms("siit"))
     pairs = objectives.pairs_of(task, BATCH, seed=0)
     count = len(objective.interchanges.names)
@@ -271,7 +271,7 @@ def test_focus_reaches_the_terms():
     assert set(drawn.choice.tolist()) == {0, 3}
 
 
-def test_constant_edges_are_exchanged_beside_all_else():
+def test_constant_edges_are_interchanged_beside_all_else():
     """In reverse, the attention left on BOS is read off values that say which slot is BOS."""
     terms = {"siit": Term(interchange=InterchangeDraw(0.5, 0.5), constant=0.25)}
     objective, model, task = objectives.objective_of("reverse", terms)
@@ -320,7 +320,7 @@ def test_next_tokens_are_learned_on_the_plain_sources(terms: str, source_gradien
         assert all(value.requires_grad == source_gradient for value in (*patch.interchange, *patch.ablation))
 
 
-def test_what_cannot_be_exchanged_only_replaces_what_is_off_the_circuit():
+def test_what_is_not_interchangeable_only_replaces_what_is_off_the_circuit():
     objective, model, task = objectives.objective_of("histogram", objectives.configured_terms("siit"))
     pairs = objectives.pairs_of(task, 200, seed=0)
     interchangeable = torch.arange(200) % 2 == 0
@@ -372,7 +372,7 @@ def test_circuit_only_overrides_the_terms():
 def test_shares_split_the_batch(weights: list[int], batch: int):
     shares = [weight / sum(weights) for weight in weights]
     terms = {f"term {index}": Term(share=share) for index, share in enumerate(shares)}
-    counts = Objective(objectives.handmade_exchanges(), terms, source_gradient=True).counts(batch)
+    counts = Objective(objectives.handmade_interchanges(), terms, source_gradient=True).counts(batch)
     assert sum(counts) == batch
     assert all(abs(count - share * batch) <= 1 for count, share in zip(counts, shares, strict=True))
 
@@ -383,7 +383,7 @@ def test_terms_take_their_shares_in_turn():
         "unit": Term(share=0.5, interchange=InterchangeDraw(0.0, 1.0)),
         "off": Term(share=0.25, off_circuit=OffCircuitDraw(0.0, 1.0)),
     }
-    objective = Objective(objectives.handmade_exchanges(), terms, source_gradient=True)
+    objective = Objective(objectives.handmade_interchanges(), terms, source_gradient=True)
     assert objective.counts(8) == [2, 4, 2]
     drawn = objective.draw(objectives.handmade_pairs(8, seed=0), torch.Generator().manual_seed(0), False)
     assert (drawn.choice > 0).tolist() == [False] * 2 + [True] * 4 + [False] * 2
@@ -398,4 +398,4 @@ def test_shares_are_checked(shares: tuple[float, ...]):
     with pytest.raises(
         ValueError, match=r"objective\.terms: found shares .*, accepted are shares from 0 to 1 that sum"
     ):
-        Objective(objectives.handmade_exchanges(), terms, source_gradient=True)
+        Objective(objectives.handmade_interchanges(), terms, source_gradient=True)

@@ -1,4 +1,4 @@
-"""AuxiliaryProbes in training: until off-circuit parts are let in, never part of the model, and kept in checkpoints."""
+"""Auxiliary probes in training: in the circuit-only phase, never part of the model, and kept in checkpoints."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def weights(module: SIITModule) -> dict[str, Tensor]:
 
 
 class Watch(pl.Callback):
-    """Notes the auxiliary_probes after every step."""
+    """Records the auxiliary probes after every step."""
 
     def __init__(self) -> None:
         self.seen: list[dict[str, Tensor]] = []
@@ -43,10 +43,10 @@ def run(settings: Settings, root: Path, *callbacks: pl.Callback) -> SIITModule:
 
 
 @pytest.mark.parametrize("kept", [False, True])
-def test_decoders_are_used_until_off_circuit_parts_are_let_in(
+def test_probes_are_used_in_the_circuit_only_phase(
     composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
 ) -> None:
-    """They are let in at the first check, after ten steps; auxiliary_probes may be kept."""
+    """The circuit-only phase ends at the first check, after ten steps; probes may be kept."""
     used: list[bool] = []
     evaluate = Objective.evaluate
 
@@ -73,7 +73,7 @@ def test_decoders_are_used_until_off_circuit_parts_are_let_in(
     assert set(module.ema.state_dict()) == set(module.model.state_dict()) == set(shapes)
 
 
-def test_no_decoders(composed: Compose, tmp_path: Path) -> None:
+def test_no_probes(composed: Compose, tmp_path: Path) -> None:
     watch = Watch()
     settings = read_settings(composed("objective.probe_weight=0", "trainer.max_steps=10"))
     run(settings, tmp_path, watch)
@@ -81,7 +81,7 @@ def test_no_decoders(composed: Compose, tmp_path: Path) -> None:
     assert all(torch.equal(tensor, watch.seen[-1][name]) for name, tensor in weights(untrained).items())
 
 
-def test_a_run_is_resumed_with_its_decoders(composed: Compose, tmp_path: Path) -> None:
+def test_a_run_is_resumed_with_its_probes(composed: Compose, tmp_path: Path) -> None:
     settings = read_settings(composed("objective.circuit_first=1", "trainer.max_steps=20"))
     whole = run(settings, tmp_path / "whole")
     assert whole.relaxed_at is None

@@ -1,0 +1,102 @@
+"""Documentation that leads somewhere: its links, and the modules and files that it names, exist."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+RECORDS = ("CHANGELOG.md",)
+"""Pages that speak of what was: the modules that they name need not exist."""
+COMMENTED = [path for folder in ("conf", "siit", "scripts", "tests") for path in sorted((ROOT / folder).rglob("*"))]
+
+
+def anchors(page: Path) -> set[str]:
+    """Lists a page's anchors: those of its headings, as GitHub makes them, and those that it sets itself."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    made = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return made | set(re.findall(r'<a id="([^"]+)">', text))
+
+
+def dead_links(page: Path) -> list[str]:
+    """Lists relative links that lead to no file, or to no anchor of it."""
+    dead = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name) if name else page
+        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
+            dead.append(target)
+    return dead
+
+
+def unknown_modules(text: str) -> list[str]:
+    """Lists what is named as a module, or something in one, and is neither."""
+    unknown = []
+    for name in sorted(set(re.findall(r"\b(?:siit|tracr_cases)(?:\.[A-Za-z_]\w*)+", text))):
+        if not _found(name):
+            unknown.append(name)
+    return unknown
+
+
+def _found(name: str) -> bool:
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            thing: object = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[length:]:
+            if not hasattr(thing, part):
+                return False
+            thing = getattr(thing, part)
+        return True
+    return False
+
+
+def unknown_files(text: str) -> list[str]:
+    """Lists paths into the checkout, in backticks or of a page, that do not exist."""
+    paths = re.findall(r"`((?:siit|conf|tests|scripts|docs|tracr_cases)/[\w./-]*)`", text)
+    paths += re.findall(r"\bdocs/[\w/-]+\.\w+", text)
+    return sorted({path for path in paths if not (ROOT / path).exists()})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_lead_somewhere(page: Path):
+    assert dead_links(page) == []
+    if page.name not in RECORDS:
+        text = page.read_text()
+        assert unknown_modules(text) == []
+        assert unknown_files(text) == []
+
+
+def test_comments_name_pages_that_exist():
+    files = [path for path in COMMENTED if path.suffix in (".py", ".yaml") and path != Path(__file__)]
+    found = {str(path.relative_to(ROOT)): re.findall(r"\bdocs/[\w/-]+\.md\b", path.read_text()) for path in files}
+    assert any(found.values())
+    assert {path: [name for name in names if not (ROOT / name).exists()] for path, names in found.items() if names} == {
+        path: [] for path, names in found.items() if names
+    }
+
+
+def test_the_dictionary_is_linked_from_the_readme():
+    assert "(docs/method.md)" in (ROOT / "README.md").read_text()
+
+
+def test_what_leads_nowhere_is_seen(tmp_path: Path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A page, of `two` words\n[a](missing.md) [b](#a-page-of-two-words) [c](#nowhere) [d](https://x.y)\n"
+    )
+    assert dead_links(page) == ["missing.md", "#nowhere"]
+    assert unknown_modules("siit.load, siit.graph.circuit.Circuit, siit.nothing.here") == ["siit.nothing.here"]
+    assert unknown_files("`siit/graph/` and `siit/nothing.py` of docs/nothing.md") == [
+        "docs/nothing.md",
+        "siit/nothing.py",
+    ]

@@ -131,6 +131,10 @@ class Circuit:
     def from_json(cls, data: Mapping[str, Any], config: ModelConfig) -> Circuit:
         """Reads `circuit.json` and checks it against the architecture.
 
+        Args:
+            data: the file's content.
+            config: the architecture.
+
         Raises:
             ValueError: names the field, what was found and what is accepted.
         """

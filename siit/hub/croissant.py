@@ -78,6 +78,7 @@ def render_croissant(models: Sequence[PackedModel], repo_id: str, url: str, revi
 
     Args:
         models: whose evaluation data is described.
+        repo_id: `<organization or user>/<name>`.
         url: where the repository is shown.
         revision: the branch whose files are meant.
     """

@@ -24,8 +24,12 @@ def fetch_model(
     """Downloads the index and one model's folder, as far as they are not in the cache; returns the snapshot's root.
 
     Args:
+        repo_id: `<organization or user>/<name>`.
         place: the model's folder below the root, see `siit.bundle.seed_folder`.
         whole: whether weights and evidence are wanted, the two large files.
+        revision: a branch, tag or commit; the main branch by default.
+        cache_dir: where files are kept; the Hub client's own cache by default.
+        endpoint: the Hub's address; HF_ENDPOINT or the public Hub by default.
 
     Raises:
         HubError: no such repository or revision, or neither the Hub nor the cache has it.
@@ -43,6 +47,12 @@ def fetch_index(
     endpoint: str | None = None,
 ) -> Path:
     """Downloads the index alone; returns the snapshot's root.
+
+    Args:
+        repo_id: `<organization or user>/<name>`.
+        revision: a branch, tag or commit; the main branch by default.
+        cache_dir: where files are kept; the Hub client's own cache by default.
+        endpoint: the Hub's address; HF_ENDPOINT or the public Hub by default.
 
     Raises:
         HubError: see `fetch_model`.

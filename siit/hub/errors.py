@@ -17,7 +17,12 @@ class HubError(BundleError):
 
 @contextmanager
 def hub_errors(repo_id: str, revision: str | None = None) -> Iterator[None]:
-    """Turns what the client raises into HubError; nothing but calls of the client belongs inside."""
+    """Turns what the client raises into HubError; nothing but calls of the client belongs inside.
+
+    Args:
+        repo_id: which messages name.
+        revision: the one that was asked for, if any.
+    """
     # Only here: it takes half a second to import.
     from huggingface_hub import errors
 

@@ -81,7 +81,14 @@ class Repository:
         return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
 
     def commit(self, parent: str, message: str, added: Mapping[str, File], deleted: Iterable[str]) -> str:
-        """Sends everything as one commit on top of `parent`, or nothing; returns the new commit."""
+        """Sends everything as one commit, or nothing; returns the new commit.
+
+        Args:
+            parent: the commit on which it is made; if the branch has another by now, nothing is sent.
+            message: of the commit.
+            added: path -> file, new or changed.
+            deleted: paths.
+        """
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         for file in added.values():
@@ -99,6 +106,10 @@ class Repository:
 
 def is_same(file: File, remote: RepoFile) -> bool:
     """Tells whether the Hub has a file's content, by the hash that it keeps: sha256 of large files, git's of others.
+
+    Args:
+        file: ours.
+        remote: the Hub's of the same path.
 
     Raises:
         HubError: the file is not what it was when it was read.

@@ -91,6 +91,11 @@ def _tabulate(
 
 
 def answer_tensors(prefix: str, run: Run) -> dict[str, Tensor]:
-    """Makes `<prefix>target` and `<prefix>scored`; targets are 0 where they are undefined, for files hold no NaN."""
+    """Makes `<prefix>target` and `<prefix>scored` of a run; targets are 0 where undefined, for files hold no NaN.
+
+    Args:
+        prefix: of the tensors' names.
+        run: the causal model's, [batch, pos].
+    """
     target = torch.where(run.scored, run.output, torch.zeros_like(run.output))
     return {f"{prefix}target": target, f"{prefix}scored": run.scored}

@@ -77,6 +77,10 @@ class Inspected:
 def check_program(case: Case, wanted: str) -> Inspected:
     """Checks all but the agreement with Tracr.
 
+    Args:
+        case: the program.
+        wanted: its tier.
+
     Raises:
         Rejected: the first of the checks that does not hold.
     """
@@ -97,6 +101,10 @@ def check_program(case: Case, wanted: str) -> Inspected:
 
 def check_compiled(case: Case, model: CausalModel) -> None:
     """Compiles the program with Tracr (seconds), and compares it with RASP and the causal model.
+
+    Args:
+        case: the program.
+        model: its causal model.
 
     Raises:
         Rejected: it does not compile, or they disagree.

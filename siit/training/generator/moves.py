@@ -23,6 +23,8 @@ def fetched(draft: Draft, source: Value, pointer: Value | None) -> Value:
     """Fetches what stands at one other position: at a fixed distance, at the first one, or where a number points to.
 
     Args:
+        draft: the program so far.
+        source: what is fetched.
         pointer: where it can name a position of every input, half of the time it does. It names it itself if it is
             always small enough, else by a remainder or a bound.
     """
@@ -64,7 +66,7 @@ def _place(draft: Draft, pointer: Value) -> Value | None:
 
 
 def counted(draft: Draft, x: Value, y: Value) -> Value | None:
-    """At how many positions x is what this one asks for: compared with its own y, or one value or flag of x."""
+    """Counts the positions at which x is what this one asks for: compared with its own y, or one value or flag of x."""
     kinds: list[tuple[str, Value, Predicate, str]] = []
     if x.is_flag:
         kinds.append(("flagged", x, lambda key, query: key, f"{x.words} holds"))

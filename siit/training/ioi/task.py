@@ -52,7 +52,13 @@ class IOITask(Task):
     sentences: Sentences = field(kw_only=True)
 
     def pairs(self, split: Split, device: torch.device | str = "cpu", seed: int = 0) -> IOIPairSampler:
-        """Makes what draws the pairs of a split; these are the same whatever the seed."""
+        """Makes what draws the pairs of a split.
+
+        Args:
+            split: train, val or test.
+            device: where pairs are drawn and live.
+            seed: without effect: what is held out is the same for all seeds.
+        """
         return IOIPairSampler(self, split, device)
 
     def sample_pairs(self, count: int, generator: torch.Generator) -> Pairs:

@@ -263,7 +263,12 @@ class _Builder:
 
 
 def sample_tokens(program: Case, count: int, generator: torch.Generator) -> torch.Tensor:
-    """Draws `count` inputs of the program's distribution, all lengths in turn: BOS, tokens, padding.
+    """Draws inputs of the program's distribution, all lengths in turn: BOS, tokens, padding.
+
+    Args:
+        program: whose inputs they are.
+        count: how many.
+        generator: of the draw.
 
     Returns:
         Token ids, int64 [count, max_len + 1].

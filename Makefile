@@ -15,8 +15,11 @@ BRIDGE := .venv-bridge
 EXTRAS := train lens graph show notebook dev
 CASE ?=
 ARGS ?=
+# Processes that share the tests; 0 runs them in the foreground, for a debugger.
+WORKERS ?= auto
+PYTEST := -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal
 
-.PHONY: help train certify test test-slow test-bridge lint format bench constraints clean
+.PHONY: help train certify test test-typed test-slow test-ci test-bridge lint format bench constraints clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,10 +33,16 @@ certify: $(VENV)/.train ## Re-measure a bundle from its files: make certify MODE
 	$(BIN)/python -m siit.certify $(MODEL) $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests, the slow ones left out
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python $(PYTEST) $(ARGS)
+
+test-typed: $(VENV)/.dev ## The same, with every annotated shape and type checked while they run
+	SIIT_TYPECHECK=1 $(BIN)/python $(PYTEST) $(ARGS)
 
 test-slow: $(VENV)/.dev ## Run the slow tests
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python $(PYTEST) -m slow $(ARGS)
+
+test-ci: $(VENV)/.dev ## Run the few slow tests that every commit must pass
+	$(BIN)/python $(PYTEST) -m "slow and ci" $(ARGS)
 
 test-bridge: $(BRIDGE)/.done ## Test the export to TransformerLens 4, in an environment of its own
 	$(BRIDGE)/bin/python -m pytest tests/interop/test_bridge.py $(ARGS)

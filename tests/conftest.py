@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 # Tiny tensors: more threads cost more than they bring. Set before torch is imported.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 
 if os.environ.get("SIIT_TYPECHECK", "0") != "0":
     from jaxtyping import install_import_hook

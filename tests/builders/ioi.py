@@ -11,6 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from siit.causal import CausalModel, Inputs, Run
+from siit.training.configuration.overrides import case_settings
+from siit.training.fit.plan import Plan, plan_for
 from siit.training.ioi.task import IOITask, make_ioi_task
 from siit.training.ioi.templates import HELD_OUT_TEMPLATES, TEMPLATES
 from siit.training.ioi.words import NAMES, OBJECTS, PLACES
@@ -25,6 +27,12 @@ Values = Sequence[Any]
 def task(name: str = "ioi") -> IOITask:
     """The task of a case, with the tokenizer of whole words."""
     return make_ioi_task(name, "words")
+
+
+@cache
+def plan(name: str) -> Plan:
+    """Makes the plan of a case as the command line would: a few seconds, most of them for its inert parts."""
+    return plan_for(task(name), case_settings(name))
 
 
 @dataclass(frozen=True)

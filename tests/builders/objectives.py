@@ -17,11 +17,8 @@ from siit.training.data import Task
 from siit.training.objective import Objective, Term
 from siit.training.objective.draws import Replacement
 from siit.training.objective.objective import Drawn
-from siit.training.rasp import task_from_case
-from siit.training.rasp.from_rasp import build_causal_model
 from siit.transformer import Transformer
-from tests.builders import handmade
-from tracr_cases import get
+from tests.builders import handmade, programs
 
 
 def configured_terms(name: str) -> dict[str, Term]:
@@ -50,7 +47,7 @@ def handmade_pairs(count: int, seed: int) -> Pairs:
 
 def task_of(case: str) -> Task:
     """A task of the catalogue."""
-    return task_from_case(get(case), build_causal_model(get(case)))
+    return programs.task(case)
 
 
 def interchanges_of(task: Task, **changes: Any) -> Interchanges:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
 
 from tests.builders.runs import Compose, compose_small
 
@@ -12,4 +13,11 @@ from tests.builders.runs import Compose, compose_small
 @pytest.fixture
 def composed(tmp_path: Path) -> Compose:
     """Composes the real configuration at a small size, with overrides, to write to the test's own folder."""
-    return lambda *overrides: compose_small(f"out={tmp_path}", *overrides)
+
+    def composed_here(*overrides: str) -> DictConfig:
+        config = compose_small(*overrides)
+        if not any(override.startswith("out=") for override in overrides):
+            config.out = str(tmp_path)
+        return config
+
+    return composed_here

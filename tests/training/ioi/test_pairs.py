@@ -12,9 +12,7 @@ from torch import Tensor
 
 from siit.causal import Inputs, Intervention, Interventions
 from siit.interchange import Pairs, PairSampler
-from siit.training.configuration.overrides import case_settings
 from siit.training.data.pairs import Split
-from siit.training.fit.plan import plan_for
 from siit.training.ioi.task import IOIPairSampler
 from siit.training.ioi.templates import HELD_OUT_TEMPLATES, TEMPLATES
 from siit.training.ioi.words import NAMES, OBJECTS, PLACES
@@ -290,8 +288,8 @@ def test_permuted_positions():
 def test_which_interchanges_of_positions_have_an_answer():
     """Between sentences of the same names all but one in eight of the previous-token head's, and no other lacks one."""
     task = ioi.task("ioi_full")
-    found = plan_for(task, case_settings("ioi_full")).interchanges
-    pairs, names = task.sample_pairs(DRAWS, generator()), task.sentences.names
+    found = ioi.plan("ioi_full").interchanges
+    pairs, names = task.sample_pairs(2_000, generator()), task.sentences.names
     assert pairs.interchangeable is not None
     first, second = (tokens[torch.isin(tokens, names)].view(-1, 3) for tokens in (pairs.base, pairs.source))
     of_both = pairs.interchangeable & torch.tensor([set(a) == set(b) for a, b in zip(first.tolist(), second.tolist())])
@@ -300,14 +298,14 @@ def test_which_interchanges_of_positions_have_an_answer():
         choice = torch.full((len(pairs),), index + 1)
         run = found.answers(pairs, choice, found.source_positions(pairs, choice, generator(1)))
         scored = run.scored.any(1)[of_both].double().mean()
-        assert scored == 1 if "indices->previous" not in name else abs(scored - 7 / 8) < 0.02, name
+        assert scored == 1 if "indices->previous" not in name else abs(scored - 7 / 8) < 0.03, name
         if found.position_only[index]:
             changed = ((run.output != base.output) & run.scored).any(1)[of_both].double().mean()
-            assert abs(changed - (1 / 4 if "indices->previous" in name else 3 / 8)) < 0.02, name
+            assert abs(changed - (1 / 4 if "indices->previous" in name else 3 / 8)) < 0.03, name
 
 
 def test_training_interchanges_what_depends_on_positions_by_the_task_s_permutations():
-    plan = plan_for(ioi.task("ioi_full"), case_settings("ioi_full"))
+    plan = ioi.plan("ioi_full")
     pairs = plan.task.sample_pairs(64, generator())
     names = list(plan.interchanges.names)
     own = torch.arange(pairs.base.shape[1]).expand_as(pairs.base)

@@ -50,7 +50,7 @@ def header() -> list[str]:
 
 
 def training(folder: Path) -> tuple[str, str]:
-    """Steps and CPU seconds; empty for models of before these were noted."""
+    """Steps and CPU seconds; empty for models of before these were recorded."""
     if not (folder / TRAINING_FILE).exists():
         return "", ""
     record: dict[str, Any] = json.loads((folder / TRAINING_FILE).read_text())

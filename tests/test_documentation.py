@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import re
 from pathlib import Path
 
 import pytest
 
+from siit.training.configuration.settings import ObjectiveSettings, TrainerSettings
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 RECORDS = ("CHANGELOG.md",)
 """Pages that speak of what was: the modules that they name need not exist."""
+CURRENT = [page for page in PAGES if page.name not in RECORDS and page.parent.name != "notes"]
 COMMENTED = [path for folder in ("conf", "siit", "scripts", "tests") for path in sorted((ROOT / folder).rglob("*"))]
 
 
@@ -83,6 +87,15 @@ def test_comments_name_pages_that_exist():
     assert {path: [name for name in names if not (ROOT / name).exists()] for path, names in found.items() if names} == {
         path: [] for path, names in found.items() if names
     }
+
+
+@pytest.mark.parametrize("page", CURRENT, ids=lambda page: str(page.relative_to(ROOT)))
+def test_keys_exist(page: Path):
+    """Where a page names a field of the objective or the trainer, the configuration has it."""
+    groups = {"objective": ObjectiveSettings, "trainer": TrainerSettings}
+    known = {f"{group}.{field.name}" for group, kind in groups.items() for field in dataclasses.fields(kind)}
+    named = set(re.findall(r"\b(?<![./])(?:objective|trainer)\.[a-z_]+\b", page.read_text()))
+    assert named - known == set()
 
 
 def test_the_dictionary_is_linked_from_the_readme():

@@ -24,6 +24,17 @@ DIALECT = (
     r"\bmistakes?\b", r"\bfocus", r"(?<![\w\"./])exchang(?:e|ed|es|ing)\b(?!\")", r"\bauxiliary_probes?'",
 )  # fmt: skip
 """What docs/method.md has other words for."""
+OTHER_WORDS = ("CHANGELOG.md", "catalogue.md")
+"""Pages of what was, and of programs whose tokens change places."""
+PAGES = [
+    page
+    for page in (
+        *sorted(ROOT.glob("*.md")),
+        *sorted((ROOT / "docs").rglob("*.md")),
+        *sorted((ROOT / "conf").rglob("*.yaml")),
+    )
+    if page.name not in OTHER_WORDS
+]
 SECTIONS = re.compile(r"\s*(Args|Attributes|Returns|Raises|Yields):\s*")
 ENTRY = re.compile(r"\s*(?:- |\* |[\w*`., ]+: )")
 
@@ -159,6 +170,12 @@ def test_words(room: str) -> None:
     for name, allowed in ALLOWED.items():
         listed = "\n".join(where for fault, where in found if fault == name)
         assert counts[name] <= allowed.get(room, 0), f"{room}: {counts[name]} x {name}:\n{listed}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_speak_no_dialect(page: Path) -> None:
+    lines = enumerate(page.read_text().splitlines(), 1)
+    assert [(number, line) for number, line in lines for pattern in DIALECT if re.search(pattern, line)] == []
 
 
 def test_the_faults_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

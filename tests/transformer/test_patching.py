@@ -9,9 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siit.graph.architecture import DIRECTIONS, Edge, ModelConfig
+from siit.graph.architecture import DIRECTIONS, Edge, ModelConfig, edges, slots
 from siit.graph.circuit import Circuit
 from siit.transformer import BatchPatch, PatchPoints
+from siit.transformer.patching import Read
 from tests.builders import transformers
 
 _SETTINGS = settings(max_examples=20, deadline=None)
@@ -30,6 +31,26 @@ def test_masks_list_senders_and_circuit_edges_first():
     into_logits = {f"{name}->logits" for name in ("tok_embed", "pos_embed", "a0.h1", "m0")}
     assert off == embedded | into_last | into_logits
     assert len(points.edges) == 2 + len(off)
+
+
+@given(transformers.configs(), transformers.SEEDS)
+@_SETTINGS
+def test_every_edge_brings_its_own_term(config: ModelConfig, seed: int):
+    circuit = transformers.some_circuit(config, seed)
+    points = PatchPoints(circuit)
+    for receiver in circuit.members[2:]:
+        reads: list[Read] = [(receiver, slot) for slot in slots(receiver)]
+        terms, table = points.terms_of(reads, torch.device("cpu"))
+        found = {
+            points.edges[edge]: terms[column]
+            for row in table.tolist()
+            for column, edge in enumerate(row)
+            if edge < len(points.edges)
+        }
+        into = {edge for edge in edges(config, circuit.members) if edge.receiver == receiver}
+        assert found == {edge: (edge.sender, edge in circuit.carries) for edge in into}
+        for row, read in zip(table.tolist(), reads, strict=True):
+            assert {points.edges[edge].slot for edge in row if edge < len(points.edges)} <= {read[1]}
 
 
 @given(transformers.configs(), transformers.SEEDS)

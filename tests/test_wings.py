@@ -106,5 +106,5 @@ def test_a_name_is_one_classs():
 
 
 def test_the_check_sees_a_module_that_does():
-    with pytest.raises(AssertionError, match=r"siit\.training\.data imports"):
-        _import(["siit.graph", "siit.training.data"])
+    with pytest.raises(AssertionError, match=r"siit\.training\.objective imports"):
+        _import(["siit.graph", "siit.training.objective"])

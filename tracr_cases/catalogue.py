@@ -51,9 +51,9 @@ class Case:
             of its own, learnt and scored) rather than an undefined output.
         interpbench_id: the task's id in InterpBench, where there is one.
         roles: variable -> what it holds, in the words of a researcher.
-        sampler: how inputs are drawn, see `siit.training.data.samplers`.
-        balanced: whether rare answers are drawn as often as others, see `siit.training.data.balance`.
-        rearranged: whether half of the sources are the base in another order, see `siit.training.data.pairs`.
+        sampler: how inputs are drawn, see `siit.tasks.samplers`.
+        balanced: whether rare answers are drawn as often as others, see `siit.tasks.balance`.
+        rearranged: whether half of the sources are the base in another order, see `siit.tasks.pairs`.
     """
 
     name: str

@@ -25,7 +25,7 @@ from siit.interpbench.files import META, PublishedCase, read_case
 if TYPE_CHECKING:
     from siit.causal import CausalModel
     from siit.interchange.alignment import Labels
-    from siit.training.data import Task
+    from siit.tasks import Task
     from tracr_cases import Case
 
 BOS, PAD = "BOS", "PAD"
@@ -68,7 +68,7 @@ def import_interpbench(
         require(library, extra="train", needed_by="import_interpbench")
     from siit.interchange.evidence import build_evidence
     from siit.interchange.interventions import Interchanges
-    from siit.training.data import ProgramPairSampler
+    from siit.tasks import ProgramPairSampler
 
     folder = Path(folder)
     published = read_case(folder)

@@ -11,9 +11,9 @@ from siit.graph.architecture import ModelConfig
 from siit.interchange import Pairs
 from siit.interchange.alignment import AlignmentConfig, derive_labels, draw_alignment, program_layers
 from siit.interchange.interventions import Interchanges
+from siit.tasks import Task
 from siit.training.configuration.location import conf_dir
 from siit.training.configuration.settings import ObjectiveSettings, terms_of
-from siit.training.data import Task
 from siit.training.objective import Objective, Term
 from siit.training.objective.draws import Replacement
 from siit.training.objective.objective import Drawn

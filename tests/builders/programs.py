@@ -17,7 +17,7 @@ from siit.graph.architecture import ModelConfig
 from siit.interchange import Pairs
 from siit.interchange.alignment import AlignmentConfig, Labels, derive_labels, draw_alignment, program_layers
 from siit.interchange.interventions import Interchanges, inert_parts
-from siit.training.data import Task
+from siit.tasks import Task
 from siit.training.rasp import task_from_case
 from siit.training.rasp.agreement import outputs
 from siit.training.rasp.from_rasp import build_causal_model

@@ -11,7 +11,7 @@ from torch import Tensor
 from siit.causal import Inputs
 from siit.interchange import Pairs
 from siit.interchange.evidence import MIN_CHANGED, MIN_SCORED, build_evidence, evidence_pairs
-from siit.training.data import ProgramPairSampler
+from siit.tasks import ProgramPairSampler
 from tests.builders.programs import NAMES, NEUTRAL, interchanges, task
 
 SMALL = {"pairs": 128, "min_scored": 1, "min_changed": 1}

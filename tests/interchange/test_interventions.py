@@ -14,7 +14,7 @@ from siit.certificate import Answers
 from siit.interchange import Pairs, permuted_positions
 from siit.interchange.alignment import AlignmentConfig, derive_labels, draw_alignment
 from siit.interchange.interventions import NONE, Interchanges, Shares, differs, inert_parts
-from siit.training.data import Task
+from siit.tasks import Task
 from siit.training.rasp import task_from_case
 from siit.training.rasp.from_rasp import build_causal_model
 from tests.builders.programs import (

@@ -9,8 +9,8 @@ from typing import Any
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from omegaconf import OmegaConf
 
+from siit.tasks import Task
 from siit.training.configuration.settings import ConfigError
-from siit.training.data import Task
 
 RUNS = ".runs"
 CHECKPOINT = "last.ckpt"

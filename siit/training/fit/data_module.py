@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from siit.interchange import Pairs, PairSampler
-from siit.training.data import Task
+from siit.tasks import Task
 
 
 class _Steps(IterableDataset[int]):

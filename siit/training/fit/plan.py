@@ -14,8 +14,8 @@ import torch
 from siit.graph.architecture import ModelConfig
 from siit.interchange.alignment import AlignmentConfig, derive_labels, draw_alignment, heads_needed, program_layers
 from siit.interchange.interventions import Interchanges, inert_parts
+from siit.tasks import Task
 from siit.training.configuration.settings import CaseSettings, ConfigError, ModelSettings, Settings
-from siit.training.data import Task
 from siit.training.generator import GeneratorError, case_name, generate
 from siit.training.ioi.causal_models import IOI_CASES
 from siit.training.ioi.task import make_ioi_task

@@ -24,8 +24,8 @@ from siit.interchange.alignment import (
     program_layers,
 )
 from siit.interchange.interventions import ROUNDING, Interchanges, differs, inert_parts
-from siit.training.data import SAMPLERS, Task
-from siit.training.data.pairs import SAME_LENGTH
+from siit.tasks import SAMPLERS, Task
+from siit.tasks.pairs import SAME_LENGTH
 from siit.training.rasp import task_from_case
 from siit.training.rasp.agreement import check_agreement
 from siit.training.rasp.from_rasp import ProgramError, build_causal_model

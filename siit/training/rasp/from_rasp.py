@@ -29,7 +29,7 @@ from siit.causal.mechanisms import (
     Table,
 )
 from siit.causal.model import INDICES, OUTPUT, TOKENS, CausalModel, Class, Inputs, Scalar, Variable
-from siit.training.data.samplers import SAMPLERS
+from siit.tasks.samplers import SAMPLERS
 from tracr_cases import Case
 
 SHARE_SUFFIX = "_share"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from siit.causal import CausalModel
-from siit.training.data import Task
+from siit.tasks import Task
 from tracr_cases import Case
 
 

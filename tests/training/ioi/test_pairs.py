@@ -12,8 +12,8 @@ from torch import Tensor
 
 from siit.causal import Inputs, Intervention, Interventions
 from siit.interchange import Pairs, PairSampler
-from siit.training.data.pairs import Split
-from siit.training.ioi.task import IOIPairSampler
+from siit.tasks import SentencePairSampler
+from siit.tasks.pairs import Split
 from siit.training.ioi.templates import HELD_OUT_TEMPLATES, TEMPLATES
 from siit.training.ioi.words import NAMES, OBJECTS, PLACES
 from tests.builders import ioi
@@ -76,7 +76,7 @@ def test_all_words_and_templates_occur_in_every_split(split: Split):
 
 def test_a_split_is_the_same_for_every_seed():
     one, other = (ioi.task().pairs("test", seed=seed) for seed in (0, 5))
-    assert isinstance(one, IOIPairSampler) and isinstance(other, IOIPairSampler)
+    assert isinstance(one, SentencePairSampler) and isinstance(other, SentencePairSampler)
     assert torch.equal(one.partners, other.partners) and torch.equal(one.fillers, other.fillers)
     assert torch.equal(one.partners, one.partners.T)
 

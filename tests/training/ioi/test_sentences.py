@@ -6,7 +6,7 @@ import itertools
 
 import torch
 
-from siit.training.ioi.sentences import OBJECT, ORDERS, PLACE, SUBJECT, A, B
+from siit.tasks.sentences import OBJECT, ORDERS, PLACE, SUBJECT, A, B
 from siit.training.ioi.templates import HELD_OUT_TEMPLATES, SLOTS, TEMPLATES
 from siit.training.ioi.words import NAMES, OBJECTS, PLACES
 from tests.builders import ioi

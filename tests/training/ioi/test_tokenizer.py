@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from siit.causal import Inputs
 from siit.training.configuration.settings import CaseSettings, ConfigError
 from siit.training.fit.plan import find_task
-from siit.training.ioi.sentences import make_sentences
+from siit.training.ioi.sentences import make_ioi_tokenizer, make_sentences
 from siit.training.ioi.task import TOKENIZER_FILE, IOITask, make_ioi_task
 from siit.training.ioi.templates import HELD_OUT_TEMPLATES, SLOTS, TEMPLATES
 from siit.training.ioi.tokenizer import GPT2_BOS, TokenizerError, make_tokenizer
@@ -25,7 +25,7 @@ LITERAL = sorted({word for text in (*TEMPLATES, *HELD_OUT_TEMPLATES) for word in
 
 
 def texts(task: IOITask, tokens: torch.Tensor) -> list[str]:
-    return [task.sentences.tokenizer.decode([index for index in row if index < task.bos_id]) for row in tokens.tolist()]
+    return [task.tokenizer.decode([index for index in row if index < task.bos_id]) for row in tokens.tolist()]
 
 
 def test_texts_split_into_their_tokens():
@@ -33,19 +33,19 @@ def test_texts_split_into_their_tokens():
     chosen = list(ioi.sentences(seed=7))
     rows = ioi.inputs(task.model, chosen).tokens.tolist()
     for sentence, row in zip(chosen, rows, strict=True):
-        whole = task.sentences.tokenizer.encode(" ".join(sentence.words))
+        whole = task.tokenizer.encode(" ".join(sentence.words))
         assert whole.ids == [index for index in row if index != task.pad_id], "BOS is put first"
         assert whole.tokens == ["BOS", *sentence.words]
 
 
 def test_the_file_reads_as_the_same_tokenizer(tmp_path: Path):
     task = ioi.task()
-    assert task.model.vocab == tuple(task.sentences.tokens[:-2]) and task.sentences.tokens[-2:] == ["BOS", "PAD"]
+    assert task.model.vocab == task.sentences.tokens[:-2] and task.sentences.tokens[-2:] == ("BOS", "PAD")
     ((name, content),) = task.files().items()
     (tmp_path / name).write_bytes(content)
     assert name == TOKENIZER_FILE
     text = " ".join(next(ioi.sentences(seed=8)).words)
-    ids = task.sentences.tokenizer.encode(text).ids
+    ids = task.tokenizer.encode(text).ids
     again = Tokenizer.from_file(str(tmp_path / name))
     assert again.encode(text).ids == ids
     transformers = pytest.importorskip("transformers")
@@ -79,7 +79,7 @@ def test_a_byte_level_tokenizer_in_gpt2s_form(tmp_path: Path, case: str):
     """Names, fillers and words within the sentence are single tokens; the first word, without a space, is several."""
     folder = byte_level(tmp_path / "gpt2", [*NAMES, *PLACES, *OBJECTS, *LITERAL])
     task = make_ioi_task(case, str(folder))
-    assert task.sentences.tokens[-2:] == [GPT2_BOS, "<|pad|>"]
+    assert task.sentences.tokens[-2:] == (GPT2_BOS, "<|pad|>")
     assert {"Ġ" + name for name in NAMES} == {task.sentences.tokens[index] for index in task.sentences.names}
     pairs = task.pairs("train").draw(300, torch.Generator().manual_seed(0))
     run = task.model.run(Inputs(pairs.base))
@@ -90,22 +90,22 @@ def test_a_byte_level_tokenizer_in_gpt2s_form(tmp_path: Path, case: str):
         (subject,) = {name for name in mentioned if mentioned.count(name) == 2}
         assert task.sentences.tokens[answer] == "Ġ" + next(name for name in mentioned if name != subject)
         # The tokenizer makes the same ids of the text.
-        assert task.sentences.tokenizer.encode(text).ids == [index for index in row if index != task.pad_id]
+        assert task.tokenizer.encode(text).ids == [index for index in row if index != task.pad_id]
     # Its own file, in a folder or by itself, is read the same.
-    assert make_sentences(str(folder / TOKENIZER_FILE)).tokens == task.sentences.tokens
+    assert make_sentences(make_ioi_tokenizer(str(folder / TOKENIZER_FILE))).tokens == task.sentences.tokens
 
 
 def test_fillers_of_several_tokens_are_left_out(tmp_path: Path):
     folder = byte_level(tmp_path, [*NAMES, *PLACES[:50], *OBJECTS])
-    sentences = make_sentences(str(folder))
+    sentences = make_sentences(make_ioi_tokenizer(str(folder)))
     assert len(sentences.places) == 50 and len(sentences.objects) == len(OBJECTS)
 
 
 def test_names_of_several_tokens_are_refused_by_name(tmp_path: Path):
     known = [name for name in NAMES if name not in ("Oliver", "Mary")]
     folder = byte_level(tmp_path, [*known, *PLACES, *OBJECTS])
-    with pytest.raises(TokenizerError, match=r"has no single token for the names Mary, Oliver$"):
-        make_sentences(str(folder))
+    with pytest.raises(TokenizerError, match=r"found no single token for the names Mary, Oliver$"):
+        make_sentences(make_ioi_tokenizer(str(folder)))
 
 
 def task_with(tokenizer: str) -> Any:

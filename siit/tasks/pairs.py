@@ -13,12 +13,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from siit.interchange.pairs import Pairs, permuted_positions
-from siit.training.data.balance import answer_weights
-from siit.training.data.inputs import InputSpace
+from siit.tasks.balance import answer_weights
+from siit.tasks.inputs import InputSpace
 
-Split = Literal["train", "val", "test"]
+Split = Literal["train", "val", "test", "all"]
+"""`all` is what a verifier draws from: the whole input space."""
 PARTS = 10
-PARTS_OF: dict[Split, tuple[int, int]] = {"train": (0, 8), "val": (8, 9), "test": (9, 10)}
+PARTS_OF: dict[Split, tuple[int, int]] = {"train": (0, 8), "val": (8, 9), "test": (9, 10), "all": (0, PARTS)}
 """Which tenths, from and to, belong to a split."""
 ENUMERATED = 1 << 15
 """Up to this many inputs a task's input space is enumerated."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,8 +14,9 @@ from siit.causal import Inputs
 from siit.certificate import Answers
 from siit.interchange.evidence import answer_tensors
 from siit.interchange.pairs import Pairs, PairSampler, permuted_positions
-from siit.training.data.inputs import InputSpace
-from siit.training.data.pairs import ProgramPairSampler, Split
+from siit.tasks.fingerprint import causal_fingerprint
+from siit.tasks.inputs import InputSpace
+from siit.tasks.pairs import ProgramPairSampler, Split
 
 MAX_TOLERANCE = 0.05
 """Numerical outputs are right within this, or half the smallest gap between two outputs of a position."""
@@ -56,6 +55,17 @@ class Task(InputSpace):
     def answers(self) -> Answers:
         """How the model's outputs are read, and when they are right."""
         return Answers(self.model.answer.kind, self._tolerance())
+
+    @property
+    def all_interchangeable(self) -> bool:
+        """Whether every pair can take part in an interchange."""
+        return True
+
+    def plain(self) -> Task | None:
+        """Makes the same task with uniform tokens, where its own are drawn otherwise; None where they are not."""
+        if self.sampler == "uniform" and not self.balanced and not self.rearranged:
+            return None
+        return Task(self.name, self.model, self.min_len, self.causal)
 
     def sample_pairs(self, count: int, generator: torch.Generator) -> Pairs:
         """Draws pairs of any split, on the CPU.
@@ -128,12 +138,9 @@ class Task(InputSpace):
 
     def fingerprint(self) -> dict[str, Any]:
         """Tells this task from another of the same name: plain values, and digests of what is long."""
-        causal_model = self.model.to_json()
-        for variable in causal_model["variables"]:
-            del variable["description"]  # its words change no number
         return {
             **{name: getattr(self, name) for name in ("min_len", "causal", "sampler", "balanced", "rearranged")},
-            "causal_model": short_digest(causal_model),
+            "causal_model": causal_fingerprint(self.model.to_json()),
         }
 
     def _tolerance(self) -> float | None:
@@ -149,8 +156,3 @@ class Task(InputSpace):
             if len(gaps):
                 smallest = min(smallest, float(gaps.min()))
         return smallest / 2
-
-
-def short_digest(data: Any) -> str:
-    """Makes 16 hexadecimal digits that stand for plain data."""
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]

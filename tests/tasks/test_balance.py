@@ -7,9 +7,9 @@ import torch
 from tracr.rasp import rasp
 
 from siit.causal import Inputs
-from siit.training.data import ProgramPairSampler, Task
-from siit.training.data.balance import REGARDLESS, answer_weights
-from siit.training.data.pairs import Split
+from siit.tasks import ProgramPairSampler, Task
+from siit.tasks.balance import REGARDLESS, answer_weights
+from siit.tasks.pairs import Split
 from siit.training.rasp import task_from_case
 from siit.training.rasp.from_rasp import build_causal_model
 from tests.builders.programs import everything, own

@@ -10,7 +10,7 @@ from torch import Tensor
 from tracr.rasp import rasp
 
 from siit.causal import CausalModel, Table, Variable
-from siit.training.data import SAMPLERS, Task
+from siit.tasks import SAMPLERS, Task
 from siit.training.rasp import task_from_case
 from siit.training.rasp.from_rasp import build_causal_model
 from tests.builders.programs import own, task

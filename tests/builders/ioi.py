@@ -1,4 +1,4 @@
-"""Sentences as lists of words, and what the causal models hold there, in plain Python without tensors."""
+"""Makes sentences as lists of words, and tells what the causal models hold there, in plain Python without tensors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Values = Sequence[Any]
 
 @cache
 def task(name: str = "ioi") -> IOITask:
-    """The task of a case, with the tokenizer of whole words."""
+    """Makes the task of a case, with the tokenizer of whole words."""
     return make_ioi_task(name, "words")
 
 
@@ -37,7 +37,7 @@ def plan(name: str) -> Plan:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A template filled in; the subject is the second name, or the first one."""
+    """Fills in a template; the subject is the second name, or the first one."""
 
     template: str
     subject_is_first: bool
@@ -61,7 +61,7 @@ class Sentence:
 
 
 def sentences(seed: int, each: int = 1) -> Iterator[Sentence]:
-    """Random ones of every template, held-out ones too, in both orders."""
+    """Draws sentences of every template, held-out ones too, in both orders."""
     draw = random.Random(seed)
     for template in (*TEMPLATES, *HELD_OUT_TEMPLATES):
         for subject_is_first in (False, True) * each:
@@ -70,32 +70,32 @@ def sentences(seed: int, each: int = 1) -> Iterator[Sentence]:
 
 
 def swapped_roles(base: Sentence) -> Sentence:
-    """Mary and John ... John -> John and Mary ... Mary: the names in each other's places."""
+    """Turns Mary and John ... John into John and Mary ... Mary: the names in each other's places."""
     return replace(base, a=base.b, b=base.a)
 
 
 def other_order(base: Sentence) -> Sentence:
-    """Mary and John ... John -> Mary and John ... Mary."""
+    """Turns Mary and John ... John into Mary and John ... Mary."""
     return replace(base, subject_is_first=not base.subject_is_first)
 
 
 def other_object(base: Sentence, name: str) -> Sentence:
-    """Mary and John ... John -> Anna and John ... John."""
+    """Turns Mary and John ... John into Anna and John ... John."""
     return replace(base, b=name) if base.subject_is_first else replace(base, a=name)
 
 
 def other_subject(base: Sentence, name: str) -> Sentence:
-    """Mary and John ... John -> Mary and Anna ... Anna."""
+    """Turns Mary and John ... John into Mary and Anna ... Anna."""
     return replace(base, a=name) if base.subject_is_first else replace(base, b=name)
 
 
 def other_names(base: Sentence, a: str, b: str) -> Sentence:
-    """Mary and John ... John -> Anna and Paul ... Paul."""
+    """Turns Mary and John ... John into Anna and Paul ... Paul."""
     return replace(base, a=a, b=b)
 
 
 def sources(base: Sentence, seed: int) -> dict[str, Sentence]:
-    """One source of every kind; its place and object are others too."""
+    """Draws one source of every kind; its place and object are others too."""
     draw = random.Random(seed)
     first, second = draw.sample([name for name in NAMES if name not in (base.a, base.b)], 2)
     changed = replace(base, place=draw.choice(PLACES), thing=draw.choice(OBJECTS))
@@ -113,7 +113,7 @@ def inputs(model: CausalModel, chosen: Sequence[Sentence]) -> Inputs:
 
 
 def read(model: CausalModel, run: Run, name: str, row: int, length: int) -> list[Any]:
-    """What a variable holds at the words of one sentence."""
+    """Reads what a variable holds at the words of one sentence."""
     values = model.variables[name].values
     assert values is not None
     special = {-1: None, -2: AMBIGUOUS}
@@ -122,7 +122,7 @@ def read(model: CausalModel, run: Run, name: str, row: int, length: int) -> list
 
 
 def answer(model: CausalModel, run: Run, row: int, length: int) -> Any:
-    """The answer at the last word, None where it is undefined; nowhere else is anything scored."""
+    """Reads the answer at the last word, None where it is undefined, and asserts that nothing else is scored."""
     scored = run.scored[row].tolist()
     assert not any(scored[:length]) and not any(scored[length + 1 :])
     assert model.classes is not None
@@ -130,20 +130,20 @@ def answer(model: CausalModel, run: Run, row: int, length: int) -> Any:
 
 
 def words_of(tokens: Tensor) -> list[list[str]]:
-    """Sentences of the word tokenizer as words, BOS and PAD left out."""
+    """Turns ids of the word tokenizer into words, BOS and PAD left out."""
     vocab = task().model.vocab
     return [[str(vocab[index]) for index in row if index < len(vocab)] for row in tokens.tolist()]
 
 
 def _common(values: Sequence[Any]) -> Any:
-    """What all of them are."""
+    """Gives what all of them are."""
     if not values:
         return None
     return values[0] if all(value == values[0] for value in values) else AMBIGUOUS
 
 
 class Reference:
-    """All variables of a sentence, in plain Python.
+    """Computes all variables of a sentence, in plain Python.
 
     Args:
         words: of the sentence.
@@ -170,7 +170,7 @@ class Reference:
         return self.replaced.get(name) or [getattr(self, f"_{name}")(slot) for slot in self.slots]
 
     def name_mover(self, case: str) -> Values:
-        """The answer at every word."""
+        """Gives the answer at every word."""
         if "name_mover" in self.replaced:
             return self.replaced["name_mover"]
         at = self._least_inhibited if case == "ioi_full" else self._not_inhibited
@@ -203,7 +203,7 @@ class Reference:
         return self._only("induction", "s_position", slot, {max(key)} if key else set())
 
     def _only(self, parent: str, child: str, slot: int, kept: set[int] | None = None) -> Any:
-        """What is read where something is held, or where it is one of `kept`."""
+        """Gives what is read where something is held, or where it is one of `kept`."""
         key, value = self._read(parent, child, "k")[: slot + 1], self._read(parent, child, "v")
         if AMBIGUOUS in key:
             return AMBIGUOUS

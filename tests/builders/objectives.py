@@ -1,4 +1,4 @@
-"""Small tasks with labelled transformers, and the configured objectives."""
+"""Makes small tasks with labelled transformers, and the configured objectives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.builders import handmade, programs
 
 
 def configured_terms(name: str) -> dict[str, Term]:
-    """The terms of one of the objectives in the configuration folder."""
+    """Reads the terms of one of the objectives in the configuration folder."""
     objective = OmegaConf.merge(
         OmegaConf.structured(ObjectiveSettings), OmegaConf.load(conf_dir() / "objective" / f"{name}.yaml")
     )
@@ -33,25 +33,25 @@ def configured_terms(name: str) -> dict[str, Term]:
 
 
 def handmade_interchanges() -> Interchanges:
-    """The interchanges of the hand-written transformer's circuit."""
+    """Makes the interchanges of the hand-written transformer's circuit."""
     model = handmade.causal_model()
     return Interchanges(model, derive_labels(model, handmade.CONFIG, {"is_x": ("m0",), "prev": ("a1.h0",)}))
 
 
 def handmade_pairs(count: int, seed: int) -> Pairs:
-    """Inputs of the hand-written transformer: BOS and four tokens."""
+    """Draws inputs of the hand-written transformer: BOS and four tokens."""
     tokens = torch.randint(2, (2, count, 5), generator=torch.Generator().manual_seed(seed))
     tokens[:, :, 0] = handmade.BOS
     return Pairs(tokens[0], tokens[1])
 
 
 def task_of(case: str) -> Task:
-    """A task of the catalogue."""
+    """Makes a task of the catalogue."""
     return programs.task(case)
 
 
 def interchanges_of(task: Task, **changes: Any) -> Interchanges:
-    """The interchanges of a circuit in a small transformer, with off-circuit nodes."""
+    """Makes the interchanges of a circuit in a small transformer, with off-circuit nodes."""
     config = ModelConfig(
         n_layers=max(program_layers(task.model).values()) + 1,
         n_heads=2,
@@ -69,7 +69,7 @@ def interchanges_of(task: Task, **changes: Any) -> Interchanges:
 
 
 def pairs_of(task: Task, count: int, seed: int) -> Pairs:
-    """Pairs of unrelated inputs."""
+    """Draws pairs of unrelated inputs."""
     generator = torch.Generator().manual_seed(seed)
     return Pairs(task.sample(count, generator), task.sample(count, generator))
 
@@ -77,14 +77,14 @@ def pairs_of(task: Task, count: int, seed: int) -> Pairs:
 def objective_of(
     case: str, terms: dict[str, Term], source_gradient: bool = True
 ) -> tuple[Objective, Transformer, Task]:
-    """An objective on a task of the catalogue, with an untrained transformer in double precision."""
+    """Makes an objective on a task of the catalogue, with an untrained transformer in double precision."""
     task = task_of(case)
     objective = Objective(interchanges_of(task), terms, source_gradient)
     return objective, Transformer(objective.interchanges.labels.circuit.config, seed=0).double(), task
 
 
 def by_number(pairs: Pairs) -> Drawn:
-    """Interventions of which the choice and the source's positions are told by a pair's number."""
+    """Makes interventions of which the choice and the source's positions are told by a pair's number."""
     number, nothing = pairs.base[:, 0], torch.zeros(0, len(pairs), dtype=torch.bool, device=pairs.base.device)
     none = Replacement(nothing, nothing, torch.zeros_like(number), torch.full_like(number, -1))
     return Drawn(number % 7, nothing, pairs.base + 1, pairs.base, pairs.base, none, False)

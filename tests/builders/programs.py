@@ -1,4 +1,4 @@
-"""Causal models, tasks and labels of the catalogue's programs and of a test's own, each built once."""
+"""Builds causal models, tasks and labels of the catalogue's programs and of a test's own, each built once."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _case(name: str) -> Case:
 
 
 def own(make: Callable[[], Any], vocab: Sequence[Any] = "abc", max_len: int = 4, **changes: Any) -> Case:
-    """A program of a test's own."""
+    """Makes a program of a test's own."""
     return Case(
         name=changes.pop("name", "own"),
         make=make,
@@ -80,7 +80,7 @@ SORT_BY_KEY = own(_sort_by_key, range(10), 9, name="sort_by_key")
 
 
 def encode(model: CausalModel, *words: Sequence[Any]) -> Tensor:
-    """Token ids: BOS, the words, padding."""
+    """Makes token ids: BOS, the words, padding."""
     size = len(model.vocab)
     rows = [[size, *map(model.vocab.index, word)] for word in words]
     return torch.tensor([row + [size + 1] * (model.max_len + 1 - len(row)) for row in rows])
@@ -91,7 +91,7 @@ def run(model: CausalModel, *words: Sequence[Any]) -> Run:
 
 
 def answer(model: CausalModel, found: Run, length: int) -> list[Any]:
-    """The output at the first example's tokens, None where it is undefined, rounded."""
+    """Reads the output at the first example's tokens, None where it is undefined, rounded."""
     values = [
         None if not scored else round(value, 4) if model.classes is None else model.classes[value]
         for value, scored in zip(found.output[0].tolist(), found.scored[0].tolist(), strict=True)
@@ -102,12 +102,12 @@ def answer(model: CausalModel, found: Run, length: int) -> list[Any]:
 
 
 def decoded(model: CausalModel, *words: Sequence[Any]) -> list[list[Any]]:
-    """The outputs of an uninterrupted run."""
+    """Reads the outputs of an uninterrupted run."""
     return outputs(model, encode(model, *words))
 
 
 def config_for(subject: Task, **changes: Any) -> ModelConfig:
-    """An architecture with one layer more than the program needs."""
+    """Makes an architecture with one layer more than the program needs."""
     sizes = {
         "n_layers": max(program_layers(subject.model).values()) + 2,
         "n_heads": 4,
@@ -129,7 +129,7 @@ def exclusions(subject: Task, count: int = 1024) -> Mapping[str, str]:
 
 
 def labels(subject: Task, nodes: Mapping[str, Sequence[str]] | None = None, seed: int = 0) -> Labels:
-    """The labels of an alignment that is fixed or drawn."""
+    """Makes the labels of an alignment that is fixed or drawn."""
     config = config_for(subject)
     alignment = draw_alignment(subject.model, config, AlignmentConfig(nodes=nodes or {}), seed)
     return derive_labels(subject.model, config, alignment, exclusions(subject))

@@ -48,7 +48,7 @@ META = {"lr": 0.001, "iit_weight": 1.0, "behavior_weight": 1.0, "strict_weight":
 
 
 def weights() -> dict[str, Tensor]:
-    """The model, with the buffers that HookedTransformer keeps beside its parameters."""
+    """Writes the model, with the buffers that HookedTransformer keeps beside its parameters."""
     state = {name: torch.zeros(shape) for name, shape in CONFIG.parameter_shapes().items()}
     state["embed.W_E"][:, :6] = torch.eye(6)
     state["pos_embed.W_pos"][:, 6:11] = torch.eye(5)
@@ -66,7 +66,7 @@ def weights() -> dict[str, Tensor]:
 
 
 def fields(**changes: Any) -> dict[str, Any]:
-    """A configuration as HookedTransformerConfig's `to_dict` gives it: numpy floats and a dtype among the values."""
+    """Makes a configuration as HookedTransformerConfig's `to_dict` gives it: numpy floats and a dtype among the values."""
     return {
         **CONFIG.to_json(),
         "attn_scale": np.float64(np.sqrt(CONFIG.d_head)),
@@ -90,7 +90,7 @@ def write(
     meta: Any = None,
     names: Sequence[str] = ("ll_model.pth", "ll_model_cfg.pkl", "edges.pkl", "meta.json"),
 ) -> Path:
-    """A folder with all four files; bytes are written as they are."""
+    """Writes a folder with all four files; bytes are written as they are."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(weights() if state is None else state, folder / names[0])
     for name, content in ((names[1], fields() if config is None else config), (names[2], edges or EDGES)):

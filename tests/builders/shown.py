@@ -17,7 +17,7 @@ EVIL = "<script src='http://x.test/x.js'>alert(1)</script>\"$\\frac{1}$\x1b[31m"
 
 
 def evil_bundle() -> Bundle:
-    """The hand-made model with a script in every text that a bundle can hold."""
+    """Makes the hand-made model with a script in every text that a bundle can hold."""
     bundle = handmade.bundle()
 
     def evil(name: str) -> str:
@@ -43,7 +43,7 @@ def evil_bundle() -> Bundle:
 
 
 def random_bundle(*, numerical: bool, normalized: bool = True) -> Bundle:
-    """A model with random weights, in which everything changes the answers."""
+    """Makes a model with random weights, in which everything changes the answers."""
     config = ModelConfig(
         n_layers=2,
         n_heads=2,
@@ -82,7 +82,7 @@ def random_bundle(*, numerical: bool, normalized: bool = True) -> Bundle:
 
 
 def large_circuit(n_layers: int = 12, n_heads: int = 12) -> Circuit:
-    """Units of two heads and an MLP, edges within them, and edges that carry several slots."""
+    """Makes units of two heads and an MLP, edges within them, and edges that carry several slots."""
     config = ModelConfig(
         n_layers=n_layers, n_heads=n_heads, d_model=8, d_head=4, d_mlp=8, n_ctx=24, d_vocab=20, d_vocab_out=5
     )
@@ -114,7 +114,7 @@ def large_circuit(n_layers: int = 12, n_heads: int = 12) -> Circuit:
 
 
 def large_bundle(n_layers: int = 12, n_heads: int = 12) -> Bundle:
-    """The large circuit with random weights and long words, some of them padding."""
+    """Makes the large circuit with random weights and long words, some of them padding."""
     circuit = large_circuit(n_layers, n_heads)
     evidence = make_evidence(circuit.config, circuit, torch.Generator().manual_seed(0), rows=4)
     words = (

@@ -1,4 +1,4 @@
-"""Random transformers, circuits and patches, and what the reference executor makes of them."""
+"""Draws random transformers, circuits and patches, and computes what the reference executor makes of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SEEDS = st.integers(0, 1 << 16)
 
 @st.composite
 def configs(draw: st.DrawFn) -> ModelConfig:
-    """Small architectures of every kind."""
+    """Draws small architectures of every kind."""
     changes = {
         "n_layers": draw(st.integers(1, 3)),
         "n_heads": draw(st.integers(1, 3)),
@@ -46,7 +46,7 @@ def configs(draw: st.DrawFn) -> ModelConfig:
 
 
 def model_and_tokens(config: ModelConfig, seed: int) -> tuple[Transformer, Tensor]:
-    """A model in double precision with biases and gains that are not trivial, and tokens for it."""
+    """Makes a model in double precision with biases and gains that are not trivial, and tokens for it."""
     generator = torch.Generator().manual_seed(seed)
     model = Transformer(config, seed=seed).double()
     with torch.no_grad():
@@ -69,19 +69,19 @@ def padded_model(direction: str, norm: str | None, d_vocab_out: int) -> tuple[Tr
 
 
 def some_circuit(config: ModelConfig, seed: int) -> Circuit:
-    """Half of the components, each a unit of its own, and half of the edges between them."""
+    """Draws half of the components, each a unit of its own, and half of the edges between them."""
     draw = random.Random(seed)
     members = [name for name in components(config) if draw.random() < 0.5]
     return circuit_of(config, members, draw)
 
 
 def whole_circuit(config: ModelConfig, seed: int | None) -> Circuit:
-    """All components, and half of the edges; none where there is no seed."""
+    """Takes all components, and half of the edges; none where there is no seed."""
     return circuit_of(config, components(config), None if seed is None else random.Random(seed))
 
 
 def circuit_of(config: ModelConfig, members: list[str], draw: random.Random | None) -> Circuit:
-    """Members that are units of their own; half of the edges between them, none without a draw."""
+    """Makes members that are units of their own; half of the edges between them, none without a draw."""
     empty = Circuit(config, {f"v{name}": (name,) for name in members}, {})
     if draw is None:
         return empty
@@ -90,7 +90,7 @@ def circuit_of(config: ModelConfig, members: list[str], draw: random.Random | No
 
 
 def some_patch(circuit: Circuit, tokens: Tensor, seed: int) -> BatchPatch:
-    """Masks of their own for each example; replacements that no run would give."""
+    """Draws masks of their own for each example; replacements that no run would give."""
     generator = torch.Generator().manual_seed(seed)
     points = PatchPoints(circuit)
     batch, positions = tokens.shape
@@ -111,7 +111,7 @@ def some_patch(circuit: Circuit, tokens: Tensor, seed: int) -> BatchPatch:
 def reference_run(
     model: Transformer, tokens: Tensor, positions: Tensor | None, patch: BatchPatch
 ) -> tuple[Tensor, list[Tensor]]:
-    """Logits and senders as the reference executor computes them, one example at a time."""
+    """Computes logits and senders as the reference executor computes them, one example at a time."""
     reference = ReferenceModel(model.config, dict(model.state_dict()))
     points, on_circuit = patch.points, patch.points.member_index
     logits, senders = [], []

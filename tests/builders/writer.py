@@ -1,4 +1,4 @@
-"""A writer that tests start as a process of its own, to be killed or to compete with others.
+"""Writes bundles in a process of its own, to be killed or to compete with others.
 
 Usage: python -m tests.builders.writer <root> <case> <seed> <salt> [<salt> ...]
 """

@@ -16,7 +16,7 @@ EXTRAS := train lens graph show notebook dev
 CASE ?=
 ARGS ?=
 # Processes that share the tests; 0 runs them in the foreground, for a debugger.
-WORKERS ?= auto
+WORKERS ?= logical
 PYTEST := -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal
 
 .PHONY: help train certify test test-typed test-slow test-ci test-bridge lint format bench constraints clean
@@ -90,5 +90,6 @@ $(VENV)/.dev: $(INPUTS) | $(BIN)/python
 $(BRIDGE)/.done: pyproject.toml constraints-bridge.txt | $(BIN)/python
 	@echo "Setting up $(BRIDGE): a few minutes the first time"
 	$(BIN)/python -m venv $(BRIDGE)
-	$(BRIDGE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-bridge.txt -e ".[bridge,dev]"
+	$(BRIDGE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-bridge.txt \
+		-e ".[bridge]" pytest hypothesis
 	@touch $@

@@ -66,7 +66,7 @@ def weights() -> dict[str, Tensor]:
 
 
 def fields(**changes: Any) -> dict[str, Any]:
-    """Makes a configuration as HookedTransformerConfig's `to_dict` gives it: numpy floats and a dtype among the values."""
+    """Makes a configuration as HookedTransformerConfig's `to_dict` does: numpy floats and a dtype among the values."""
     return {
         **CONFIG.to_json(),
         "attn_scale": np.float64(np.sqrt(CONFIG.d_head)),

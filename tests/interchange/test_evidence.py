@@ -15,6 +15,8 @@ from siit.tasks import ProgramPairSampler
 from tests.builders.programs import NAMES, NEUTRAL, interchanges, task
 
 SMALL = {"pairs": 128, "min_scored": 1, "min_changed": 1}
+COSTLY = ("reverse_if_sorted", "sort_digits")
+"""Cases of which enough evidence takes seconds."""
 
 
 def build(name: str, seed: int, **sizes: int) -> dict[str, Tensor]:
@@ -107,7 +109,7 @@ def test_pairs_are_of_the_split():
 
 
 @pytest.mark.parametrize(
-    "name", ["frac_prevs", *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES if name != "frac_prevs")]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in COSTLY else ()) for name in NAMES]
 )
 def test_there_is_enough(name: str):
     """4,096 scored positions under every interchange, and 200 pairs that it changes, the constant ones apart."""

@@ -32,18 +32,13 @@ from tests.builders.programs import (
     task,
 )
 
-MOST = [
-    *(name for name in NAMES if name != "reverse_if_sorted"),
-    pytest.param("reverse_if_sorted", marks=pytest.mark.slow),
-]
-
 
 def draw(subject: Task, count: int = 24, seed: int = 0) -> tuple[Pairs, torch.Generator]:
     generator = torch.Generator().manual_seed(seed)
     return Pairs(subject.sample(count, generator), subject.sample(count, generator)), generator
 
 
-@pytest.mark.parametrize("name", MOST)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_choice_per_example_is_one_at_a_time(name: str):
     """Each example gets the answer of its own interchange, made on it alone with its variables and edges."""
     found = interchanges(name)
@@ -248,7 +243,7 @@ def test_differs():
     assert differs(torch.tensor([[1, 2, -1]]), torch.tensor([[1, 3, 2]])).tolist() == [[False, True, False]]
 
 
-@pytest.mark.parametrize("name", MOST)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_exchange_but_the_constant_ones_can_change_the_answer(name: str):
     found = interchanges(name)
     pairs, generator = draw(task(name), 512)

@@ -21,8 +21,6 @@ from tests.builders.programs import NAMES, own, task
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 DRAWS = 20_000
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("reverse", "sort_digits", "first_token_everywhere")]
-LENGTHS = [*(name for name in NAMES if name not in ("reverse", "sort_digits", "first_token_everywhere")), *SLOW]
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -64,7 +62,7 @@ def test_splits_of_an_enumerated_space_share_no_pair(name: str):
         assert inputs["train"] == inputs["val"] == inputs["test"] and len(inputs["test"]) == subject.input_count == 320
 
 
-@pytest.mark.parametrize("name", ["detect_abc", pytest.param("reverse_if_sorted", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["detect_abc", "reverse_if_sorted"])
 def test_splits_of_a_large_space_share_no_input(name: str):
     inputs: dict[str, set[tuple[int, ...]]] = {}
     for split in SPLITS:
@@ -119,7 +117,7 @@ def test_another_seeds_training_inputs_are_not_held_out_here():
     assert not set(map(tuple, train.tokens.tolist())) & set(map(tuple, test.tokens.tolist()))
 
 
-@pytest.mark.parametrize("name", LENGTHS)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("split", SPLITS)
 def test_lengths(name: str, split: Split):
     """All occur alike; of a causal task's inputs half have the greatest one."""

@@ -80,6 +80,13 @@ def test_pages_lead_somewhere(page: Path):
         assert unknown_files(text) == []
 
 
+def test_what_the_changelog_says_is_new_exists():
+    """The last column of its tables of what was renamed."""
+    tables = re.findall(r"^\|.+\|(.+)\|$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert len(tables) > 10
+    assert unknown_modules("\n".join(tables)) == []
+
+
 def test_comments_name_pages_that_exist():
     files = [path for path in COMMENTED if path.suffix in (".py", ".yaml") and path != Path(__file__)]
     found = {str(path.relative_to(ROOT)): re.findall(r"\bdocs/[\w/-]+\.md\b", path.read_text()) for path in files}

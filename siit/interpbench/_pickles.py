@@ -1,8 +1,8 @@
-"""Reading the pickles of InterpBench without running what is in them.
+"""Reads the pickles of InterpBench without running what is in them.
 
-Its configurations hold numbers, strings, a torch dtype and numpy floats, in a dict or a HookedTransformerConfig; its
-edges are a list of pairs of strings. A pickle is a program, so two fences stand before the interpreter: it may use the
-instructions that such data needs, and none of the names that it may ask for leads to a real class or function.
+Its configurations hold numbers, strings, a torch dtype and numpy floats, in a dict or a HookedTransformerConfig. Its
+edges are a list of pairs of strings. A pickle is a program, so two fences stand before the interpreter. It may use only
+the instructions that such data needs. And none of the names that it may ask for leads to a real class or function.
 """
 
 from __future__ import annotations
@@ -91,7 +91,11 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_config(data: bytes, file: str) -> dict[str, Any]:
-    """The fields of a pickled dict or HookedTransformerConfig.
+    """Reads the fields of a pickled dict or HookedTransformerConfig.
+
+    Args:
+        data: the file's content.
+        file: its name, for errors.
 
     Raises:
         BundleError: anything else, or anything besides; nothing of it has run.
@@ -105,7 +109,11 @@ def read_config(data: bytes, file: str) -> dict[str, Any]:
 
 
 def read_edges(data: bytes, file: str) -> list[tuple[str, str]]:
-    """The pairs of hook names of a pickled list.
+    """Reads the pairs of hook names of a pickled list.
+
+    Args:
+        data: the file's content.
+        file: its name, for errors.
 
     Raises:
         BundleError: anything else, or anything besides; nothing of it has run.

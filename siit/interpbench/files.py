@@ -89,7 +89,7 @@ def read_case(folder: str | Path) -> PublishedCase:
 
 
 def _read(path: Path, limit: int) -> bytes:
-    # In the Hub's cache, files are links to blobs elsewhere.
+    # In the Hub's cache, files are links to blobs in another folder.
     return read_file(path, path.resolve().parent, limit)
 
 

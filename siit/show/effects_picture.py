@@ -21,7 +21,7 @@ _SIDE_BY_SIDE = 15.0
 
 
 def effects_picture(circuit: Circuit, effects: Effects, title: str) -> bytes:
-    """The picture as PNG: a grid of layers and components, and a matrix of senders and receivers' slots.
+    """Draws the picture, as PNG: a grid of layers and components, and a matrix of senders and receivers' slots.
 
     Args:
         circuit: the labels.

@@ -48,7 +48,12 @@ class Example:
 
 
 def evidence_example(bundle: Bundle, index: int, device: torch.device | str = "cpu") -> Example:
-    """The base of one of the evidence's pairs.
+    """Runs the model on the base of one of the evidence's pairs.
+
+    Args:
+        bundle: the model.
+        index: of the pair.
+        device: where the model runs.
 
     Raises:
         ValueError: there is no pair of this index.
@@ -61,10 +66,12 @@ def evidence_example(bundle: Bundle, index: int, device: torch.device | str = "c
 
 
 def own_example(bundle: Bundle, text: str, device: torch.device | str = "cpu") -> Example:
-    """An input of one's own; the right answers are the causal model's.
+    """Runs the model on an input of one's own; the right answers are the causal model's.
 
     Args:
+        bundle: the model.
         text: tokens, see `parse_tokens`.
+        device: where the model runs.
 
     Raises:
         ValueError: tokens or a length that the model does not take, or a causal model that cannot be read.

@@ -22,7 +22,7 @@ def check_out(folder: Path) -> None:
         if (above / MANIFEST_FILE).exists():
             raise ValueError(
                 f"out: found {folder}, inside the model's folder {above}, which may hold only what its "
-                f"{MANIFEST_FILE} lists, accepted is a folder elsewhere"
+                f"{MANIFEST_FILE} lists, accepted is another folder"
             )
 
 

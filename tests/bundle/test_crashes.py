@@ -29,6 +29,7 @@ def hidden(root: Path) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_killed_at_random_moments(tmp_path: Path):
     draw = random.Random(0)
     found: list[int | None] = []
@@ -126,6 +127,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_two_processes_write_into_one_root(tmp_path: Path):
     salts = list(range(10))
     plan = [("a", 0), ("a", 0), ("a", 1), ("b", 0)]

@@ -109,7 +109,7 @@ def test_pairs_are_of_the_split():
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in COSTLY else ()) for name in NAMES]
+    "name", [pytest.param(name, marks=(pytest.mark.slow, pytest.mark.ci) if name in COSTLY else ()) for name in NAMES]
 )
 def test_there_is_enough(name: str):
     """4,096 scored positions under every interchange, and 200 pairs that it changes, the constant ones apart."""

@@ -182,6 +182,7 @@ def draw_replacement(
         priorities: weigh single parts, by ablation; None: all parts alike.
     """
     device, n_parts = generator.device, n_nodes + n_edges
+    # Everything is drawn for every example, used or not: no shape then depends on the data, and nothing waits for it.
     category = _categories(off_circuit, count, generator)
     everything, subset, one, nodes_only, one_node = (category == index for index in range(1, 6))
     ablations = ablation.draw(count, generator)
@@ -192,6 +193,7 @@ def draw_replacement(
         each = prioritised(each, priorities.singles, priorities.share)
     drawn = _choose(each.flatten(), count, generator)
     ablations = torch.where(one, drawn % N_ABLATIONS, ablations)
+    # The part that is replaced alone: nodes, then edges, then all of them as one more; -1 for none.
     part = torch.where(one, drawn // N_ABLATIONS, torch.where(everything, n_parts, -1))
     chosen = (subset & in_subset) | (part == n_parts) | (torch.arange(n_parts, device=device).unsqueeze(1) == part)
     single = torch.where(part >= 0, part * N_ABLATIONS + ablations, -1)

@@ -15,7 +15,8 @@ import torch
 
 import tracr_cases
 from scripts.results import certificates, header
-from siit.cases import CaseInfo, describe, interchange_shares
+from siit.catalogue import CaseInfo
+from siit.training.describe import describe, interchange_shares
 from tracr_cases.catalogue import FAMILIES
 
 INTRODUCTION = """\
@@ -41,7 +42,7 @@ ALL = """\
 `layers` is what the program needs, `nodes` its heads and MLPs, `edges` those of its circuit, the embeddings' included.
 `differs`: the share of 4,096 training pairs in which the unit that differs least does; `changes`: in which the
 interchange that changes the answer least does (of those that can: which slot is BOS is the same in every input).
-`python -m siit.cases --interchanges CASE` shows all of them.
+`siit cases CASE --interchanges` shows all of them.
 """
 
 

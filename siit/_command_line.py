@@ -1,55 +1,189 @@
-"""What command lines share: `key=value` arguments, and the device to compute on."""
+"""Reads the arguments of all command lines but training's: `--flags`, or `key=value` for the same, as Hydra has it."""
 
 from __future__ import annotations
 
+import argparse
 import difflib
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+import os
+import re
+import sys
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from siit._text import one_line
 
 if TYPE_CHECKING:
     import torch
+
+BROKEN_PIPE = 141
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 class UsageError(ValueError):
     """Arguments that make no sense; the message says what is accepted."""
 
 
-def read_keys(
-    arguments: Sequence[str], accepted: Collection[str], needed: Collection[str] = (), example: str = ""
-) -> dict[str, str]:
-    """Key -> value of `key=value` arguments.
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose options may be written `--dry-run`, `--out=show`, `--out show`, or `dry_run=true`, `out=show`.
 
-    Args:
-        accepted: all keys.
-        needed: those that must be there.
-        example: shown where one of them is missing.
-
-    Raises:
-        UsageError: an unknown key, a key twice or missing, or one without a value.
+    What goes wrong is a UsageError of one line, with a suggestion where a name is nearly right.
     """
-    values: dict[str, str] = {}
-    for argument in arguments:
-        key, equals, text = argument.partition("=")
-        if key not in accepted or not equals:
-            near = difflib.get_close_matches(key.lstrip("-"), accepted, n=1)
-            hint = f"did you mean {near[0]}=...? " if near else ""
-            names = ", ".join(f"{name}=" for name in accepted)
-            raise UsageError(f"{argument}: no such key; {hint}accepted are {names}")
-        if key in values:
-            raise UsageError(f"{key}: found twice, accepted is once")
-        if not text:
-            raise UsageError(f"{key}: found nothing after the =, accepted is a value")
-        values[key] = text
-    missing = [name for name in needed if name not in values]
-    if missing:
-        raise UsageError(f"{', '.join(missing)}: missing, for example {example}")
-    return values
+
+    def __init__(self, *, prog: str, description: str, epilog: str = "") -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def read(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+        """Parses the arguments, those of the process if None.
+
+        Raises:
+            UsageError: names what was found and what is accepted.
+            SystemExit: after the help was printed; status 2 where nothing was given, but something is needed.
+        """
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        needed = [action for action in self._actions if action.required]
+        if not given and needed:
+            self.print_help()
+            raise SystemExit(2)
+        found, unknown = self.parse_known_args(self._as_flags(given))
+        if unknown:
+            raise UsageError(self._no_such(unknown[0]))
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UsageError, where argparse would end the process."""
+        raise UsageError(message.removeprefix("argument "))
+
+    def _as_flags(self, given: Sequence[str]) -> list[str]:
+        """Rewrites `key=value` as flags; positional arguments come first, those given by their key in their places."""
+        positional = [action.dest for action in self._actions if not action.option_strings]
+        named: dict[str, str] = {}
+        bare: list[str] = []
+        flags: list[str] = []
+        seen: set[str] = set()
+        is_value = False
+        for argument in given:
+            key, equals, value = argument.partition("=")
+            name = key.replace("-", "_")
+            if is_value:
+                flags.append(argument)
+                is_value = False
+                continue
+            if equals and _KEY.fullmatch(key):
+                if not value:
+                    raise UsageError(f"{key}: found nothing after the =, accepted is a value")
+                if name in positional:
+                    self._once(name, key, seen)
+                    named[name] = value
+                    continue
+                argument = self._flag(argument, name, value)
+            elif not argument.startswith("-"):
+                bare.append(argument)
+                continue
+            flag, equals, _ = argument.partition("=")
+            action = self._option_string_actions.get(flag)
+            if action is not None and not isinstance(action, argparse._AppendAction):
+                self._once(action.dest, flag, seen)
+            is_value = action is not None and action.nargs is None and not equals
+            flags.append(argument)
+        unnamed = iter(bare)
+        places = [named.get(name) or next(unnamed, None) for name in positional]
+        return [place for place in (*places, *unnamed) if place is not None] + flags
+
+    def _once(self, name: str, written: str, seen: set[str]) -> None:
+        if name in seen:
+            raise UsageError(f"{written}: found twice, accepted is once")
+        seen.add(name)
+
+    def _flag(self, argument: str, name: str, value: str) -> str:
+        flag = f"--{name.replace('_', '-')}"
+        action = self._option_string_actions.get(flag)
+        if action is None:
+            raise UsageError(self._no_such(argument))
+        if action.nargs != 0:
+            return f"{flag}={value}"
+        if value not in ("true", "false"):
+            raise UsageError(f"{name}: found {value!r}, accepted are true and false")
+        return flag if value == "true" else f"--no-{flag[2:]}"
+
+    def _no_such(self, argument: str) -> str:
+        flags = [name for name in self._option_string_actions if name.startswith("--") and not name.startswith("--no-")]
+        if not (argument.startswith("-") or "=" in argument):
+            return f"{argument}: found one argument too many; `{self.prog} --help` says what is accepted"
+        name = argument.partition("=")[0].lstrip("-").replace("_", "-")
+        # Compared without the dashes, which all of them share.
+        accepted = {flag[2:]: flag for flag in flags}
+        accepted |= {
+            action.dest.replace("_", "-"): action.dest for action in self._actions if not action.option_strings
+        }
+        near = [accepted[key] for key in difflib.get_close_matches(name, accepted, n=2)]
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        return f"{argument}: no such option; {hint}accepted are {', '.join(flags)}"
+
+
+def run(main: Callable[[], int]) -> int:
+    """Runs a command line; where a pipe's reader has gone, as after `| head`, it ends as a signal would end it."""
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still in the buffer would raise again at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return status
+
+
+def suggestion(found: str, accepted: Collection[str]) -> str:
+    """Words "did you mean ...? " with the nearest names; empty where none is near."""
+    near = difflib.get_close_matches(found, accepted, n=3)
+    return f"did you mean {' or '.join(near)}? " if near else ""
+
+
+def whole_number(least: int) -> Any:
+    """Makes an argument's type: an integer of `least` or more."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdecimal()) or len(text) > 9 or int(text) < least:
+            raise argparse.ArgumentTypeError(f"found {text!r}, accepted is an integer of {least} or more")
+        return int(text)
+
+    return read
+
+
+def one_of(accepted: Collection[str]) -> Any:
+    """Makes an argument's type: one of these."""
+
+    def read(text: str) -> str:
+        if text not in accepted:
+            hint = suggestion(text, accepted)
+            raise argparse.ArgumentTypeError(f"found {text!r}; {hint}accepted are {', '.join(accepted)}")
+        return text
+
+    return read
+
+
+def chosen(accepted: Collection[str]) -> Any:
+    """Makes an argument's type: one of these, or several with commas between, as a list."""
+    one = one_of(accepted)
+    return lambda text: [one(name) for name in text.split(",")]
+
+
+def fail(command: str, error: object, status: int) -> int:
+    """Prints an error as one line, without what a terminal would obey, and returns the status."""
+    print(f"siit.{command}: error: {one_line(error)}", file=sys.stderr)
+    return status
 
 
 def usable_device(name: str, *, key: str) -> torch.device:
-    """The device of this name.
+    """Returns the device of this name.
 
     Args:
+        name: torch's name of it, such as cuda:1.
         key: what the argument is called.
 
     Raises:

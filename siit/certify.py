@@ -1,15 +1,14 @@
-"""`python -m siit.certify`: re-measures a model from the files of its bundle alone."""
+"""`siit certify`: re-measures a model from the files of its bundle alone."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siit._command_line import usable_device
+from siit._command_line import CommandParser, UsageError, fail, run, usable_device, whole_number
 from siit._text import one_line, printable
 
 if TYPE_CHECKING:
@@ -34,51 +33,43 @@ exit status:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints, and returns the exit status."""
-    options = _parser().parse_args(arguments)
+    try:
+        options = _parser().read(arguments)
+    except UsageError as error:
+        return fail("certify", error, BAD_INPUT)
     # Only now: --help need not wait for torch.
     import torch
 
     from siit.bundle import read_bundle
     from siit.certificate import Certificate
+    from siit.places import model_folder
 
     # More threads than cores that are free cost these tiny products more than they bring.
     torch.set_num_threads(options.threads)
     try:
         device = usable_device(options.device, key="--device")
-        bundle = read_bundle(options.folder)
+        bundle = read_bundle(model_folder(options.model))
         stored = Certificate.from_json(bundle.certificate)
         measured = measure_bundle(bundle, device)
     except (ValueError, OSError, torch.OutOfMemoryError) as error:
-        print(f"siit.certify: error: {one_line(error)}", file=sys.stderr)
-        return BAD_INPUT
+        return fail("certify", error, BAD_INPUT)
     return _report(bundle, measured, stored, as_json=options.json)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m siit.certify",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _parser() -> CommandParser:
+    parser = CommandParser(prog="siit certify", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument(
-        "folder",
+        "model",
         type=Path,
         metavar="MODEL",
         help="a model's folder in a bundle, such as checkpoints/frac_prevs/seed-0",
     )
     parser.add_argument("--json", action="store_true", help="print only the new certificate, as JSON")
-    parser.add_argument("--threads", type=_threads, default=1, help="CPU threads (default: 1)")
+    parser.add_argument("--threads", type=whole_number(1), default=1, help="CPU threads (default: 1)")
     parser.add_argument(
         "--device", default="cpu", help="where to compute, by torch's name: cpu, cuda, cuda:1, ... (default: cpu)"
     )
     return parser
-
-
-def _threads(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, accepted is an integer of 1 or more")
-    return int(text)
 
 
 def measure_bundle(bundle: Bundle, device: torch.device | str = "cpu") -> Certificate:
@@ -128,4 +119,4 @@ def _agreement(differing: Sequence[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

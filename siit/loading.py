@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from siit import presentation
 from siit.bundle import (
     INDEX_FILE,
     MANIFEST_FILE,
@@ -30,15 +32,21 @@ from siit.graph.circuit import Circuit
 from siit.graph.tiers import tier
 from siit.hub.download import fetch_index, fetch_model, storage
 from siit.hub.errors import HubError
+from siit.places import is_repository_id, no_such_model, no_such_root, root_hint
+from siit.prediction import has_tokenizer, predict
 from siit.transformer import Transformer
 
 if TYPE_CHECKING:
     from transformer_lens import HookedTransformer
 
     from siit.interop.dataset import PairDataset
+    from siit.show.drawing import Drawing
+
+_EXAMPLE = 40
+"""Letters of an input that is shown as an example."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class LoadedCircuit:
     """What is known of a model, without its weights: architecture, labels, causal model and certificate, all checked.
 
@@ -100,8 +108,22 @@ class LoadedCircuit:
         """What was measured on the evidence."""
         return self.bundle.certificate
 
+    def __repr__(self) -> str:
+        return presentation.text(self, self._ways())
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+    def _repr_html_(self) -> str:
+        return presentation.page(self)
+
+    def _ways(self) -> list[str]:
+        """Expressions to go on with, and what each gives."""
+        return [
+            ".circuit  the labels; print them, or .circuit.plot()",
+            ".causal_model  the truth, with interventions of your own",
+            ".certificate  all that was measured",
+        ]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class LoadedModel(LoadedCircuit):
     """A model with its labels and the evidence for them, checked and ready to run.
 
@@ -116,11 +138,55 @@ class LoadedModel(LoadedCircuit):
         """Held-out pairs with the high-level model's answers, by their names in `evaluation.safetensors`."""
         return self.bundle.evidence
 
+    def predict(self, inputs: Any) -> list[Any]:
+        """Answers an input, or each of a batch, in the words of the vocabulary, see `siit.prediction.predict`.
+
+        `m.predict(["x", "a", "x"])` gives an answer for each token, None where the task has none.
+
+        Args:
+            inputs: a list of tokens; or a sentence, where the bundle has a tokenizer; or a list of such inputs.
+
+        Raises:
+            ValueError: an unknown token, or too many or too few of them.
+        """
+        return predict(self.model, self.bundle, self.causal_model, inputs)
+
+    def show(self, out: str | Path | None = None, *, tokens: Sequence[Any] | str | None = None, **how: Any) -> Drawing:
+        """Draws what `siit show` draws: circuit, attention, effects, and a page, which a notebook displays.
+
+        Args:
+            out: a folder into which all of it is written too.
+            tokens: an input of your own for the attention, in the place of one of the evidence.
+            how: `example`, `pairs`, `replace`, `device`, see `siit.show.draw.draw_model`.
+
+        Raises:
+            ImportError: matplotlib is not installed; names the extra.
+            ValueError: see `draw_model` and `Drawing.write`.
+        """
+        from siit.show.draw import draw_model
+        from siit.show.drawing import Drawing
+
+        text = tokens if tokens is None or isinstance(tokens, str) else json.dumps(list(tokens))
+        drawing = Drawing(draw_model(self.bundle, tokens=text, **how), f"{self.case}, seed {self.seed}")
+        if out is not None:
+            drawing.write(out)
+        return drawing
+
+    def _ways(self) -> list[str]:
+        ids = self.evidence["base_tokens"][0].tolist()
+        example = "a sentence" if has_tokenizer(self.bundle) else repr(self.vocab.decode(ids))
+        return [
+            f".predict({example if len(example) <= _EXAMPLE else '[...]'})  its answers",
+            ".circuit  the labels; print them, or .circuit.plot()",
+            ".show()  pictures of circuit, attention and effects",
+            ".to_hooked_transformer()  in TransformerLens; .model is the plain one",
+        ]
+
     def to_hooked_transformer(self, *, circuit_hooks: bool = True) -> HookedTransformer:
-        """The model in TransformerLens 3.9, see `siit.interop.lens.to_hooked_transformer`."""
+        """The model in TransformerLens 3.9, with a tokenizer, see `siit.interop.lens.to_hooked_transformer`."""
         from siit.interop.lens import to_hooked_transformer
 
-        return to_hooked_transformer(self.model, circuit_hooks=circuit_hooks)
+        return to_hooked_transformer(self.model, circuit_hooks=circuit_hooks, bundle=self.bundle)
 
     def to_bridge(self) -> Any:
         """The model in TransformerLens 4, see `siit.interop.lens.to_bridge`."""
@@ -207,8 +273,8 @@ def list_models(
     root = Path(root_or_repo)
     if root.is_dir():
         return list_folders(root)
-    with _no_folder():
-        root = fetch_index(str(root_or_repo), revision=revision, cache_dir=cache_dir, endpoint=endpoint)
+    with _repository(root_or_repo) as repo_id:
+        root = fetch_index(repo_id, revision=revision, cache_dir=cache_dir, endpoint=endpoint)
     return read_index(root, within=storage(root))
 
 
@@ -225,13 +291,11 @@ def _read(
     place = seed_folder(case, seed)
     root = Path(root_or_repo)
     if root.is_dir():
-        bundle = _read_local(root, place, whole)
+        bundle = _read_local(root, case, seed, whole)
     else:
-        with _no_folder():
-            root = fetch_model(
-                str(root_or_repo), place, whole=whole, revision=revision, cache_dir=cache_dir, endpoint=endpoint
-            )
-        bundle = _read_downloaded(root, place, whole)
+        with _repository(root_or_repo) as repo_id:
+            root = fetch_model(repo_id, place, whole=whole, revision=revision, cache_dir=cache_dir, endpoint=endpoint)
+        bundle = _read_downloaded(root, case, seed, whole)
     if bundle.case != case:
         raise BundleError(f"{place}/config.json: case: found {bundle.case!r}, accepted is the folder's, {case!r}")
     try:
@@ -241,39 +305,45 @@ def _read(
 
 
 @contextmanager
-def _no_folder() -> Iterator[None]:
+def _repository(name: str | Path) -> Iterator[str]:
+    """Yields a repository's id; what the Hub has to say of it becomes one error, without the client's own before it.
+
+    Raises:
+        BundleError: the name can be no repository's; nothing was asked of the network.
+    """
+    if not is_repository_id(name):
+        raise no_such_root(name)
     try:
-        yield
+        yield str(name)
     except HubError as error:
-        raise HubError(f"{error}; nor is there a folder of this name") from error
+        hint = root_hint(name)
+        nor = f"nor is there a folder of this name{f'; {hint}'.rstrip() if hint else ''}"
+        raise HubError(f"{error}; {nor}") from None
 
 
-def _read_local(root: Path, place: str, whole: bool) -> Bundle:
+def _read_local(root: Path, case: str, seed: int, whole: bool) -> Bundle:
+    place = root / seed_folder(case, seed)
     # An index that lags behind the folders is no fault (a writer may have died just before it wrote one).
     if (root / INDEX_FILE).exists():
         read_index(root)
     try:
-        return read_bundle(root / place, weights=whole, evidence=whole)
-    except BundleError as error:
-        if (root / place).exists():
+        return read_bundle(place, weights=whole, evidence=whole)
+    except BundleError:
+        if place.exists():
             raise
-        raise _no_such(str(root), place, list_folders(root)) from error
+        there = [(entry.case, entry.seed) for entry in list_folders(root)]
+        raise no_such_model(str(root), case, seed, there) from None
 
 
-def _read_downloaded(root: Path, place: str, whole: bool) -> Bundle:
-    within = storage(root)
+def _read_downloaded(root: Path, case: str, seed: int, whole: bool) -> Bundle:
+    place, within = seed_folder(case, seed), storage(root)
     entries = read_index(root, within=within)
     listed = {entry.path: entry.manifest_sha256 for entry in entries}
     if place not in listed:
-        raise _no_such(INDEX_FILE, place, entries)
+        raise no_such_model(INDEX_FILE, case, seed, [(entry.case, entry.seed) for entry in entries])
     bundle = read_bundle(root / place, weights=whole, evidence=whole, within=within)
     if hashlib.sha256((root / place / MANIFEST_FILE).read_bytes()).hexdigest() != listed[place]:
         raise BundleError(
             f"{place}/{MANIFEST_FILE}: sha256: found another one, accepted is {listed[place]}, as {INDEX_FILE} lists"
         )
     return bundle
-
-
-def _no_such(where: str, place: str, entries: list[IndexEntry]) -> BundleError:
-    accepted = ", ".join(entry.path for entry in entries) or "none: there are no models here"
-    return BundleError(f"{where}: case, seed: found no {place}, accepted are {accepted}")

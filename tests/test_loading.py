@@ -13,7 +13,9 @@ import pytest
 import torch
 
 import siit
-from siit.bundle import BundleError, write_bundle
+from siit.bundle import BundleError, read_bundle, write_bundle
+from siit.hub import HubError
+from siit.places import model_folder
 from tests.builders.bundles import CAUSAL_MODEL, CONFIG, make_bundle
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -71,12 +73,84 @@ def test_no_such_model(root: Path, tmp_path: Path):
         siit.load(root, "../toy")
 
 
-@pytest.mark.parametrize("name", ["no such folder", "/no/such/folder", "a/b/c"])
-def test_neither_folder_nor_repository(name: str):
-    with pytest.raises(BundleError, match=r"nor is there a folder of this name$"):
-        siit.load(name, "toy")
-    with pytest.raises(BundleError, match="nor is there a folder"):
-        siit.list_models(name)
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever would ask the network fails."""
+
+    def asked(*arguments: object, **options: object) -> None:
+        raise AssertionError(f"asked the network for {arguments} {options}")
+
+    monkeypatch.setattr("siit.loading.fetch_model", asked)
+    monkeypatch.setattr("siit.loading.fetch_index", asked)
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("name", ["no such folder", "nothing", "/no/such/folder", "a/b/c", "./x", "x/", Path("a/b")])
+def test_neither_folder_nor_repository(name: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for load in (
+        lambda: siit.load(name, "toy"),
+        lambda: siit.load_circuit(name, "toy"),
+        lambda: siit.list_models(name),
+    ):
+        with pytest.raises(
+            BundleError, match=r"^root_or_repo: found .*accepted are a bundle's folder.*'org/name'"
+        ) as e:
+            load()
+        assert "\n" not in str(e.value) and e.value.__cause__ is None
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("given", ["checkpoint", "chekpoints/", "./checkpoint"])
+def test_a_folder_with_nearly_this_name(given: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    shutil.copytree(root, tmp_path / "checkpoints")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BundleError, match=r"; did you mean 'checkpoints'\? accepted"):
+        siit.load(given, "toy")
+
+
+def test_a_case_with_nearly_this_name(root: Path, tmp_path: Path):
+    with pytest.raises(
+        BundleError, match=r"found no tyo/seed-0; did you mean toy\? accepted are toy/seed-0, toy/seed-3$"
+    ):
+        siit.load(root, "tyo")
+    with pytest.raises(BundleError, match=f"there are no models here; .* did you mean '{root}'"):
+        siit.load(root / "toy", "toy")
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_local_folder_is_suggested_beside_what_the_hub_says(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A name that may be a repository's is one; its error is one, without the client's own before it."""
+    shutil.copytree(root, tmp_path / "runs/checkpoints")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        HubError, match=r"nor is there a folder of this name; did you mean 'runs/checkpoints'\?$"
+    ) as error:
+        siit.load("runs/checkpoint", "toy", cache_dir=tmp_path / "cache")
+    assert error.value.__suppress_context__ and error.value.__cause__ is None
+
+
+def model_error(path: Path) -> str:
+    with pytest.raises(BundleError) as error:
+        read_bundle(model_folder(path))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_models_folder(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What can be meant is suggested: by `siit certify`, `siit show` and `siit score` alike."""
+    toy = root / "toy"
+    assert model_folder(toy / "seed-0") == toy / "seed-0"
+    both = f"did you mean {toy / 'seed-0'} or {toy / 'seed-3'}?"
+    assert both in model_error(toy)
+    assert both in model_error(toy / "seed-7") and both in model_error(root / "tyo")
+    monkeypatch.chdir(toy)
+    assert "did you mean seed-0 or seed-3?" in model_error(Path())
+    assert f"did you mean {toy / 'seed-3'}?" in model_error(root / "tyo/seed-3")
+    assert f"one of {toy / 'seed-0'}, {toy / 'seed-3'}" in model_error(root)
+    assert model_error(tmp_path / "nowhere").endswith("accepted is a model's folder")
 
 
 def test_a_damaged_index_or_causal_model(root: Path, tmp_path: Path):

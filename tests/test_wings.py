@@ -15,7 +15,7 @@ import pytest
 import siit
 
 TRAINING_LIBRARIES = ("tracr", "jax", "haiku", "hydra", "omegaconf", "pytorch_lightning", "lightning_fabric", "wandb")
-DOORS_OF_TRAINING = ("siit.train", "siit.cases")
+DOORS_OF_TRAINING = ("siit.train",)
 """Command lines that need the extra `train`."""
 
 

@@ -16,7 +16,7 @@ from siit.graph.circuit import Circuit
 BUNDLE_FORMAT = "siit-bundle/1"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bundle:
     """One model with its labels and the evidence for them.
 
@@ -51,3 +51,10 @@ class Bundle:
     certificate: Mapping[str, Any]
     train_yaml: str
     extra_files: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        verdict = "certified" if self.certificate.get("certified") is True else "NOT certified"
+        return (
+            f"Bundle({self.case}, seed {self.seed}, {verdict}: {len(self.parameters)} tensors of weights, "
+            f"{len(self.evidence)} of evidence)"
+        )

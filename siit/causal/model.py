@@ -179,6 +179,14 @@ class CausalModel:
                     f"variable {variable.name!r}: values: found None, accepted only in the answer, {self.answer.name!r}"
                 )
 
+    def __repr__(self) -> str:
+        steps = []
+        for name, variable in self.variables.items():
+            parents = variable.mechanism.parents.items()
+            reads = [f"{slot} {', '.join(group)}" if slot else ", ".join(group) for slot, group in parents]
+            steps.append(f"{name} = {variable.mechanism.type}({'; '.join(reads)})")
+        return f"CausalModel({len(self.vocab)} tokens, up to {self.max_len}: {', '.join(steps)})"
+
     @property
     def classes(self) -> tuple[Class, ...] | None:
         """The output's classes by id (None may be one of them), None where it is numerical."""

@@ -25,10 +25,14 @@ from siit.graph.hooks import hook_edge
 if TYPE_CHECKING:
     from networkx import MultiDiGraph
 
+    from siit.show.drawing import Picture
+
 CIRCUIT_FORMAT = "siit-circuit/1"
+_SHOWN = 8
+"""Units that a circuit's `repr` names."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Circuit:
     """The true circuit of a model.
 
@@ -104,6 +108,32 @@ class Circuit:
             if name is not None:
                 groups.setdefault(name, []).append(edge)
         return groups
+
+    def __repr__(self) -> str:
+        units = [f"{unit}: {', '.join(unit_nodes)}" for unit, unit_nodes in self.alignment.items()]
+        more = ["..."] if len(units) > _SHOWN else []
+        return f"Circuit({len(self.carries)} edges; {'; '.join(units[:_SHOWN] + more)})"
+
+    def __str__(self) -> str:
+        """Draws the circuit as text, the logits first."""
+        from siit.graph.picture import circuit_text
+
+        return circuit_text(self)
+
+    def plot(self, title: str = "the circuit") -> Picture:
+        """Draws the circuit within the whole model; a notebook displays the picture, `.save(path)` writes it.
+
+        Args:
+            title: stands above.
+
+        Raises:
+            ImportError: matplotlib is not installed; names the extra.
+        """
+        require("matplotlib", extra="show", needed_by="Circuit.plot")
+        from siit.show.circuit_picture import circuit_picture
+        from siit.show.drawing import Picture
+
+        return Picture(circuit_picture(self, title), title)
 
     def to_json(self) -> dict[str, Any]:
         """Makes the content of `circuit.json`."""

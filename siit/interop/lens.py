@@ -9,19 +9,25 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from siit._extras import require
+from siit.bundle import Bundle
+from siit.interop.tokenizer import has_words, lens_tokenizer
 from siit.transformer import Transformer
 
 if TYPE_CHECKING:
     from transformer_lens import HookedTransformer
 
 
-def to_hooked_transformer(model: Transformer, *, circuit_hooks: bool = True) -> HookedTransformer:
-    """A HookedTransformer with the model's weights, on its device: the same logits, and TransformerLens' hooks.
+def to_hooked_transformer(
+    model: Transformer, *, circuit_hooks: bool = True, bundle: Bundle | None = None
+) -> HookedTransformer:
+    """Makes a HookedTransformer with the model's weights, on its device: the same logits, and TransformerLens' hooks.
 
-    It has no tokenizer: it takes ids, as `Vocab.encode` gives them, PAD among them, and no attention mask.
+    It takes ids, as `Vocab.encode` gives them, PAD among them, and no attention mask.
 
     Args:
         model: the transformer.
+        bundle: where given, the model gets a tokenizer (`siit.interop.tokenizer`), so that `to_tokens("x a x")` gives
+            those ids. Where tokens look alike as text, such as 1 and "1", it has none.
         circuit_hooks: whether every head's result (`hook_result`) and the input of every slot (`hook_q_input`,
             `hook_k_input`, `hook_v_input`, `hook_mlp_in`) can be hooked, as edge attribution (EAP-IG, MIB, AutoCircuit)
             needs. A run takes about five times as long with them.
@@ -42,6 +48,8 @@ def to_hooked_transformer(model: Transformer, *, circuit_hooks: bool = True) -> 
     hooked.set_use_hook_mlp_in(circuit_hooks)
     # Its attention masks are state too, but no weights.
     hooked.load_state_dict({**hooked.state_dict(), **model.state_dict()})
+    if bundle is not None and has_words(bundle):
+        hooked.set_tokenizer(lens_tokenizer(bundle))
     return hooked.eval()
 
 

@@ -108,7 +108,7 @@ def test_bad_usage(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as stop:
         main([])
     assert stop.value.code == 2
-    assert "MODEL" in capsys.readouterr().err
+    assert "MODEL" in capsys.readouterr().out
 
 
 def test_needs_no_training_code():

@@ -8,13 +8,13 @@ import pytest
 import torch
 from tracr.rasp import rasp
 
-from siit.cases import interchange_shares
 from siit.causal import CausalModel, Inputs, Intervention, Interventions, Lookup, Variable
 from siit.certificate import Answers
 from siit.interchange import Pairs, permuted_positions
 from siit.interchange.alignment import AlignmentConfig, derive_labels, draw_alignment
 from siit.interchange.interventions import NONE, Interchanges, Shares, differs, inert_parts
 from siit.tasks import Task
+from siit.training.describe import interchange_shares
 from siit.training.rasp import task_from_case
 from siit.training.rasp.from_rasp import build_causal_model
 from tests.builders.programs import (

@@ -15,7 +15,7 @@ from siit.graph.architecture import ModelConfig, edges
 from siit.graph.hooks import ARROW, hook_edge
 from siit.interop.lens import to_bridge, to_hooked_transformer
 from siit.transformer import Transformer
-from tests.builders import transformers
+from tests.builders import handmade, transformers
 from tests.builders.bundles import CONFIG, make_bundle
 from tests.builders.transformers import ARCHITECTURES, padded_model
 
@@ -81,3 +81,38 @@ def test_with_version_4_of_transformer_lens(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "transformer_lens", types.ModuleType("transformer_lens"))
     with pytest.raises(ImportError, match=r"found a transformer_lens without HookedTransformer, .*siit\[lens\]"):
         to_hooked_transformer(Transformer(CONFIG, seed=0))
+
+
+TEXTS: list[list[str | int]] = [["a", "b"], ["b", 0, "a", "a"], [0]]
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> siit.LoadedModel:
+    root = tmp_path_factory.mktemp("bundle")
+    write_bundle(root, make_bundle())
+    return siit.load(root, "toy")
+
+
+def test_texts_become_the_ids_of_the_vocabulary(toy: siit.LoadedModel):
+    """Padded to the context length, as the model was trained, one text or many."""
+    pytest.importorskip("transformer_lens")
+    hooked = toy.to_hooked_transformer()
+    texts = [" ".join(map(str, tokens)) for tokens in TEXTS]
+    ids = torch.stack([toy.vocab.encode(tokens, toy.config.n_ctx) for tokens in TEXTS])
+    assert torch.equal(hooked.to_tokens(texts), ids)
+    for text, row in zip(texts, ids, strict=True):
+        assert torch.equal(hooked.to_tokens(text), row[None])
+        assert torch.equal(hooked.to_tokens(text, prepend_bos=False), row[None, 1:])
+    assert hooked.to_str_tokens("a b") == ["BOS", "a", "b", "PAD", "PAD"]
+    assert torch.equal(hooked("a b"), hooked(ids[:1]))
+    with pytest.raises(ValueError, match=r"^text: found 'a q', accepted are tokens with spaces between: 'a', 'b', 0$"):
+        hooked.to_tokens("a q")
+
+
+def test_no_padding_where_all_inputs_have_one_length(tmp_path: Path):
+    pytest.importorskip("transformer_lens")
+    handmade.put(tmp_path)
+    loaded = siit.load(tmp_path, "previous_is_x")
+    tokens = ["x", "a", "x", "a"]
+    ids = loaded.vocab.encode(tokens, loaded.config.n_ctx)
+    assert torch.equal(loaded.to_hooked_transformer().to_tokens("x a x a"), ids[None])

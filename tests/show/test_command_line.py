@@ -1,16 +1,15 @@
-"""`python -m siit.show`: its files, and one line for each thing that can go wrong, with nothing half-written."""
+"""`siit show`: its files, and one line for each thing that can go wrong, with nothing half-written."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from siit.show import files
-from siit.show.__main__ import _KEYS, main
+from siit.show.__main__ import ShowOptions, main, parse
 from tests.builders import handmade
 
 _NAMES = ["circuit.png", "attention.png", "effects.png", "index.html"]
@@ -58,9 +57,9 @@ def test_again_into_a_folder_with_other_files(model: Path, tmp_path: Path, capsy
         (["example=-1"], "example: found '-1', accepted is an integer of 0 or more"),
         (["pairs=0"], "pairs: found '0', accepted is an integer of 1 or more"),
         (["pairs=²"], "pairs: found '²'"),
-        (["replace=mean"], "replace: found 'mean', accepted are source and zero"),
+        (["replace=mean"], "replace: found 'mean'; accepted are source, zero"),
         (["example=1", "tokens=x"], "example, tokens: found both, accepted is one of them"),
-        (["--out=x"], "--out=x: no such key; did you mean out=...? accepted are out=, example="),
+        (["--ouy=x"], "--ouy=x: no such option; did you mean --out? accepted are --help, --out, --example"),
         (["out="], "out: found nothing after the ="),
     ],
 )
@@ -88,8 +87,8 @@ def _fails(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str
 def test_no_model_and_a_damaged_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out = tmp_path / "out"
     _fails([str(tmp_path / "nowhere"), f"out={out}"], "folder: found", capsys)
-    _fails([f"out={out}"], "MODEL: found", capsys)
-    _fails(["--pairs", str(tmp_path)], "MODEL: found '--pairs'", capsys)
+    _fails([f"out={out}"], "the following arguments are required: MODEL", capsys)
+    _fails(["--pairs", str(tmp_path)], "--pairs: found", capsys)
     model = handmade.put(tmp_path / "bundle")
     (model / "circuit.json").write_text("{}")
     _fails([str(model), f"out={out}"], "circuit.json", capsys)
@@ -145,11 +144,12 @@ def test_without_matplotlib(
     assert not (tmp_path / "out").exists()
 
 
-def test_help(capsys: pytest.CaptureFixture[str]):
-    assert main(["--help"]) == 0
-    usage = capsys.readouterr().out
-    assert all(f"\n  {key} " in usage for key in _KEYS)
-    assert main([]) == 2
-    code = "import sys, siit.show.__main__ as c; c.main(['--help']); print({'torch', 'matplotlib'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("set()\n")
+def test_flags_and_keys_say_the_same(model: Path):
+    keys = ["out=x", "example=3", "pairs=2", "replace=zero", "device=cpu"]
+    flags = ["--out", "x", "--example", "3", "--pairs", "2", "--replace", "zero", "--device", "cpu"]
+    assert parse([str(model), *flags]) == parse([str(model), *keys])
+    assert parse([str(model)]) == ShowOptions(model)
+
+
+def test_the_folder_of_a_case(model: Path, capsys: pytest.CaptureFixture[str]):
+    _fails([str(model.parent)], f"did you mean {model}?", capsys)

@@ -19,7 +19,7 @@ ARGS ?=
 WORKERS ?= logical
 PYTEST := -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal
 
-.PHONY: help train certify test test-typed test-slow test-ci test-bridge lint format bench constraints clean
+.PHONY: help train certify test test-typed test-slow test-ci test-bridge lint format bench wheel constraints clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,11 @@ format: $(VENV)/.dev ## Put the code into its format
 
 bench: $(VENV)/.train ## Measure speed and time to the first certificate
 	$(BIN)/python scripts/benchmark.py $(ARGS)
+
+wheel: | $(BIN)/python ## Build the wheel into dist/, for machines without a checkout
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@wheel=$$(ls -t dist/siit-*.whl | head -1); \
+	echo "$$wheel is built. To install it: pip install -c constraints.txt '$$wheel', or '$$wheel[train]', '$$wheel[show]'"
 
 constraints: $(VENV)/.dev ## Resolve both constraints files anew
 	$(BIN)/pip install --quiet uv

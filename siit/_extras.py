@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+from siit._install import how_to_install
+
 
 def require(module: str, *, extra: str, needed_by: str, attribute: str | None = None) -> ModuleType:
     """Imports a library of one of our extras.
@@ -18,7 +20,7 @@ def require(module: str, *, extra: str, needed_by: str, attribute: str | None = 
     Raises:
         ImportError: names the extra.
     """
-    advice = f"accepted is what the extra {extra!r} installs: pip install 'siit[{extra}]'"
+    advice = f"accepted is what the extra {extra!r} installs: {how_to_install(extra)}"
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:

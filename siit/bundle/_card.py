@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from siit._install import how_to_install
 from siit.bundle._summary import Summary
 from siit.certificate import BARS
 
@@ -166,7 +167,8 @@ def _loading(models: Sequence[Summary | Unreadable], repo_id: str | None, revisi
     return f"""\
 ## How to load them
 
-With `siit` (`pip install siit`), which checks every file and executes none:
+With `siit`, which checks every file and executes none. It is on no package index;
+{how_to_install()}:
 
 ```python
 import siit
@@ -177,7 +179,8 @@ labels = siit.load_circuit({arguments})  # the same without weights and evidence
 siit.list_models("{place}"{branch})
 ```
 
-In TransformerLens (`pip install "siit[lens]"`), for EAP-IG, MIB, ACDC and other tools that take a `HookedTransformer`:
+In TransformerLens, for EAP-IG, MIB, ACDC and other tools that take a `HookedTransformer`;
+{how_to_install("lens")}:
 
 ```python
 import siit

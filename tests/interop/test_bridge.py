@@ -52,5 +52,5 @@ def test_what_senders_send_is_the_same():
 
 def test_version_3_is_asked_for_by_name():
     model, _ = padded_model("causal", None, 3)
-    with pytest.raises(ImportError, match=r"without HookedTransformer, .*siit\[lens\]"):
+    with pytest.raises(ImportError, match=r"without HookedTransformer, .*\[lens\]'`"):
         to_hooked_transformer(model)

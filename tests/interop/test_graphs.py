@@ -112,5 +112,5 @@ def test_networkx_of_the_whole_model():
 
 def test_without_networkx(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "networkx", None)
-    with pytest.raises(ImportError, match=r"^to_networkx: found no networkx, .* pip install 'siit\[graph\]'"):
+    with pytest.raises(ImportError, match=r"^to_networkx: found no networkx, .*`pip install '.*\[graph\]'`"):
         CIRCUIT.to_networkx()

@@ -71,15 +71,15 @@ def test_without_transformer_lens(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "transformer_lens", None)
     for name in ("utilities.tl_checkpoint_conversion", "model_bridge", "config"):
         monkeypatch.setitem(sys.modules, f"transformer_lens.{name}", None)
-    with pytest.raises(ImportError, match=r"^to_hooked_transformer: found no transformer_lens, .*siit\[lens\]"):
+    with pytest.raises(ImportError, match=r"^to_hooked_transformer: found no transformer_lens, .*\[lens\]'`"):
         to_hooked_transformer(model)
-    with pytest.raises(ImportError, match=r"^to_bridge: found no transformer_lens\.\S+, .*siit\[bridge\]"):
+    with pytest.raises(ImportError, match=r"^to_bridge: found no transformer_lens\.\S+, .*\[bridge\]'`"):
         to_bridge(model)
 
 
 def test_with_version_4_of_transformer_lens(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "transformer_lens", types.ModuleType("transformer_lens"))
-    with pytest.raises(ImportError, match=r"found a transformer_lens without HookedTransformer, .*siit\[lens\]"):
+    with pytest.raises(ImportError, match=r"found a transformer_lens without HookedTransformer, .*\[lens\]'`"):
         to_hooked_transformer(Transformer(CONFIG, seed=0))
 
 

@@ -35,9 +35,9 @@ def predict(model: Transformer, bundle: Bundle, causal_model: CausalModel, input
             such inputs.
 
     Returns:
-        For an input a list with an entry for each of its tokens: the class, or the number, that the model answers
-        there; None at tokens that are not scored, where the task has no answer. (Where None is one of the
-        classes it is an answer too.) For a batch a list of such lists.
+        For an input a list with an entry for each of its tokens, for a batch a list of such lists. An entry is the
+        class, or the number, that the model answers at this token. It is None where the task has no answer. (Where
+        None is one of the classes it is an answer too.)
 
     Raises:
         ValueError: an unknown token, too many or too few of them, or answers that are not finite.

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import venv
 import zipfile
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -34,12 +35,13 @@ def test_how_to_install(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_repository_is_that_of_the_metadata(monkeypatch: pytest.MonkeyPatch):
-    read = importlib.metadata.metadata("siit")
-    read["Project-URL"] = "Homepage, https://example.org"
+    read = Message()
     monkeypatch.setattr(importlib.metadata, "metadata", lambda name: read)
-    known = _install.repository()
+    assert _install.repository() is None
+    read["Project-URL"] = "Homepage, https://example.org"
+    assert _install.repository() is None
     read["Project-URL"] = "Repository, https://example.org/siit"
-    assert known is None and _install.repository() == "https://example.org/siit"
+    assert _install.repository() == "https://example.org/siit"
 
 
 @pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", "docs/quickstart.ipynb", "siit/bundle/_card.py"])

@@ -18,9 +18,8 @@ def has_words(bundle: Bundle) -> bool:
 def lens_tokenizer(bundle: Bundle) -> Any:
     """Makes the tokenizer that TransformerLens takes, so that its `to_tokens` and `to_str_tokens` work.
 
-    A text is tokens with spaces between, or a sentence where the bundle has a tokenizer of its own. BOS comes first. An
-    input is filled with PAD up to the context length, where the model has a PAD: for the model it is a token like any
-    other.
+    A text is tokens with spaces between, or a sentence where the bundle has a tokenizer of its own. BOS comes first.
+    Where the model has a PAD, it fills an input up to the context length, for it is a token like any other.
 
     Args:
         bundle: the model's; its tokens must be words, see `has_words`.

@@ -33,6 +33,7 @@ def ctrl_c() -> Iterator[None]:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(
     ("number", "status", "said"),

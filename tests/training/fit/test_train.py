@@ -160,6 +160,7 @@ def test_a_program_of_ones_own(composed: Compose, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_a_random_program(composed: Compose, tmp_path: Path) -> None:
     path = train(composed("case=random", "case.tier=composed", "case.generator_seed=7", "trainer.max_steps=10"))
     assert path == tmp_path / "random-composed-7" / "seed-0"
@@ -170,6 +171,7 @@ def test_a_random_program(composed: Compose, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_frac_prevs_is_certified(composed: Compose, tmp_path: Path) -> None:
     config = composed(
         "model.d_model=32",

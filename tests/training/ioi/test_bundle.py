@@ -97,6 +97,7 @@ def test_a_model_of_indirect_objects_in_its_folder(composed: Compose, tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.usefixtures("small_evidence")
 @pytest.mark.parametrize("case", ["ioi", "ioi_full"])
 def test_the_other_cases(composed: Compose, tmp_path: Path, case: str) -> None:

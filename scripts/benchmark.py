@@ -31,6 +31,7 @@ def measure_case(case: str, overrides: list[str], training: bool) -> dict[str, A
     from siit.training.configuration.location import conf_dir
     from siit.training.configuration.overrides import open_maps, register_cases
     from siit.training.configuration.settings import read_settings
+    from siit.training.fit.callbacks import ValidationCheck
     from siit.training.fit.checkpoints import RunFolder
     from siit.training.fit.data_module import PairDataModule, step_generator
     from siit.training.fit.loop import fit, make_module
@@ -76,8 +77,9 @@ def measure_case(case: str, overrides: list[str], training: bool) -> dict[str, A
             def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
                 self.started = time.perf_counter()
 
-            def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-                if pl_module.passes and "first_certified_s" not in figures:
+            def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+                (check,) = (callback for callback in trainer.callbacks if isinstance(callback, ValidationCheck))
+                if check.passes and "first_certified_s" not in figures:
                     figures["first_certified_s"] = since(self.started)
                     figures["first_certified_steps"] = trainer.global_step
 
@@ -85,8 +87,8 @@ def measure_case(case: str, overrides: list[str], training: bool) -> dict[str, A
             folder = RunFolder(Path(root), case, settings.seed)
             folder.open({}, resume=False)
             started = time.perf_counter()
-            done = fit(plan, settings, folder, None, [Stopwatch()])
-            figures["training_s"], figures["steps"] = since(started), done.steps_done
+            done = fit(plan, settings, folder, callbacks=[Stopwatch()])
+            figures["training_s"], figures["steps"] = since(started), done.steps
     figures["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return figures
 

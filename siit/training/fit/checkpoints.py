@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
+import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from omegaconf import OmegaConf
 
 from siit.tasks import Task
 from siit.training.configuration.settings import ConfigError
+from siit.training.fit.loggers import WANDB_ID
 
 RUNS = ".runs"
 CHECKPOINT = "last.ckpt"
@@ -18,8 +22,13 @@ CONFIG = "train.yaml"
 TASK = "task"
 """The part of what is noted that the configuration does not say."""
 _FREE = ("logger", "resume", "out", "allow_uncertified")
-_FREE_TRAINER = ("progress_bar", "threads", "accelerator")
+_FREE_TRAINER = ("progress_bar", "threads", "accelerator", "max_steps")
 """What may differ between a run and its continuation: nothing that changes a number on the same device."""
+FAILED_TESTS = "failed-tests.json"
+
+
+class TrainingError(RuntimeError):
+    """Training that cannot go on; the message says why and what to do."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -57,7 +66,7 @@ class RunFolder:
         for stale in self.path.glob(f".{CHECKPOINT}.*"):
             stale.unlink()
         if not resume:
-            self.checkpoint.unlink(missing_ok=True)
+            self.close()
         noted = self.path / CONFIG
         if self.checkpoint.exists() and noted.exists():
             other = OmegaConf.to_container(OmegaConf.load(noted))
@@ -69,14 +78,48 @@ class RunFolder:
                 )
             return self.checkpoint
         self.checkpoint.unlink(missing_ok=True)
-        beside = noted.with_name(f".{CONFIG}.{os.getpid()}")
-        beside.write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
-        os.replace(beside, noted)
+        _replace(noted, OmegaConf.to_yaml(OmegaConf.create(config)))
         return None
 
+    @property
+    def failed_tests(self) -> list[int]:
+        """The steps at which models of this run failed their test certificate, each once."""
+        path = self.path / FAILED_TESTS
+        return [int(step) for step in json.loads(path.read_text())] if path.exists() else []
+
+    @property
+    def failed_at(self) -> int | None:
+        """The last of them."""
+        return max(self.failed_tests, default=None)
+
+    def note_failed_test(self, step: int) -> None:
+        """Notes that the model of this step failed, so that the run trains on from it rather than end with it again."""
+        _replace(self.path / FAILED_TESTS, json.dumps(sorted({*self.failed_tests, step})))
+
     def close(self) -> None:
-        """Removes the checkpoint once the model is in its bundle; metrics stay."""
-        self.checkpoint.unlink(missing_ok=True)
+        """Ends the run once its model is in its bundle, or where it starts anew; metrics stay."""
+        for name in (CHECKPOINT, FAILED_TESTS, WANDB_ID):
+            (self.path / name).unlink(missing_ok=True)
+
+
+def _replace(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text)
+    os.replace(beside, path)
+
+
+def checkpoint_step(path: Path) -> int:
+    """Reads at which step a checkpoint was written.
+
+    Raises:
+        TrainingError: it cannot be read.
+    """
+    try:
+        return int(torch.load(path, map_location="cpu", mmap=True, weights_only=True)["global_step"])
+    except (UnpicklingError, EOFError, KeyError, RuntimeError, OSError, ValueError) as error:
+        raise TrainingError(
+            f"{path}: the checkpoint cannot be read ({type(error).__name__}); start anew with resume=false"
+        ) from error
 
 
 def run_record(config: dict[str, Any], task: Task) -> dict[str, Any]:

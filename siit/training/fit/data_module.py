@@ -50,19 +50,10 @@ class PairDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[int]:
         return DataLoader(_Steps(self.steps), batch_size=None)
 
-    def val_dataloader(self) -> DataLoader[int]:
-        # One check; its pairs are evidence with known answers, which the module holds.
-        return DataLoader(_Steps(1), batch_size=None)
-
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         trainer = self.trainer
         assert trainer is not None
-        if not trainer.training:
-            return batch
-        device = trainer.strategy.root_device
-        if self._sampler is None:
-            self._sampler = self.task.pairs("train", device, self.seed)
-        return self.draw(trainer.global_step, device)
+        return self.draw(trainer.global_step, trainer.strategy.root_device)
 
     def draw(self, step: int, device: torch.device) -> Pairs:
         """The pairs of one step."""

@@ -5,21 +5,24 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
 
-import hydra
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments import LightningEnvironment
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import Tensor
 
 from siit.interchange.evidence import build_evidence
 from siit.training.configuration.settings import ConfigError, Settings, terms_of
-from siit.training.fit.checkpoints import AtomicCheckpointIO, RunFolder
+from siit.training.fit.callbacks import Averaging, CircuitOnlyPhase, LossLog, Stopwatch, ValidationCheck
+from siit.training.fit.checkpoints import AtomicCheckpointIO, RunFolder, TrainingError
 from siit.training.fit.data_module import PairDataModule
+from siit.training.fit.display import Display
 from siit.training.fit.module import SIITModule
 from siit.training.fit.plan import Plan
 from siit.training.objective import Objective
@@ -30,44 +33,79 @@ _KNOWN_WARNINGS = (
     ".*Checkpoint directory .* exists and is not empty.*",  # that is what resuming means
     ".*`IterableDataset` has `__len__` defined.*",  # it has one worker
     ".*LeafSpec.*",  # Lightning's own use of torch
+    ".*`srun` command is available.*",  # a run is one process, in a job of SLURM too
 )
-
-
-class TrainingError(RuntimeError):
-    """Training that cannot go on; the message says why and what to do."""
 
 
 class Terminated(BaseException):
     """SIGTERM, which a cluster sends to end a job. As with KeyboardInterrupt, no handler of errors takes it."""
 
 
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What training ended with.
+
+    Attributes:
+        module: at its end; its `ema` is the model.
+        steps: trained in all, those before a resumption included.
+        seconds: `wall` and `cpu`, over all interruptions.
+        passed: whether it ended because its checks passed, rather than for want of steps.
+    """
+
+    module: SIITModule
+    steps: int
+    seconds: dict[str, float]
+    passed: bool
+
+
 def fit(
     plan: Plan,
     settings: Settings,
     folder: RunFolder,
-    resume_from: Path | None,
+    resume_from: Path | None = None,
+    *,
     callbacks: Sequence[Callback] = (),
-) -> SIITModule:
-    """Trains until the validation certificate holds or the steps are used up; returns the module at its end.
+    loggers: Sequence[Logger] = (),
+    display: Display | None = None,
+) -> Fitted:
+    """Trains until the validation certificate holds or the steps are used up.
 
     Args:
-        folder: where checkpoints and metrics go.
+        plan: what is trained.
+        settings: how.
+        folder: where checkpoints go.
         resume_from: a checkpoint to go on from.
         callbacks: further Lightning callbacks.
+        loggers: where metrics go.
+        display: says what is done; None: nothing does.
 
     Raises:
-        ConfigError: an unknown logger or accelerator; TrainingError: a checkpoint that cannot be read;
-        KeyboardInterrupt, Terminated: it was stopped.
+        ConfigError: an unknown accelerator; TrainingError: a checkpoint that cannot be read; KeyboardInterrupt,
+        Terminated: it was stopped.
     """
-    trainer_settings = settings.trainer
-    torch.set_num_threads(trainer_settings.threads)
+    chosen, display = settings.trainer, display or Display(quiet=True)
+    torch.set_num_threads(chosen.threads)
+    display.say("drawing validation pairs")
+    evidence = validation_evidence(plan, settings)
     module = make_module(plan, settings)
-    data = PairDataModule(plan.task, trainer_settings.batch_size, trainer_settings.check_every, settings.seed)
+    data = PairDataModule(plan.task, chosen.batch_size, chosen.check_every, settings.seed)
+    # With `allow_uncertified` a model that passed its checks is bundled as it is, whatever the test says.
+    failed_at = None if settings.allow_uncertified else folder.failed_at
+    check = ValidationCheck(evidence, chosen.checks_in_a_row, chosen.screen, failed_at, display)
+    stopwatch = Stopwatch()
+    own = [
+        display,
+        stopwatch,
+        Averaging(chosen.ema_decay),
+        LossLog(),
+        CircuitOnlyPhase(settings.objective.circuit_first, evidence, display),
+        check,
+    ]
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         for known in _KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", known)
-        trainer = make_trainer(settings, folder.path, callbacks)
+        trainer = make_trainer(settings, folder.path, [*own, *callbacks], loggers)
         try:
             trainer.fit(module, data, ckpt_path=None if resume_from is None else str(resume_from))
         except (UnpicklingError, EOFError, KeyError, RuntimeError, OSError) as error:
@@ -82,68 +120,69 @@ def fit(
             if isinstance(end.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from end
             raise
-    return module
+    return Fitted(module, trainer.global_step, stopwatch.clock.read(), check.passes >= check.in_a_row)
 
 
-def make_module(plan: Plan, settings: Settings) -> SIITModule:
-    """The untrained module, with its validation evidence."""
-    interchanges, trainer = plan.interchanges, settings.trainer
-    sampler = plan.task.pairs("val", seed=settings.seed)
-    evidence = build_evidence(
-        interchanges,
-        sampler,
+def validation_evidence(plan: Plan, settings: Settings) -> dict[str, Tensor]:
+    """Draws the validation pairs, with the causal model's answers under every interchange."""
+    return build_evidence(
+        plan.interchanges,
+        plan.task.pairs("val", seed=settings.seed),
         settings.seed,
         answers=plan.task.answers,
-        pairs=trainer.validation_pairs,
+        pairs=settings.trainer.validation_pairs,
         min_scored=0,
         min_changed=1,
     )
-    chosen = settings.objective
+
+
+def make_module(plan: Plan, settings: Settings) -> SIITModule:
+    """Makes the untrained module.
+
+    Raises:
+        ConfigError: an objective that the task cannot have.
+    """
+    chosen, shape = settings.objective, settings.model
     if chosen.next_token and plan.task.model.classes != plan.task.model.vocab:
         raise ConfigError(
             f"objective.next_token: found {chosen.next_token}, accepted is 0 where answers are not tokens, as in "
             f"case={settings.case.name}"
         )
     objective = Objective(
-        interchanges,
+        plan.interchanges,
         terms_of(chosen),
         chosen.source_gradient,
         probe_weight=chosen.probe_weight,
         next_token=chosen.next_token,
     )
-    shape = settings.model
-    return SIITModule(
-        model=Transformer(plan.config, settings.seed, shape.embedding_std, shape.position_std, shape.spread_embeddings),
-        objective=objective,
-        evidence=evidence,
-        answers=plan.task.answers,
-        circuit_first=settings.objective.circuit_first,
-        keep_probes=settings.objective.keep_probes,
-        prioritised=settings.objective.prioritised,
-        replay=settings.objective.replay,
-        replay_interchanges=settings.objective.replay_interchanges,
-        settings=trainer,
-        seed=settings.seed,
-    )
+    model = Transformer(plan.config, settings.seed, shape.embedding_std, shape.position_std, shape.spread_embeddings)
+    return SIITModule(model, objective, plan.task.answers, chosen, settings.trainer, settings.seed)
 
 
-def make_trainer(settings: Settings, folder: Path, further: Sequence[Callback]) -> pl.Trainer:
-    """Lightning's Trainer: one epoch is the steps between two checks; each ends with a checkpoint."""
+def make_trainer(
+    settings: Settings, folder: Path, callbacks: Sequence[Callback], loggers: Sequence[Logger] = ()
+) -> pl.Trainer:
+    """Makes Lightning's Trainer: one epoch is the steps between two checks; each ends with a checkpoint.
+
+    Args:
+        settings: steps at most, accelerator, clipping.
+        folder: where checkpoints go.
+        callbacks: beside the one that writes checkpoints, which Lightning moves behind them.
+        loggers: where metrics go.
+
+    Raises:
+        ConfigError: an accelerator that is not there.
+    """
     trainer = settings.trainer
-    callbacks: list[Callback] = [
-        ModelCheckpoint(
-            dirpath=folder,
-            filename="last",
-            save_top_k=1,
-            monitor=None,
-            every_n_epochs=1,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        ),
-        *further,
-    ]
-    if trainer.progress_bar:
-        callbacks.append(RichProgressBar(refresh_rate=10))
+    checkpoint = ModelCheckpoint(
+        dirpath=folder,
+        filename="last",
+        save_top_k=1,
+        monitor=None,
+        every_n_epochs=1,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
     try:
         return pl.Trainer(
             default_root_dir=folder,
@@ -151,28 +190,13 @@ def make_trainer(settings: Settings, folder: Path, further: Sequence[Callback]) 
             devices=1,
             max_epochs=trainer.max_steps // trainer.check_every,
             gradient_clip_val=trainer.gradient_clip,
-            logger=make_logger(settings.logger, folder),
-            log_every_n_steps=min(50, trainer.check_every),
-            callbacks=callbacks,
+            logger=list(loggers) or False,
+            log_every_n_steps=trainer.check_every,
+            callbacks=[*callbacks, checkpoint],
             # In a job of SLURM, Lightning would otherwise save between two checks and requeue the job by itself.
             plugins=[AtomicCheckpointIO(), LightningEnvironment()],
-            enable_progress_bar=trainer.progress_bar,
+            enable_progress_bar=False,
             enable_model_summary=False,
-            num_sanity_val_steps=0,
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise ConfigError(f"trainer.accelerator: found {trainer.accelerator!r}: {error}") from error
-
-
-def make_logger(config: dict[str, Any], folder: Path) -> Any:
-    """The logger that the configuration names, writing into the run's folder; False for none.
-
-    Raises:
-        ConfigError: a logger that cannot be made.
-    """
-    if config.get("_target_") is None:
-        return False
-    try:
-        return hydra.utils.instantiate({**config, "save_dir": str(folder)})
-    except Exception as error:  # a logger may fail in any way of its own: no account, no network, a wrong option
-        raise ConfigError(f"logger: {type(error).__name__}: {str(error).splitlines()[0]}") from error

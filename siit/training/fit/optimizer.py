@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from siit.training.configuration.settings import TrainerSettings
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
@@ -63,6 +65,30 @@ class MuonAdamW(torch.optim.AdamW):
             {"params": list(others), "weight_decay": 0.0, "momentum": None},
         ]
         super().__init__(groups, lr=learning_rate, betas=betas)
+
+    @classmethod
+    def for_model(cls, model: nn.Module, further: Iterable[nn.Parameter], settings: TrainerSettings) -> MuonAdamW:
+        """Sorts a transformer's parameters: its matrices to Muon, but for embeddings, and all else to AdamW.
+
+        Args:
+            model: whose matrices are called `W_...`.
+            further: parameters beside the model's, for AdamW.
+            settings: learning rate, decay and momenta.
+        """
+        matrices: list[nn.Parameter] = []
+        others = list(further)
+        for name, parameter in model.named_parameters():
+            own_name = name.rpartition(".")[2]
+            is_matrix = own_name.startswith("W_") and own_name not in ("W_E", "W_pos")
+            (matrices if is_matrix else others).append(parameter)
+        return cls(
+            matrices,
+            others,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            momentum=settings.momentum,
+            betas=(settings.beta1, settings.beta2),
+        )
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

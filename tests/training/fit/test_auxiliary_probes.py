@@ -15,6 +15,7 @@ from siit.training.fit.checkpoints import RunFolder
 from siit.training.fit.loop import fit, make_module
 from siit.training.fit.module import SIITModule
 from siit.training.fit.plan import find_task, make_plan
+from siit.training.fit.validation import circuit_alone
 from siit.training.objective import Objective
 from siit.training.objective.auxiliary_probes import AuxiliaryProbes
 from tests.builders.runs import Compose
@@ -29,17 +30,17 @@ class Watch(pl.Callback):
 
     def __init__(self) -> None:
         self.seen: list[dict[str, Tensor]] = []
-        self.relaxed: list[int | None] = []
+        self.everything_from: list[int | None] = []
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, *args: Any) -> None:
         self.seen.append(weights(module))
-        self.relaxed.append(module.relaxed_at)
+        self.everything_from.append(module.everything_from)
 
 
-def run(settings: Settings, root: Path, *callbacks: pl.Callback) -> SIITModule:
+def run(settings: Settings, root: Path, *further: pl.Callback) -> SIITModule:
     folder = RunFolder(root, settings.case.name, settings.seed)
     folder.open({}, resume=False)
-    return fit(make_plan(find_task(settings.case), settings), settings, folder, None, callbacks)
+    return fit(make_plan(find_task(settings.case), settings), settings, folder, callbacks=further).module
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -60,11 +61,12 @@ def test_probes_are_used_in_the_circuit_only_phase(
         return evaluate(self, model, pairs, drawn, auxiliary_probes)
 
     monkeypatch.setattr(Objective, "evaluate", watched)
-    measured = SIITModule._circuit_alone
-    monkeypatch.setattr(SIITModule, "_circuit_alone", lambda module: 1.0 + 0 * measured(module))
+    monkeypatch.setattr(
+        "siit.training.fit.callbacks.circuit_alone", lambda *arguments: 1.0 + 0 * circuit_alone(*arguments)
+    )
     watch = Watch()
     module = run(read_settings(composed("trainer.max_steps=20", f"case.keep_probes={kept}")), tmp_path, watch)
-    assert module.relaxed_at == 10 and used == [True] * 10 + [kept] * 10
+    assert module.everything_from == 10 and used == [True] * 10 + [kept] * 10
     before = [torch.equal(a["maps.0.weight"], b["maps.0.weight"]) for a, b in zip(watch.seen[:9], watch.seen[1:10])]
     after = [torch.equal(a["maps.0.weight"], b["maps.0.weight"]) for a, b in zip(watch.seen[10:19], watch.seen[11:])]
     assert not any(before) and all(same != kept for same in after)
@@ -84,7 +86,7 @@ def test_no_probes(composed: Compose, tmp_path: Path) -> None:
 def test_a_run_is_resumed_with_its_probes(composed: Compose, tmp_path: Path) -> None:
     settings = read_settings(composed("objective.circuit_first=1", "trainer.max_steps=20"))
     whole = run(settings, tmp_path / "whole")
-    assert whole.relaxed_at is None
+    assert whole.everything_from is None
 
     class Death(pl.Callback):
         def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
@@ -95,7 +97,7 @@ def test_a_run_is_resumed_with_its_probes(composed: Compose, tmp_path: Path) -> 
     folder.open({}, resume=True)
     plan = make_plan(find_task(settings.case), settings)
     with pytest.raises(_Died):
-        fit(plan, settings, folder, None, [Death()])
+        fit(plan, settings, folder, callbacks=[Death()])
     checkpoint = folder.open({}, resume=True)
     assert checkpoint is not None
     saved = torch.load(checkpoint, weights_only=False)["state_dict"]
@@ -103,7 +105,7 @@ def test_a_run_is_resumed_with_its_probes(composed: Compose, tmp_path: Path) -> 
         "auxiliary_probes.maps.0.weight",
         "auxiliary_probes.maps.0.bias",
     }
-    resumed = fit(plan, settings, folder, checkpoint)
+    resumed = fit(plan, settings, folder, checkpoint).module
     assert all(torch.equal(tensor, weights(resumed)[name]) for name, tensor in weights(whole).items())
     averaged = resumed.ema.state_dict()
     assert all(torch.equal(tensor, averaged[name]) for name, tensor in whole.ema.state_dict().items())

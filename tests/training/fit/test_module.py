@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from siit.certificate import Certificate
 from siit.training.configuration.settings import Settings, read_settings
 from siit.training.fit.checkpoints import RunFolder
+from siit.training.fit.loggers import MetricsFile
 from siit.training.fit.loop import fit, make_module
 from siit.training.fit.module import SIITModule
 from siit.training.fit.plan import find_task, make_plan
+from siit.training.fit.validation import validation_certificate
 from tests.builders.runs import Compose
 
 
@@ -38,7 +41,7 @@ def test_wrong_pairs_are_kept_where_they_are_replayed(composed: Compose, tmp_pat
         settings = read_settings(composed(f"objective.replay={share}", "trainer.max_steps=10"))
         folder = RunFolder(tmp_path / share, settings.case.name, settings.seed)
         folder.open({}, resume=False)
-        module = fit(make_plan(find_task(settings.case), settings), settings, folder, None)
+        module = fit(make_plan(find_task(settings.case), settings), settings, folder).module
         added.append(int(module.replay_buffer.added))
         bos = module.replay_buffer.inputs[:, : added[-1], 0]
         assert bool((bos == 4).all()), "what is kept are inputs of frac_prevs"
@@ -49,40 +52,20 @@ def test_the_circuit_alone_is_checked_until_it_passes_and_then_the_certificate(
     composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone, checks = iter([0.25, 0.5]), []
-    measure = SIITModule.measure
+    measure = validation_certificate
 
-    def measured(module: SIITModule, screen: float | None) -> Certificate:
+    def measured(module: SIITModule, *further: Any) -> Certificate:
         checks.append(module.global_step)
-        return measure(module, screen)
+        return measure(module, *further)
 
-    monkeypatch.setattr(SIITModule, "_circuit_alone", lambda module: next(alone))
-    monkeypatch.setattr(SIITModule, "measure", measured)
+    monkeypatch.setattr("siit.training.fit.callbacks.circuit_alone", lambda *arguments: next(alone))
+    monkeypatch.setattr("siit.training.fit.callbacks.validation_certificate", measured)
     settings = read_settings(composed("trainer.max_steps=40", "objective.circuit_first=0.3"))
     folder = RunFolder(tmp_path, settings.case.name, settings.seed)
     folder.open({}, resume=False)
-    module = fit(make_plan(find_task(settings.case), settings), settings, folder, None)
-    assert module.relaxed_at == 20 and checks == [20, 30, 40]
-    (metrics,) = folder.path.glob("csv/*/metrics.csv")
-    rows = [row for row in csv.DictReader(metrics.read_text().splitlines()) if row["val/circuit_only"]]
+    logger = MetricsFile(folder.path)
+    module = fit(make_plan(find_task(settings.case), settings), settings, folder, loggers=[logger]).module
+    assert module.everything_from == 20 and checks == [20, 30, 40]
+    rows = [row for row in csv.DictReader(logger.path.read_text().splitlines()) if row["val/circuit_only"]]
     assert [row["val/circuit_alone"] for row in rows] == ["0.25", "0.5", "", ""]
     assert [bool(row["val/accuracy"]) for row in rows] == [False, True, True, True]
-
-
-def test_the_learning_rate_falls_again_over_twice_as_many_steps(composed: Compose) -> None:
-    options = ("trainer.warmup_steps=0", "trainer.anneal_steps=100", "trainer.learning_rate=1")
-    module = module_of(read_settings(composed(*options, "trainer.final_learning_rate=0.01")))
-    since = (0, 50, 99, 100, 200, 299, 300, 500)
-    falls_and_begins_anew = pytest.approx([1, 0.5, 0.01, 1, 0.5, 0.01, 1, 0.5], abs=2e-3)
-    assert [module._learning_rate_factor(step) for step in since] == falls_and_begins_anew
-    module.relaxed_at = 1000
-    assert [module._learning_rate_factor(1000 + step) for step in since] == falls_and_begins_anew
-
-
-def test_without_restarts_it_stays_where_it_has_fallen_to_once_off_circuit_parts_are_let_in(composed: Compose) -> None:
-    options = ("trainer.warmup_steps=0", "trainer.anneal_steps=100", "trainer.learning_rate=1")
-    once = ("trainer.final_learning_rate=0.01", "trainer.restarts=false")
-    module = module_of(read_settings(composed(*options, *once)))
-    assert module._learning_rate_factor(100) == pytest.approx(1), "the circuit alone has not passed yet"
-    module.relaxed_at = 1000
-    found = [module._learning_rate_factor(1000 + step) for step in (0, 50, 99, 100, 200, 5000)]
-    assert found == pytest.approx([1, 0.5, 0.01, 0.01, 0.01, 0.01], abs=2e-3)

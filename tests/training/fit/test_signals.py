@@ -40,7 +40,7 @@ def ctrl_c() -> Iterator[None]:
     [(signal.SIGINT, 130, "siit.train: interrupted;"), (signal.SIGTERM, 143, "siit.train: terminated;")],
 )
 def test_a_stopped_run_says_so_and_ends_as_it_would_have(
-    composed: Compose, tmp_path: Path, number: int, status: int, said: str
+    composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int, status: int, said: str
 ) -> None:
     checkpoint = tmp_path / ".runs" / "frac_prevs" / "seed-0" / "last.ckpt"
     with subprocess.Popen(
@@ -61,8 +61,10 @@ def test_a_stopped_run_says_so_and_ends_as_it_would_have(
     assert checkpoint.exists()
 
     train(composed(STEPS))
-    with (checkpoint.parent / "csv" / "version_1" / "metrics.csv").open() as metrics:
-        assert int(next(csv.DictReader(metrics))["step"]) > 10, "it started anew"
+    assert "resumed at step" in capsys.readouterr().out, "it started anew"
+    with (checkpoint.parent / "metrics.csv").open() as metrics:
+        steps = [int(row["step"]) for row in csv.DictReader(metrics)]
+    assert steps == sorted(set(steps)) == list(range(10, 160, 10)), "all of them, once"
     train(composed(STEPS, f"out={tmp_path / 'whole'}"))
     stopped, whole = (siit.load(root, "frac_prevs").model.state_dict() for root in (tmp_path, tmp_path / "whole"))
     assert all(torch.equal(whole[name], stopped[name]) for name in whole)

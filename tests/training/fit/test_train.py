@@ -15,11 +15,13 @@ from omegaconf import OmegaConf
 import siit
 from siit.bundle import read_bundle
 from siit.certificate import Certificate, measure
-from siit.train import NotCertified, finished, plain_config, train
+from siit.train import train
 from siit.training.configuration.settings import ConfigError, read_settings
 from siit.training.fit.checkpoints import RunFolder, run_record
 from siit.training.fit.loop import fit
+from siit.training.fit.pipeline import finished, plain_config
 from siit.training.fit.plan import find_task, make_plan
+from siit.training.fit.shortfall import NotCertified
 from tests.builders.runs import Compose
 
 
@@ -41,7 +43,8 @@ def test_a_run_ends_in_a_bundle_that_measures_the_same(composed: Compose, tmp_pa
     assert record["steps"] == 30 and record["device"] == "cpu" and record["threads"] == 1
     assert record["seconds"]["cpu"] > 0 and record["seconds"]["wall"] > 0
     assert not (tmp_path / ".runs" / "frac_prevs" / "seed-0" / "last.ckpt").exists()
-    assert (tmp_path / ".runs" / "frac_prevs" / "seed-0" / "csv" / "version_0" / "metrics.csv").exists()
+    assert (tmp_path / ".runs" / "frac_prevs" / "seed-0" / "metrics.csv").exists()
+    assert record["tests"] == 1
 
 
 def test_the_causal_model_of_a_bundle_answers_as_its_evidence_says(composed: Compose, tmp_path: Path) -> None:
@@ -84,10 +87,10 @@ def test_an_interrupted_run_ends_as_it_would_have(composed: Compose, tmp_path: P
     plan, folder = make_plan(find_task(settings.case), settings), RunFolder(tmp_path / "cut", "frac_prevs", 0)
     assert folder.open({}, resume=True) is None
     with pytest.raises(_Died):
-        fit(plan, settings, folder, None, [Death()])
+        fit(plan, settings, folder, callbacks=[Death()])
     checkpoint = folder.open({}, resume=True)
     assert (checkpoint is None) == (died_at <= 10)
-    resumed = fit(plan, settings, folder, checkpoint).ema.state_dict()
+    resumed = fit(plan, settings, folder, checkpoint).module.ema.state_dict()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
@@ -111,7 +114,7 @@ def test_a_finished_model_is_that_of_the_same_configuration_and_program(
     config = composed("trainer.max_steps=10")
     path = train(config)
     bundle = dataclasses.replace(read_bundle(path, evidence=False), certificate={"certified": True})
-    monkeypatch.setattr("siit.train.read_bundle", lambda *args, **options: bundle)
+    monkeypatch.setattr("siit.training.fit.pipeline.read_bundle", lambda *args, **options: bundle)
     manifest = (path / "manifest.json").read_bytes()
     assert train(config) == path and "is already there" in capsys.readouterr().out
     assert (path / "manifest.json").read_bytes() == manifest
@@ -198,4 +201,4 @@ def _fitted(settings: Any, root: Path) -> dict[str, torch.Tensor]:
     """The averaged weights after a whole run."""
     folder = RunFolder(root, settings.case.name, settings.seed)
     folder.open({}, resume=False)
-    return dict(fit(make_plan(find_task(settings.case), settings), settings, folder, None).ema.state_dict())
+    return dict(fit(make_plan(find_task(settings.case), settings), settings, folder).module.ema.state_dict())

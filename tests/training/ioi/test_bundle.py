@@ -36,7 +36,7 @@ SENTENCE = "Yesterday Mary met John near the station and John showed a ring to"
 def small_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
     """An untrained model is not worth thousands of pairs."""
     few = functools.partial(build_evidence, pairs=24, min_scored=1, min_changed=1)
-    monkeypatch.setattr("siit.train.build_evidence", few)
+    monkeypatch.setattr("siit.training.fit.pipeline.build_evidence", few)
 
 
 @pytest.mark.usefixtures("small_evidence")

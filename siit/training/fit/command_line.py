@@ -1,0 +1,145 @@
+"""Runs `python -m siit.train`: Hydra's application, one run or a sweep, and their exit status."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+import rich
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from siit._text import printable
+from siit.training.configuration.location import conf_dir
+from siit.training.configuration.overrides import check_overrides, open_maps, register_cases
+from siit.training.configuration.settings import ConfigError
+from siit.training.fit.checkpoints import TrainingError
+from siit.training.fit.display import Display, LiveDisplay
+from siit.training.fit.loop import Terminated
+from siit.training.fit.pipeline import train_model
+from siit.training.fit.shortfall import COMMAND, NotCertified
+from siit.training.fit.sweep import (
+    ALLOWED,
+    CERTIFIED,
+    FAILED,
+    NOT_CERTIFIED,
+    Outcome,
+    SweepFolder,
+    exit_status,
+    outcomes,
+    sweep_table,
+)
+from siit.training.rasp.from_rasp import ProgramError
+
+UNCERTIFIED, BAD_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+"""Exit statuses; 0: the model is certified."""
+_BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+_PRINTING = ("-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info")
+
+
+def run() -> None:
+    """Trains what the command line names, and exits with the status that says how it went."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    torch.set_num_threads(1)
+    register_cases()
+    error = check_overrides(sys.argv[1:])
+    if error:
+        _complain(error)
+        sys.exit(BAD_USAGE)
+    sys.argv[1:] = open_maps(sys.argv[1:])
+    if any(argument.partition("=")[0] in _PRINTING for argument in sys.argv[1:]) and hasattr(signal, "SIGPIPE"):
+        # What is only printed may be piped into a program that reads no more than the beginning.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
+    except (KeyboardInterrupt, Terminated) as stop:
+        _summary()
+        how, status = ("terminated", TERMINATED) if isinstance(stop, Terminated) else ("interrupted", INTERRUPTED)
+        print(f"siit.train: {how}; the same command goes on from the last check", file=sys.stderr)
+        sys.exit(status)
+    except SystemExit as end:
+        if not end.code or SweepFolder.current is None:
+            raise
+        _summary()  # a launcher failed, and Hydra has said how
+        sys.exit(BAD_USAGE)
+    sys.exit(_summary())
+
+
+def _summary() -> int:
+    """Prints the table of a sweep, if this was one; returns its exit status."""
+    if SweepFolder.current is None:
+        return 0
+    found = outcomes(SweepFolder.current)
+    rich.print(sweep_table(found))
+    return exit_status(found)
+
+
+def _job(config: DictConfig) -> str | None:
+    """Trains one model, as Hydra calls it: alone, or as a job of a sweep, in this process or another."""
+    started = HydraConfig.get()
+    if started.mode == RunMode.MULTIRUN:
+        return _sweep_job(config)
+    command = shlex.join([*COMMAND.split(), *started.overrides.task])
+    try:
+        return str(train_model(config, _display(config, ""), command).path)
+    except (ConfigError, ProgramError, TrainingError, NotCertified) as error:
+        _complain(error)
+        sys.exit(UNCERTIFIED if isinstance(error, NotCertified) else BAD_USAGE)
+
+
+def _sweep_job(config: DictConfig) -> str | None:
+    """Trains one of several models; whatever becomes of it is noted, and never stops the others."""
+    started = HydraConfig.get()
+    overrides = [str(text) for text in started.overrides.task]
+    further = tuple(text for text in overrides if text.partition("=")[0] not in ("case", "seed"))
+    folder, case, seed = Path(started.sweep.dir), str(config.case.name), config.seed
+    job = Outcome(int(started.job.num), case, seed, further)
+    job.write(folder)
+    command = shlex.join([*COMMAND.split(), *overrides])
+    ended: dict[str, Any]
+    try:
+        trained = train_model(config, _display(config, f"{case}, seed {seed}: "), command)
+    except NotCertified as error:
+        _complain(error)
+        ended = {"verdict": NOT_CERTIFIED, "why": error.failed[0], "steps": error.steps, "seconds": error.seconds}
+    except (ConfigError, ProgramError, TrainingError) as error:
+        _complain(f"{case}, seed {seed}: {error}")
+        ended = {"verdict": FAILED, "why": str(error)}
+    except Exception as error:  # a fault of our own: shown in full, and the other jobs go on
+        traceback.print_exc()
+        ended = {"verdict": FAILED, "why": f"{type(error).__name__}: {error}"}
+    else:
+        record = trained.record
+        ended = {
+            "verdict": CERTIFIED if trained.certified else ALLOWED,
+            "why": "" if trained.certified else trained.failed[0],
+            "steps": record.get("steps"),
+            "seconds": record.get("seconds", {}).get("wall"),
+        }
+    Outcome(job.job, case, seed, further, **ended).write(folder)
+    return str(ended["verdict"])
+
+
+def _display(config: DictConfig, prefix: str) -> Display:
+    """A live line where a terminal can show it, which is one run at a time; else plain lines."""
+    alone = not prefix or HydraConfig.get().launcher.get("_target_") == _BASIC_LAUNCHER
+    live = sys.stdout.isatty() and alone and bool(config.trainer.get("progress_bar", True))
+    return LiveDisplay(prefix) if live else Display(prefix)
+
+
+def _complain(message: object) -> None:
+    """Prints an error, each of its lines safe to print."""
+    print("\n".join(printable(line) for line in f"siit.train: {message}".splitlines()), file=sys.stderr, flush=True)
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise Terminated

@@ -1,0 +1,238 @@
+"""Trains one model: from settings, through plan, training and certificate, to a bundle."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from siit._text import one_line
+from siit.bundle import Bundle, BundleError, Vocab, read_bundle, write_bundle
+from siit.certificate import Certificate, measure
+from siit.certificate.report import evidence_line, table
+from siit.interchange import build_evidence
+from siit.training.configuration.settings import ConfigError, Settings, read_settings
+from siit.training.fit.checkpoints import TASK, RunFolder, checkpoint_step, differing, run_record
+from siit.training.fit.display import Display, duration
+from siit.training.fit.loggers import log_certificate, run_loggers
+from siit.training.fit.loop import Fitted, fit
+from siit.training.fit.plan import Plan, find_task, make_plan
+from siit.training.fit.shortfall import NotCertified, not_certified
+
+TRAINING_FILE = "training.json"
+"""A further file of a model's folder: what training it took."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model in its bundle.
+
+    Attributes:
+        path: its folder, `<out>/<case>/seed-<seed>`.
+        certified: whether every bar holds.
+        failed: the bars that do not.
+        record: what training it took, as `training.json` says.
+    """
+
+    path: Path
+    certified: bool
+    failed: tuple[str, ...]
+    record: dict[str, Any]
+
+
+def train(config: DictConfig) -> Path:
+    """Trains, certifies and bundles one model.
+
+    Args:
+        config: as Hydra composes it.
+
+    Returns:
+        The model's folder, `<out>/<case>/seed-<seed>`.
+
+    Raises:
+        ConfigError, ProgramError, TrainingError: for what cannot be trained; NotCertified: for a model that fails.
+    """
+    return train_model(config, Display()).path
+
+
+def train_model(config: DictConfig, display: Display, command: str | None = None) -> Trained:
+    """Trains, certifies and bundles one model, and says what it does.
+
+    Args:
+        config: as Hydra composes it.
+        display: says it.
+        command: with which training was started; by default one that names the case, the seed and where it goes.
+
+    Raises:
+        ConfigError, ProgramError, TrainingError: for what cannot be trained; NotCertified: for a model that fails.
+    """
+    settings = read_settings(config)
+    root, title = Path(settings.out), f"{settings.case.name}, seed {settings.seed}"
+    display.say(f"{title}: building the causal model")
+    task = find_task(settings.case)
+    record = run_record(plain_config(config), task)
+    if (path := finished(root, settings, record)) is not None:
+        display.say(f"{path}: is already there, certified, with this configuration (resume=false trains it anew)")
+        return Trained(path, True, (), _read_record(path))
+
+    display.say("checking it against RASP and Tracr, drawing the alignment")
+    plan = make_plan(task, settings)
+    folder = RunFolder(root, settings.case.name, settings.seed)
+    checkpoint = folder.open(record, settings.resume)
+    from_step = checkpoint_step(checkpoint) if checkpoint else 0
+    if from_step > settings.trainer.max_steps:
+        raise ConfigError(
+            f"trainer.max_steps: found {settings.trainer.max_steps}, accepted is {from_step} or more, which are done "
+            "already; or start anew with resume=false"
+        )
+    _describe(plan, settings, folder, display)
+    with run_loggers(settings.logger, folder.path, from_step, record) as loggers:
+        fitted = fit(plan, settings, folder, checkpoint, loggers=loggers, display=display)
+        how = "every check passed" if fitted.passed else "no step is left"
+        display.say(f"step {fitted.steps:,}: {how}; measuring the certificate on held-out test pairs")
+        bundle, certificate = certify(plan, settings, fitted, record, len(folder.failed_tests) + 1)
+        log_certificate(loggers, certificate, bundle.circuit, title)
+    display.show(table(certificate, f"{title}: held-out test pairs"))
+    display.say(evidence_line(certificate))
+
+    if not (certificate.certified or settings.allow_uncertified):
+        folder.note_failed_test(fitted.steps)
+        raise not_certified(certificate, settings, folder, fitted, command)
+    path = write_bundle(root, bundle, allow_uncertified=settings.allow_uncertified)
+    folder.close()
+    spent = duration(fitted.seconds["wall"])
+    verdict = "certified" if certificate.certified else "NOT certified"
+    display.say(f"{path}: {verdict}, {fitted.steps:,} steps in {spent}")
+    return Trained(path, certificate.certified, certificate.failed, _read_record(path))
+
+
+def _describe(plan: Plan, settings: Settings, folder: RunFolder, display: Display) -> None:
+    """Says what will be trained, on what, and where it goes."""
+    shape, circuit = plan.config, plan.interchanges.labels.circuit
+    parameters = sum(torch.Size(size).numel() for size in shape.parameter_shapes().values())
+    threads, accelerator = settings.trainer.threads, settings.trainer.accelerator
+    on_gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
+    device = "GPU" if on_gpu else f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+    display.say(
+        f"model: {shape.n_layers} layers of {shape.n_heads} heads, d_model {shape.d_model}, {parameters:,} parameters"
+    )
+    display.say(
+        f"circuit: {len(circuit.members)} nodes and {len(circuit.carries)} edges; "
+        f"off it: {len(circuit.off_nodes)} nodes and {len(circuit.off_edges)} edges"
+    )
+    display.say(f"device: {device}; model goes to {settings.out}/{settings.case.name}/seed-{settings.seed}")
+    display.say(f"checkpoints and metrics: {folder.path}")
+
+
+def certify(
+    plan: Plan, settings: Settings, fitted: Fitted, config: dict[str, Any], tests: int
+) -> tuple[Bundle, Certificate]:
+    """Measures the trained model on held-out test pairs, and puts all of it into a bundle.
+
+    Args:
+        plan: what was trained.
+        settings: how.
+        fitted: what training ended with.
+        config: what is noted in `train.yaml`.
+        tests: how many models of this run have met the test pairs, this one included.
+    """
+    task, labels = plan.task, plan.interchanges.labels
+    evidence = build_evidence(
+        plan.interchanges, task.pairs("test", seed=settings.seed), settings.seed, answers=task.answers
+    )
+    evidence |= task.further_evidence(evidence["base_tokens"], settings.seed)
+    averaged = fitted.module.ema.state_dict()
+    parameters = {name: tensor.detach().float().cpu().contiguous() for name, tensor in averaged.items()}
+    certificate = measure(
+        plan.config,
+        parameters,
+        labels.circuit,
+        evidence,
+        answers=task.answers,
+    )
+    bundle = Bundle(
+        config=plan.config,
+        case=settings.case.name,
+        seed=settings.seed,
+        answers=task.answers,
+        parameters=parameters,
+        vocab=Vocab(
+            tokens=(*task.model.vocab, *task.special_tokens),
+            bos_id=task.bos_id,
+            pad_id=task.pad_id,
+            classes=task.model.classes,
+        ),
+        circuit=labels.circuit,
+        causal_model=task.model.to_json(),
+        evidence=evidence,
+        exhaustive=False,
+        certificate=certificate.to_json(),
+        train_yaml=OmegaConf.to_yaml(OmegaConf.create(config)),
+        extra_files={**task.files(), TRAINING_FILE: training_record(fitted, tests)},
+    )
+    return bundle, certificate
+
+
+def training_record(fitted: Fitted, tests: int) -> bytes:
+    """Writes as JSON what training took: steps, seconds (clock, and CPU on all threads), threads, device, tests.
+
+    Args:
+        fitted: what training ended with.
+        tests: how many models of this run have met the test pairs: more than 1 where it went on after a failure.
+    """
+    device = fitted.module.device
+    record = {
+        "steps": fitted.steps,
+        "seconds": {name: round(value, 1) for name, value in fitted.seconds.items()},
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "tests": tests,
+    }
+    return (json.dumps(record, indent=1) + "\n").encode()
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    file = path / TRAINING_FILE
+    record: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return record
+
+
+def finished(root: Path, settings: Settings, record: dict[str, Any]) -> Path | None:
+    """Finds the model's folder, if it is there, whole, certified, and of the configuration that is noted now.
+
+    Args:
+        root: of the bundles.
+        settings: name the case and the seed.
+        record: what is noted now.
+    """
+    path = root / settings.case.name / f"seed-{settings.seed}"
+    if not settings.resume or not path.exists():
+        return None
+    try:
+        bundle = read_bundle(path, evidence=False)
+    except BundleError as error:
+        print(f"{path}: damaged, trained anew ({one_line(error)})", file=sys.stderr)
+        return None
+    other: Any = OmegaConf.to_container(OmegaConf.create(bundle.train_yaml))
+    if not bundle.certificate["certified"]:
+        return None
+    if differences := differing(record, other):
+        print(f"{path}: has another configuration, trained anew ({one_line('; '.join(differences))})", file=sys.stderr)
+        return None
+    if TASK not in other:
+        print(f"{path}: an earlier version did not note its program, which is taken to be the same", file=sys.stderr)
+    return path
+
+
+def plain_config(config: DictConfig) -> dict[str, Any]:
+    """Resolves the configuration into a plain dictionary."""
+    container: Any = OmegaConf.to_container(config, resolve=True)
+    return container
+
+
+__all__ = ["NotCertified", "Trained", "certify", "finished", "plain_config", "train", "train_model"]

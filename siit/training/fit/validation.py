@@ -1,0 +1,74 @@
+"""Checks a model in training on validation pairs: its circuit alone, and the certificate with validation's bars."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from siit.certificate import BARS, Certificate, measure
+from siit.certificate.certificate import SHARES
+from siit.interchange.evidence import evidence_pairs
+from siit.training.fit.data_module import step_generator
+from siit.training.fit.module import SIITModule
+
+ROUNDS = 4
+"""How often each validation pair is used to see whether the circuit alone passes, with another interchange each time: a
+few interchanges leave few positions with an answer."""
+
+
+@torch.no_grad()
+def circuit_alone(module: SIITModule, evidence: Mapping[str, Tensor]) -> float:
+    """Measures the share of right answers with everything off the circuit replaced, in the worst interchange.
+
+    Args:
+        module: whose averaged weights are measured.
+        evidence: validation pairs, on the module's device.
+    """
+    pairs = evidence_pairs(evidence)
+    generator = step_generator(module.seed, 0, module.device)
+    interchanges = module.objective.interchanges
+    count = len(interchanges.names) + 1
+    total, good = torch.zeros(2, count, device=module.device)
+    for shift in range(ROUNDS):
+        drawn = module.objective.draw(pairs, generator, True)
+        choice = (torch.arange(len(pairs), device=module.device) + shift) % count
+        drawn = dataclasses.replace(
+            drawn,
+            choice=choice,
+            constant=torch.zeros_like(drawn.constant),
+            source_positions=interchanges.source_positions(pairs, choice, generator),
+        )
+        step = module.objective.evaluate(module.ema, pairs, drawn)
+        correct = module.answers.right(step.logits, step.target) & step.scored
+        total.index_add_(0, choice, step.scored.sum(1).float())
+        good.index_add_(0, choice, correct.sum(1).float())
+    return float(torch.where(total > 0, good / total.clamp(min=1), 1.0).min())
+
+
+@torch.no_grad()
+def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], screen: float | None) -> Certificate:
+    """Measures the averaged weights on validation pairs, with validation's own bar for the shares.
+
+    But for the worst of 100 subsets, which is a minimum over many small samples already.
+
+    Args:
+        module: whose averaged weights are measured.
+        evidence: validation pairs with the causal model's answers, on the module's device.
+        screen: nodes, edges and subsets are measured only once all else is at least this; None measures them always.
+    """
+    shares = [name for name in SHARES if name != "strict_subsets"]
+    return measure(
+        module.model.config,
+        {name: tensor.detach() for name, tensor in module.ema.state_dict().items()},
+        module.objective.interchanges.labels.circuit,
+        evidence,
+        module.answers,
+        screen=screen,
+        # Nothing is asked for, but single parts and subsets need not take all pairs.
+        min_scored=1,
+        min_changed=0,
+        bars={**BARS, **dict.fromkeys(shares, module.settings.validation_bar)},
+    )

@@ -1,0 +1,122 @@
+"""Sweeps end with a table and a status, also where jobs run in other processes."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from siit.training.fit.sweep import (
+    ALLOWED,
+    CERTIFIED,
+    FAILED,
+    NOT_CERTIFIED,
+    RUNNING,
+    Outcome,
+    exit_status,
+    outcomes,
+    sweep_table,
+)
+from tests.builders.runs import SMALL
+
+JOBS = [
+    Outcome(0, "reverse", 0, ("trainer.batch_size=8", "out=x"), CERTIFIED, "", 1500, 95.0),
+    Outcome(1, "reverse", 1, ("trainer.batch_size=8", "out=x"), NOT_CERTIFIED, "accuracy: 0.5 is below", 2000, 7200.0),
+    Outcome(2, "revers", 0, ("trainer.batch_size=16", "out=x"), FAILED, "case: found [revers]"),
+    Outcome(10, "reverse", 2, ("trainer.batch_size=16", "out=x")),
+]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "status"),
+    [
+        ([CERTIFIED, CERTIFIED], 0),
+        ([CERTIFIED, ALLOWED], 0),
+        ([CERTIFIED, NOT_CERTIFIED], 1),
+        ([NOT_CERTIFIED, FAILED, CERTIFIED], 2),
+        ([CERTIFIED, RUNNING], 2),
+        ([], 2),
+    ],
+)
+def test_the_worst_outcome_is_the_status(verdicts: list[str], status: int) -> None:
+    assert exit_status([Outcome(job, "a", 0, (), verdict) for job, verdict in enumerate(verdicts)]) == status
+
+
+def test_the_table_tells_jobs_apart() -> None:
+    text = io.StringIO()
+    Console(file=text, width=160).print(sweep_table(JOBS))
+    lines = [re.sub(r"[│┃]", "|", line) for line in text.getvalue().splitlines()]
+    assert lines[0].strip() == "4 jobs: 1 certified, 1 not certified, 1 failed, 1 running"
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    assert cells == [
+        ["case", "seed", "with", "verdict", "steps", "time"],
+        ["reverse", "0", "trainer.batch_size=8", "certified", "1,500", "2 min"],
+        ["reverse", "1", "trainer.batch_size=8", "not certified: accuracy: 0.5 is below", "2,000", "2.0 h"],
+        ["revers", "0", "trainer.batch_size=16", "failed: case: found [revers]", "", ""],
+        ["reverse", "2", "trainer.batch_size=16", "killed, or still running", "", ""],
+    ]
+
+
+def test_outcomes_travel_through_files(tmp_path: Path) -> None:
+    for outcome in reversed(JOBS):
+        Outcome(outcome.job, outcome.case, outcome.seed, outcome.overrides).write(tmp_path / "sweep")
+        outcome.write(tmp_path / "sweep")
+    (tmp_path / "sweep" / ".3.4711").write_text('{"job"')  # a job that was killed while it wrote
+    assert outcomes(tmp_path / "sweep") == JOBS
+
+
+def sweep(tmp_path: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    small = [text for text in SMALL if not text.startswith("case=")]
+    # A model of 10 steps is certified only where nobody asks.
+    command = [sys.executable, "-m", "siit.train", "-m", *small, "trainer.max_steps=10", "trainer.batch_size=8"]
+    return subprocess.run(
+        [*command, f"out={tmp_path / 'out'}", *overrides],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def verdicts(output: str) -> list[list[str]]:
+    """Case, seed and the first word of the verdict of each row."""
+    found = re.findall(r"^│ (\S+) +│ +(\d+) │.*?(certified|not certified|failed)", output, re.MULTILINE)
+    return [list(row) for row in found]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        [],
+        ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+        ["hydra/launcher=submitit_local"],
+    ],
+    ids=["basic", "joblib", "submitit"],
+)
+def test_a_job_that_fails_stops_no_other(tmp_path: Path, launcher: list[str]) -> None:
+    """The second has more heads than it can have, the others end with a model that is not certified."""
+    if launcher:
+        pytest.importorskip(f"hydra_plugins.hydra_{'joblib' if 'joblib' in launcher[0] else 'submitit'}_launcher")
+    done = sweep(tmp_path, "case=square", "allow_uncertified=false", "model.d_model=16,17,18", *launcher)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "3 jobs: " in done.stdout and "1 not certified" in done.stdout and "2 failed" in done.stdout
+    assert "model.d_model: found 17, accepted is a multiple" in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"], "nothing is left in the working folder"
+
+
+@pytest.mark.slow
+def test_the_outcomes_of_one_sweep_are_together_wherever_models_go(tmp_path: Path) -> None:
+    places = f"out={tmp_path / 'one'},{tmp_path / 'two'}"
+    done = sweep(tmp_path, "case=square", "hydra.sweep.dir=here", places)
+    assert done.returncode == 0, done.stderr
+    assert "2 jobs: 2 not certified, as allowed" in done.stdout
+    assert sorted(path.name for path in (tmp_path / "here").glob("*.json")) == ["0.json", "1.json"]

@@ -105,6 +105,19 @@ def test_keys_exist(page: Path):
     assert named - known == set()
 
 
+def test_the_map_names_every_room():
+    """Packages, and modules that stand in none, but for private ones."""
+    rooms = [path for folder in ("siit", "siit/training") for path in (ROOT / folder).iterdir()]
+    names = [
+        f"`{room.relative_to(ROOT)}{'/' if room.is_dir() else ''}`"
+        for room in rooms
+        if (room / "__init__.py").exists() or (room.suffix == ".py" and not room.name.startswith("_"))
+    ]
+    text = (ROOT / "docs" / "design.md").read_text()
+    assert len(names) > 20
+    assert [name for name in sorted(names) if name not in text and name != "`siit/training/`"] == []
+
+
 def test_the_dictionary_is_linked_from_the_readme():
     assert "(docs/method.md)" in (ROOT / "README.md").read_text()
 

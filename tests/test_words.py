@@ -49,9 +49,7 @@ ALLOWED: dict[str, set[str]] = {
         "siit.training.fit",
     },
     "opens without a verb": {
-        "siit._command_line",
         "siit.bundle",
-        "siit.cases",
         "siit.causal",
         "siit.certificate",
         "siit.interop",
@@ -67,7 +65,6 @@ ALLOWED: dict[str, set[str]] = {
         "siit.certificate",
         "siit.interchange",
         "siit.interop",
-        "siit.prediction",
         "siit.show",
         "siit.training.fit",
         "siit.training.interpbench",

@@ -52,18 +52,16 @@ ALLOWED: dict[str, set[str]] = {
         "siit.bundle",
         "siit.causal",
         "siit.certificate",
-        "siit.interop",
         "siit.loading",
         "siit.show",
-        "siit.train",
         "siit.training.configuration",
         "siit.training.fit",
     },
     "a long sentence": {
+        "siit.interchange",
         "siit.bundle",
         "siit.causal",
         "siit.certificate",
-        "siit.interchange",
         "siit.interop",
         "siit.show",
         "siit.training.fit",
@@ -73,8 +71,6 @@ ALLOWED: dict[str, set[str]] = {
         "siit.bundle",
         "siit.certificate",
         "siit.interop",
-        "siit.train",
-        "siit.training.fit",
     },
 }
 """Fault -> rooms in which it is still to be mended: sets that only shrink."""

@@ -54,10 +54,10 @@ def to_hooked_transformer(
 
 
 def to_bridge(model: Transformer) -> Any:
-    """A TransformerBridge with the model's weights, on its device: the same logits.
+    """Makes a TransformerBridge with the model's weights, on its device: the same logits.
 
-    A native bridge (as of TransformerLens 4.3) has no hooks of single heads' results, nor of the inputs of q, k and v,
-    so edges cannot be patched in it; everything else can be hooked.
+    A native bridge (as of TransformerLens 4.3) has no hooks of single heads' results, nor of the inputs of q, k and v.
+    So edges cannot be patched in it; everything else can be hooked.
 
     Raises:
         ImportError: TransformerLens 4 is not installed.

@@ -20,7 +20,7 @@ RUNS = ".runs"
 CHECKPOINT = "last.ckpt"
 CONFIG = "train.yaml"
 TASK = "task"
-"""The part of what is noted that the configuration does not say."""
+"""The key of the fingerprint in what is recorded: what the configuration does not say."""
 _FREE = ("logger", "resume", "out", "allow_uncertified")
 _FREE_TRAINER = ("progress_bar", "threads", "accelerator", "max_steps")
 """What may differ between a run and its continuation: nothing that changes a number on the same device."""
@@ -35,6 +35,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its place and moves it there, so that a kill leaves the old one or the new one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Writes a checkpoint; Lightning calls this."""
         target = Path(path)
         beside = target.with_name(f".{target.name}.{os.getpid()}")
         super().save_checkpoint(checkpoint, beside, storage_options)
@@ -54,6 +55,7 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
+        """Where the last checkpoint stands, if there is one."""
         return self.path / CHECKPOINT
 
     def open(self, config: dict[str, Any], resume: bool) -> Path | None:
@@ -67,9 +69,9 @@ class RunFolder:
             stale.unlink()
         if not resume:
             self.close()
-        noted = self.path / CONFIG
-        if self.checkpoint.exists() and noted.exists():
-            other = OmegaConf.to_container(OmegaConf.load(noted))
+        recorded = self.path / CONFIG
+        if self.checkpoint.exists() and recorded.exists():
+            other = OmegaConf.to_container(OmegaConf.load(recorded))
             differences = differing(config, other)
             if differences:
                 raise ConfigError(
@@ -78,7 +80,7 @@ class RunFolder:
                 )
             return self.checkpoint
         self.checkpoint.unlink(missing_ok=True)
-        _replace(noted, OmegaConf.to_yaml(OmegaConf.create(config)))
+        _replace(recorded, OmegaConf.to_yaml(OmegaConf.create(config)))
         return None
 
     @property
@@ -123,17 +125,25 @@ def checkpoint_step(path: Path) -> int:
 
 
 def run_record(config: dict[str, Any], task: Task) -> dict[str, Any]:
-    """A configuration with what it leaves to the case: how its inputs are drawn, and which causal model it has.
+    """Adds to a configuration the task's fingerprint: how its inputs are drawn, and which causal model it has.
 
     So a program that is changed, in the catalogue or by its author, is not taken for the one that was trained.
+
+    Args:
+        config: all of a run's settings, as plain values.
+        task: which the settings name.
     """
     return {**config, TASK: task.fingerprint()}
 
 
 def differing(config: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """The keys in which two noted configurations differ, those apart that change no number.
+    """Lists the keys in which two recorded configurations differ, those apart that change no number.
 
     The task is not compared where one of them lacks it, as those of earlier versions do.
+
+    Args:
+        config: of this run.
+        other: that of a folder.
     """
     free = {*_FREE, *([] if TASK in config and TASK in other else [TASK])}
     left, right = _flat(config), _flat(other)

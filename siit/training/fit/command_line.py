@@ -97,7 +97,7 @@ def _job(config: DictConfig) -> str | None:
 
 
 def _sweep_job(config: DictConfig) -> str | None:
-    """Trains one of several models; whatever becomes of it is noted, and never stops the others."""
+    """Trains one of several models; whatever becomes of it is recorded, and never stops the others."""
     started = HydraConfig.get()
     overrides = [str(text) for text in started.overrides.task]
     further = tuple(text for text in overrides if text.partition("=")[0] not in ("case", "seed"))

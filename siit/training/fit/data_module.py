@@ -27,7 +27,13 @@ class _Steps(IterableDataset[int]):
 
 
 def step_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
-    """All randomness of one step: so an interrupted run goes on as it would have."""
+    """Makes the source of all randomness of one step, so that an interrupted run goes on as it would have.
+
+    Args:
+        seed: of the run.
+        step: of all of a step's draws, or of one of them.
+        device: where it draws.
+    """
     # A CPU generator looks at 32 bits of its seed only: the two numbers are mixed into these.
     return torch.Generator(device).manual_seed((seed * 0x9E3779B1 + step) % (1 << 32))
 
@@ -56,7 +62,12 @@ class PairDataModule(pl.LightningDataModule):
         return self.draw(trainer.global_step, trainer.strategy.root_device)
 
     def draw(self, step: int, device: torch.device) -> Pairs:
-        """The pairs of one step."""
+        """Draws the pairs of one step.
+
+        Args:
+            step: training steps before it.
+            device: where the pairs live.
+        """
         if self._sampler is None:
             self._sampler = self.task.pairs("train", device, self.seed)
         return self._sampler.draw(self.batch_size, step_generator(self.seed, 2 * step, device))

@@ -88,7 +88,7 @@ class SIITModule(pl.LightningModule):
 
     @torch.no_grad()
     def _note(self, pairs: Pairs, step: Step) -> None:
-        """Keeps a step's losses, and its mistakes for prioritised sampling and replay; never waits for the device."""
+        """Keeps a step's losses, and its errors for prioritised sampling and replay; never waits for the device."""
         self.losses = {"loss": step.loss.detach()}
         self.losses |= {f"loss/{name}": loss.detach() for name, loss in step.losses.items()}
         wrong = ~self.answers.right(step.logits, step.target) & step.scored

@@ -18,7 +18,7 @@ RMS = 0.2
 
 
 def orthogonalized(matrices: Float[Tensor, "*batch rows columns"]) -> Float[Tensor, "*batch rows columns"]:
-    """Each matrix with its singular values brought near 1 (0.7 to 1.2), by five quintic Newton-Schulz iterations.
+    """Brings each matrix's singular values near 1 (0.7 to 1.2), by five quintic Newton-Schulz iterations.
 
     Source: K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024), whose coefficients these
     are.
@@ -37,9 +37,9 @@ class MuonAdamW(torch.optim.AdamW):
     """Muon for stacks of matrices, AdamW for all other parameters.
 
     `torch.optim.Muon` takes single matrices only. Here each head's matrix of `[head, d_model, d_head]` is
-    orthogonalized by itself, those of a layer at once, in the parameters' own precision: 10 ms a step instead of 32 ms
-    for the default IOI model (CPU, one thread). Updates are scaled as in Liu et al., "Muon is Scalable for LLM
-    Training" (arXiv 2502.16982), section 2.2, so that AdamW's learning rates serve for both.
+    orthogonalized by itself, those of a layer at once, in the parameters' own precision: 10 ms a step instead
+    of 32 ms for the default IOI model (CPU, one thread). Updates are scaled such that AdamW's learning rates serve for
+    both (Liu et al., "Muon is Scalable for LLM Training", arXiv 2502.16982, section 2.2).
 
     Args:
         matrices: parameters `[..., rows, columns]`.
@@ -92,7 +92,7 @@ class MuonAdamW(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update of all parameters that have a gradient; those of matrices are used up."""
+        """Updates all parameters that have a gradient; those of matrices are used up."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

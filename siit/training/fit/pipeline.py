@@ -138,7 +138,7 @@ def certify(
         plan: what was trained.
         settings: how.
         fitted: what training ended with.
-        config: what is noted in `train.yaml`.
+        config: what is recorded in `train.yaml`.
         tests: how many models of this run have met the test pairs, this one included.
     """
     task, labels = plan.task, plan.interchanges.labels
@@ -203,12 +203,12 @@ def _read_record(path: Path) -> dict[str, Any]:
 
 
 def finished(root: Path, settings: Settings, record: dict[str, Any]) -> Path | None:
-    """Finds the model's folder, if it is there, whole, certified, and of the configuration that is noted now.
+    """Finds the model's folder, if it is there, whole, certified, and of the configuration as it is now.
 
     Args:
         root: of the bundles.
         settings: name the case and the seed.
-        record: what is noted now.
+        record: what would be recorded now.
     """
     path = root / settings.case.name / f"seed-{settings.seed}"
     if not settings.resume or not path.exists():

@@ -1,6 +1,6 @@
 """Gathers how the jobs of a sweep ended, whichever process or machine they ran on, and sums it up in a table.
 
-Each job writes a file of its own into the sweep's folder, at its beginning and at its end: so a job that is killed, or
+Each job writes a file of its own into the sweep's folder, at its beginning and at its end. So a job that is killed, or
 requeued by a cluster, is seen too.
 """
 
@@ -72,7 +72,7 @@ def exit_status(found: Sequence[Outcome]) -> int:
 
 
 def sweep_table(found: Sequence[Outcome]) -> Table:
-    """One row for each job: case, seed, what else is not the same in all, verdict, steps, time."""
+    """Makes a table with a row for each job: case, seed, what else is not the same in all, verdict, steps, time."""
     counts = Counter(outcome.verdict for outcome in found)
     table = Table(title=f"{len(found)} jobs: {', '.join(f'{count} {verdict}' for verdict, count in counts.items())}")
     common = set.intersection(*(set(outcome.overrides) for outcome in found)) if found else set()

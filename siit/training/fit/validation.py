@@ -15,8 +15,9 @@ from siit.training.fit.data_module import step_generator
 from siit.training.fit.module import SIITModule
 
 ROUNDS = 4
-"""How often each validation pair is used to see whether the circuit alone passes, with another interchange each time: a
-few interchanges leave few positions with an answer."""
+"""How often each validation pair is used to see whether the circuit alone passes, with another interchange each time.
+
+A few interchanges leave few positions with an answer."""
 
 
 @torch.no_grad()

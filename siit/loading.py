@@ -174,7 +174,7 @@ class LoadedModel(LoadedCircuit):
 
     def _ways(self) -> list[str]:
         ids = self.evidence["base_tokens"][0].tolist()
-        example = "a sentence" if has_tokenizer(self.bundle) else repr(self.vocab.decode(ids))
+        example = '"a sentence"' if has_tokenizer(self.bundle) else repr(self.vocab.decode(ids))
         return [
             f".predict({example if len(example) <= _EXAMPLE else '[...]'})  its answers",
             ".circuit  the labels; print them, or .circuit.plot()",

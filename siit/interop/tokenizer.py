@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from siit._extras import require
 from siit.bundle import Bundle
 from siit.prediction import has_tokenizer, listed_tokens, read_tokenizer
@@ -34,20 +36,26 @@ def lens_tokenizer(bundle: Bundle) -> Any:
     known = listed_tokens(bundle.vocab)
     length = bundle.config.n_ctx if bundle.vocab.pad_id is not None else None
 
-    class FullLength(transformers.PreTrainedTokenizerFast):  # type: ignore[name-defined]
-        """Pads to the context length where it is asked to pad at all."""
+    def unknown(texts: Any) -> ValueError:
+        return ValueError(f"text: found {texts!r}, accepted are tokens with spaces between: {known}")
 
-        def __call__(self, *arguments: Any, padding: Any = False, max_length: Any = None, **options: Any) -> Any:
+    class FullLength(transformers.PreTrainedTokenizerFast):  # type: ignore[name-defined]
+        """Pads to the context length where it is asked to pad at all, and refuses what is no token."""
+
+        def __call__(self, text: Any, *more: Any, padding: Any = False, max_length: Any = None, **options: Any) -> Any:
             if padding and length is not None:
                 padding, max_length = "max_length", length
             try:
-                return super().__call__(*arguments, padding=padding, max_length=max_length, **options)
+                encoded = super().__call__(text, *more, padding=padding, max_length=max_length, **options)
             except Exception as error:  # the library raises a bare Exception
                 if "[UNK]" not in str(error):
                     raise
-                raise ValueError(
-                    f"text: found {arguments[0]!r}, accepted are tokens with spaces between: {known}"
-                ) from None
+                raise unknown(text) from None
+            rows = [encoded["input_ids"]] if isinstance(text, str) else encoded["input_ids"]
+            # A tokenizer of a bundle's own has BOS for what it does not know.
+            if any(torch.as_tensor(row).flatten().tolist().count(bos) > 1 for row in rows):
+                raise unknown(text)
+            return encoded
 
     bos, pad = bundle.vocab.bos_id, bundle.vocab.pad_id
     words = [str(token) for token in bundle.vocab.tokens]

@@ -74,6 +74,11 @@ def test_a_model_of_indirect_objects_in_its_folder(composed: Compose, tmp_path: 
     tokens = torch.tensor([ids + [loaded.vocab.pad_id] * (loaded.config.n_ctx - len(ids))])
     run = loaded.causal_model.run(Inputs(tokens))
     assert [loaded.vocab.tokens[index] for index in run.output[run.scored]] == ["Mary"]
+    assert [answer is None for answer in loaded.predict(SENTENCE)] == [True] * 12 + [False]
+    hooked = loaded.to_hooked_transformer()
+    assert torch.equal(hooked.to_tokens(SENTENCE), tokens)
+    with pytest.raises(ValueError, match=r"^text: found 'Mary met Zork', accepted are tokens"):
+        hooked.to_tokens("Mary met Zork")
     assert loaded.model(tokens).shape == (1, loaded.config.n_ctx, loaded.config.d_vocab_out)
     # AuxiliaryProbes are no part of the model.
     assert set(read_bundle(path).parameters) == set(loaded.config.parameter_shapes())

@@ -42,7 +42,7 @@ def _with_next(f: Callable[[int, int], int]) -> rasp.SOp:
     roles={
         **LENGTH_ROLES,
         "first_half": "whether this position is in the first half or the middle",
-        "double_first_half": "doubles the token there",
+        "double_first_half": "twice the token in the first half or the middle, else the token",
     },
 )
 def double_first_half() -> rasp.SOp:
@@ -56,7 +56,7 @@ def double_first_half() -> rasp.SOp:
     max_len=9,
     interpbench_id="67",
     description="The token times the length of the sequence.",
-    roles={**LENGTH_ROLES, "times_length": "multiplies the token by the length"},
+    roles={**LENGTH_ROLES, "times_length": "the token times the length"},
 )
 def times_length() -> rasp.SOp:
     return rasp.SequenceMap(lambda token, length: token * length, rasp.tokens, length()).named("times_length")
@@ -67,7 +67,7 @@ def times_length() -> rasp.SOp:
     max_len=9,
     interpbench_id="71",
     description="The token divided by the length of the sequence.",
-    roles={**LENGTH_ROLES, "divide_by_length": "divides the token by the length"},
+    roles={**LENGTH_ROLES, "divide_by_length": "the token divided by the length"},
 )
 def divide_by_length() -> rasp.SOp:
     return rasp.SequenceMap(quotient, rasp.tokens, length()).named("divide_by_length")
@@ -81,7 +81,7 @@ def divide_by_length() -> rasp.SOp:
     roles={
         **LENGTH_ROLES,
         "second_half": "whether this position is in the second half or the middle",
-        "halve_second_half": "halves the token there",
+        "halve_second_half": "half the token in the second half or the middle, else the token",
     },
 )
 def halve_second_half() -> rasp.SOp:
@@ -100,7 +100,7 @@ def halve_second_half() -> rasp.SOp:
         **LENGTH_ROLES,
         "first": "fetches the first token",
         "last": "fetches the last token",
-        "mean_first_last": "their mean",
+        "mean_first_last": "the mean of the first and the last token",
     },
 )
 def mean_first_last() -> rasp.SOp:
@@ -114,7 +114,7 @@ def mean_first_last() -> rasp.SOp:
     max_len=9,
     interpbench_id="97",
     description="The token divided by the largest token of the sequence; 0 where that is 0.",
-    roles={**LARGEST_ROLES, "scale_by_max": "divides the token by the largest"},
+    roles={**LARGEST_ROLES, "scale_by_max": "the token divided by the largest"},
 )
 def scale_by_max() -> rasp.SOp:
     scaled = rasp.SequenceMap(lambda token, top: token / top if top else 0, rasp.tokens, largest_token())
@@ -126,7 +126,7 @@ def scale_by_max() -> rasp.SOp:
     max_len=9,
     interpbench_id="99",
     description="The sum of the token and the next one; the last token, which has no next, is added to itself.",
-    roles={**_NEXT_ROLES, "sum_with_next": "adds it to the token here"},
+    roles={**_NEXT_ROLES, "sum_with_next": "the sum of the next token and the token here"},
 )
 def sum_with_next() -> rasp.SOp:
     return _with_next(lambda token, following: token + following).named("sum_with_next")
@@ -137,7 +137,7 @@ def sum_with_next() -> rasp.SOp:
     max_len=9,
     interpbench_id="112",
     description="The next token minus this one; 0 at the last, which has no next and is subtracted from itself.",
-    roles={**_NEXT_ROLES, "difference_to_next": "subtracts the token here from it"},
+    roles={**_NEXT_ROLES, "difference_to_next": "the next token minus the token here"},
 )
 def difference_to_next() -> rasp.SOp:
     return _with_next(lambda token, following: following - token).named("difference_to_next")
@@ -148,7 +148,7 @@ def difference_to_next() -> rasp.SOp:
     max_len=9,
     interpbench_id="115",
     description="The product of the token and the next one; the last token, which has no next, is squared.",
-    roles={**_NEXT_ROLES, "product_with_next": "multiplies it by the token here"},
+    roles={**_NEXT_ROLES, "product_with_next": "the product of the next token and the token here"},
 )
 def product_with_next() -> rasp.SOp:
     return _with_next(lambda token, following: token * following).named("product_with_next")
@@ -163,7 +163,7 @@ def product_with_next() -> rasp.SOp:
         **LENGTH_ROLES,
         "last": "fetches the last token",
         "before_last": "fetches the last but one",
-        "sum_last_two": "their sum",
+        "sum_last_two": "the sum of the last two tokens",
     },
 )
 def sum_last_two() -> rasp.SOp:
@@ -181,7 +181,7 @@ def sum_last_two() -> rasp.SOp:
     "(and is not padded with 0, as InterpBench's program means to).",
     roles={
         "previous": "the token one position before",
-        "sum_with_previous": "adds it to the token here",
+        "sum_with_previous": "the sum of the token before and the token here",
     },
 )
 def sum_with_previous() -> rasp.SOp:
@@ -202,7 +202,7 @@ def sum_with_previous() -> rasp.SOp:
         "quadratic_term": "a x^2",
         "linear_term": "b x",
         "without_constant": "a x^2 + b x",
-        "quadratic_of_first": "adds c",
+        "quadratic_of_first": "a x^2 + b x + c",
     },
 )
 def quadratic_of_first() -> rasp.SOp:
@@ -223,7 +223,7 @@ def quadratic_of_first() -> rasp.SOp:
         "first": "fetches the first token",
         "second": "fetches the second token",
         "ratio": "the second divided by the first, 1 where one of them is 0",
-        "divide_by_ratio_of_first_two": "divides the token by the ratio",
+        "divide_by_ratio_of_first_two": "the token divided by the ratio",
     },
 )
 def divide_by_ratio_of_first_two() -> rasp.SOp:

@@ -38,7 +38,7 @@ def _depth(name: str) -> rasp.SOp:
     description="The nesting depth: the number of '(' minus the number of ')' up to and including this position.",
     roles={
         **_DEPTH,
-        "bracket_depth": "subtracts the number of ')' from that of '('",
+        "bracket_depth": "the number of '(' minus that of ')'",
     },
 )
 def bracket_depth() -> rasp.SOp:
@@ -51,7 +51,7 @@ def bracket_depth() -> rasp.SOp:
     description="The largest nesting depth of the sequence, at every position.",
     roles={
         **_DEPTH,
-        "depth": "subtracts the number of ')' from that of '('",
+        "depth": "the number of '(' minus that of ')'",
         "deeper_share": "attends to deeper positions and BOS: the attention left on BOS is 1 / (1 + their number)",
         "deeper": "the number of deeper positions, 0 where the depth is largest",
         "largest_depth": "fetches the depth that no other exceeds",
@@ -143,7 +143,7 @@ def longest_run() -> rasp.SOp:
         "commands": "the number of commands up to here, the same as at the last one",
         "is_on": "1 where the token is '+', else 0",
         "on_share": "averages is_on over the last command and the '.' behind it, which have its number of commands",
-        "switch_state": "whether that is more than 0",
+        "switch_state": "whether the last command is '+'",
     },
 )
 def switch_state() -> rasp.SOp:
@@ -164,7 +164,7 @@ def switch_state() -> rasp.SOp:
         "x_at": "the index where there is an 'x', else a place behind all positions",
         "xs_share": "attends to 'x' up to here and BOS: the attention left on BOS is 1 / (1 + their number)",
         "xs": "the number of 'x' up to here",
-        "parity_of_count": "whether it is odd",
+        "parity_of_count": "whether the number is odd",
     },
 )
 def parity_of_count() -> rasp.SOp:
@@ -185,7 +185,7 @@ def parity_of_count() -> rasp.SOp:
         "plus_place": "the index of a '+' together with the number of resets",
         "counter_with_reset_share": "attends to '+' so far after the same resets and BOS: the attention left on BOS is "
         "1 / (1 + their number)",
-        "counter_with_reset": "their number",
+        "counter_with_reset": "the number of '+' since the last reset",
     },
 )
 def counter_with_reset() -> rasp.SOp:

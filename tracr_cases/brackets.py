@@ -21,7 +21,7 @@ _PARTNER = {"(": ")", ")": "(", "{": "}", "}": "{"}
         "is_close": "1 where the token is ')', else 0",
         "frac_open": "averages is_open over the prefix",
         "frac_close": "averages is_close over the prefix",
-        "open_minus_close_fraction": "subtracts the fraction of ')' from that of '('",
+        "open_minus_close_fraction": "the fraction of '(' minus that of ')'",
     },
 )
 def open_minus_close_fraction() -> rasp.SOp:
@@ -40,7 +40,7 @@ def open_minus_close_fraction() -> rasp.SOp:
     description="Whether round and curly brackets, each kind by itself, are balanced, at every position: no prefix has "
     "more closing than opening ones, and the whole sequence has as many; '({)}' is balanced.",
     roles={
-        "bracket": "the token with its index; a closing bracket looks back, an opening one ahead, both at their kind",
+        "bracket": "the token with its index",
         "partners_share": "attends to the brackets that can match this one, and BOS, which keeps 1 / (1 + partners)",
         "partners": "how many brackets of the other sign there are on that side",
         "rivals_share": "attends to the brackets that need the same partners, and BOS, which keeps 1 / (1 + rivals)",

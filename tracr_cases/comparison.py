@@ -40,7 +40,7 @@ def _step(wrong: Callable[[int, int], bool], name: str) -> rasp.SOp:
     "undefined at the last position.",
     roles={
         "next": "the token one position after",
-        "trend_to_next": "compares it with the token here",
+        "trend_to_next": "how the next token compares with the token here",
     },
 )
 def trend_to_next() -> rasp.SOp:
@@ -94,7 +94,7 @@ def is_nondecreasing() -> rasp.SOp:
     description="The token, or 0 where it is smaller than the one before.",
     roles={
         "previous": "the token one position before (the first position looks at itself)",
-        "zero_if_drop": "keeps the token unless it is smaller than that",
+        "zero_if_drop": "the token unless it is smaller than the one before, else 0",
     },
 )
 def zero_if_drop() -> rasp.SOp:
@@ -166,7 +166,7 @@ def has_duplicate() -> rasp.SOp:
         **LENGTH_ROLES,
         "last": "fetches the last token",
         "before_last": "fetches the last but one",
-        "last_two_equal": "compares them",
+        "last_two_equal": "whether the last two tokens are equal",
     },
 )
 def last_two_equal() -> rasp.SOp:
@@ -184,7 +184,7 @@ def last_two_equal() -> rasp.SOp:
     "zeros too, if the first token is 0.",
     roles={
         "first": "fetches the first token",
-        "multiple_of_first": "whether it divides the token here",
+        "multiple_of_first": "whether the first token divides the token here",
     },
 )
 def multiple_of_first() -> rasp.SOp:
@@ -220,7 +220,7 @@ def all_equal() -> rasp.SOp:
     roles={
         "is_odd": "1 where the token is odd, else 0",
         "frac_odd": "averages is_odd over all tokens",
-        "all_even": "1 if that is 0, else 0",
+        "all_even": "1 if no token is odd, else 0",
     },
 )
 def all_even() -> rasp.SOp:

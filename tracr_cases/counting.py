@@ -44,7 +44,7 @@ def frac_prevs() -> rasp.SOp:
     description="How many times the token at this position occurs in the whole sequence, itself included.",
     roles={
         "histogram_share": "attends to equal tokens and BOS: the attention left on BOS is 1 / (1 + count)",
-        "histogram": "decodes the count",
+        "histogram": "how many tokens are equal to this one, itself included",
     },
 )
 def histogram() -> rasp.SOp:
@@ -59,7 +59,7 @@ def histogram() -> rasp.SOp:
     description="How many times 'a' occurs in the whole sequence, at every position.",
     roles={
         "count_a_share": "attends to every 'a' and BOS: the attention left on BOS is 1 / (1 + count)",
-        "count_a": "decodes the count",
+        "count_a": "the number of 'a'",
     },
 )
 def count_a() -> rasp.SOp:
@@ -77,7 +77,7 @@ def count_a() -> rasp.SOp:
     roles={
         **LENGTH_ROLES,
         **SAME_ROLES,
-        "frequency_class": "compares the token's count with the length",
+        "frequency_class": "which class the token's count is in, compared with the length",
     },
 )
 def frequency_class() -> rasp.SOp:
@@ -96,7 +96,7 @@ def frequency_class() -> rasp.SOp:
     roles={
         **LENGTH_ROLES,
         **SAME_ROLES,
-        "token_frequency": "divides the token's count by the length",
+        "token_frequency": "the token's count divided by the length",
     },
 )
 def token_frequency() -> rasp.SOp:
@@ -127,7 +127,7 @@ def frac_prevs_long() -> rasp.SOp:
     description="How many tokens of the whole sequence are greater than the token at this position.",
     roles={
         "count_greater_share": "attends to greater tokens and BOS: the attention left on BOS is 1 / (1 + count)",
-        "count_greater": "decodes the count",
+        "count_greater": "how many tokens are greater than this one",
     },
 )
 def count_greater() -> rasp.SOp:
@@ -143,7 +143,7 @@ def count_greater() -> rasp.SOp:
     "the same task as count_occurrences).",
     roles={
         "count_same_share": "attends to equal tokens and BOS: the attention left on BOS is 1 / (1 + count)",
-        "count_same": "decodes the count",
+        "count_same": "how many tokens are equal to this one, itself included",
     },
 )
 def count_same() -> rasp.SOp:
@@ -158,7 +158,7 @@ def count_same() -> rasp.SOp:
     description="How many tokens of the whole sequence are smaller than the token at this position.",
     roles={
         "count_less_share": "attends to smaller tokens and BOS: the attention left on BOS is 1 / (1 + count)",
-        "count_less": "decodes the count",
+        "count_less": "how many tokens are smaller than this one",
     },
 )
 def count_less() -> rasp.SOp:
@@ -176,7 +176,7 @@ def count_less() -> rasp.SOp:
         **LENGTH_ROLES,
         "different_share": "attends to different tokens and BOS: the attention left on BOS is 1 / (1 + different)",
         "different": "how many tokens differ from this one",
-        "count_occurrences": "subtracts the number of different tokens from the length",
+        "count_occurrences": "the length minus the number of different tokens",
     },
 )
 def count_occurrences() -> rasp.SOp:

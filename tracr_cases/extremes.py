@@ -52,7 +52,7 @@ def second_largest() -> rasp.SOp:
         "smaller": "the number of smaller tokens, 0 for the minimum",
         "maximum": "fetches the token that no other exceeds",
         "minimum": "fetches the token that exceeds no other",
-        "value_range": "subtracts the minimum from the maximum",
+        "value_range": "the maximum minus the minimum",
     },
 )
 def value_range() -> rasp.SOp:
@@ -70,7 +70,7 @@ def value_range() -> rasp.SOp:
     roles={
         **_LARGER,
         "maxima_share": "attends to tokens with no larger one and BOS: the attention left on BOS is 1 / (1 + number)",
-        "maxima": "their number",
+        "maxima": "the number of tokens with no larger one",
     },
 )
 def maxima() -> rasp.SOp:
@@ -84,7 +84,7 @@ def maxima() -> rasp.SOp:
     roles={
         **_LARGER,
         "maximum": "fetches the token that no other exceeds",
-        "distance_to_maximum": "subtracts the token from it",
+        "distance_to_maximum": "the maximum minus the token",
     },
 )
 def distance_to_maximum() -> rasp.SOp:
@@ -149,7 +149,7 @@ def records() -> rasp.SOp:
         "maximum": "fetches the token that no other exceeds",
         "minimum": "fetches the token that exceeds no other",
         "extremes_sum": "the sum of the two, twice the middle of the range",
-        "nearer_extreme": "compares twice the token with it",
+        "nearer_extreme": "which extreme is nearer: twice the token compared with their sum",
     },
 )
 def nearer_extreme() -> rasp.SOp:

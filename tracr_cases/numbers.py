@@ -140,7 +140,7 @@ def twos_complement() -> rasp.SOp:
         "ones": "the number of weights of 1",
         "twos_share": "attends to weights of 2 and BOS: the attention left on BOS is 1 / (1 + their number)",
         "twos": "the number of weights of 2",
-        "binary_modulo_three": "adds the weights modulo 3",
+        "binary_modulo_three": "the sum of the weights, modulo 3",
     },
 )
 def binary_modulo_three() -> rasp.SOp:
@@ -158,7 +158,7 @@ def binary_modulo_three() -> rasp.SOp:
         "ones": "the number of 1",
         "twos_share": "attends to 2 and BOS: the attention left on BOS is 1 / (1 + their number)",
         "twos": "the number of 2",
-        "modular_sum": "adds them up modulo 3",
+        "modular_sum": "the sum of the tokens, modulo 3",
     },
 )
 def modular_sum() -> rasp.SOp:
@@ -178,7 +178,7 @@ def modular_sum() -> rasp.SOp:
         "ones": "the number of 1 up to here",
         "twos_share": "attends to 2 up to here and BOS: the attention left on BOS is 1 / (1 + their number)",
         "twos": "the number of 2 up to here",
-        "running_modular_sum": "adds them up modulo 3",
+        "running_modular_sum": "the sum of the tokens up to here, modulo 3",
     },
 )
 def running_modular_sum() -> rasp.SOp:
@@ -196,7 +196,7 @@ def running_modular_sum() -> rasp.SOp:
         "key": "the token at the first position",
         "direction": "the token at the second position",
         "shift": "by how many letters to move, modulo 6",
-        "caesar_shift": "moves the letter by the shift",
+        "caesar_shift": "the letter moved by the shift",
     },
 )
 def caesar_shift() -> rasp.SOp:
@@ -218,7 +218,7 @@ def caesar_shift() -> rasp.SOp:
         "factor": "the token at the first position",
         "offset": "the token at the second position",
         "product": "the token times the factor, modulo 5",
-        "affine_cipher": "adds the offset, modulo 5",
+        "affine_cipher": "the product plus the offset, modulo 5",
     },
 )
 def affine_cipher() -> rasp.SOp:

@@ -50,7 +50,7 @@ def detect_abc() -> rasp.SOp:
     "looks at itself, so that its token is always lost, although it starts a run.",
     roles={
         "previous": "the token one position before (the first position looks at itself)",
-        "drop_repeats": "passes the token on if it differs from the one before, else None",
+        "drop_repeats": "the token if it differs from the one before, else None",
     },
 )
 def drop_repeats() -> rasp.SOp:
@@ -68,7 +68,7 @@ def drop_repeats() -> rasp.SOp:
         "placed_token": "the token together with its index",
         "occurrences_share": "attends to this token up to here and BOS: the attention left on BOS is 1 / (1 + number)",
         "occurrences": "how often the token occurred up to here, itself included",
-        "first_occurrences": "passes the token on if that is 1, else None",
+        "first_occurrences": "the token if it occurs for the first time, else None",
     },
 )
 def first_occurrences() -> rasp.SOp:
@@ -152,7 +152,7 @@ def palindrome_positions() -> rasp.SOp:
         "next": "the token one position after",
         "differs_before": "whether the token differs from the one before",
         "differs_after": "whether the token differs from the one after",
-        "differs_from_neighbours": "whether both do",
+        "differs_from_neighbours": "whether the token differs from both neighbours",
     },
 )
 def differs_from_neighbours() -> rasp.SOp:
@@ -169,7 +169,7 @@ def differs_from_neighbours() -> rasp.SOp:
     "InterpBench says is kept).",
     roles={
         **SAME_ROLES,
-        "zero_repeated": "keeps the token where none other is equal, else 0",
+        "zero_repeated": "the token where no other is equal, else 0",
     },
 )
 def zero_repeated() -> rasp.SOp:

@@ -96,7 +96,7 @@ class TokenMap:
 
 MAPS = (
     # The token, or a number near it.
-    TokenMap("identity", "8", _TO_10, lambda x: x, "The token itself.", "copies the token out of its embedding"),
+    TokenMap("identity", "8", _TO_10, lambda x: x, "The token itself.", "the token"),
     TokenMap("increment", "60", _TO_10, lambda x: x + 1, "The token plus 1.", "the token's successor"),
     TokenMap("decrement", "46", _TO_10, lambda x: x - 1, "The token minus 1; 0 gives -1.", "the token's predecessor"),
     TokenMap(
@@ -187,7 +187,12 @@ MAPS = (
         "the token's sign",
     ),
     TokenMap(
-        "at_least_three", "87", _TO_10, lambda x: int(x >= 3), "1 if the token is 3 or more, else 0.", "compares with 3"
+        "at_least_three",
+        "87",
+        _TO_10,
+        lambda x: int(x >= 3),
+        "1 if the token is 3 or more, else 0.",
+        "1 if the token is 3 or more, else 0",
     ),
     TokenMap(
         "divisible_by_three",
@@ -316,7 +321,7 @@ for _row in MAPS:
     "although the task is called a check.",
     roles={
         "halves_match": "whether the first half of the word is the second half backwards",
-        "symmetric_word": "passes the word on if its halves match, else None",
+        "symmetric_word": "the word if its halves match, else None",
     },
 )
 def symmetric_word() -> rasp.SOp:
@@ -336,7 +341,7 @@ def symmetric_word() -> rasp.SOp:
     description="The word itself if it reads the same backwards, else None, which is an answer.",
     roles={
         "is_palindrome": "whether the word reads the same backwards",
-        "palindrome_word": "passes the word on if it is a palindrome, else None",
+        "palindrome_word": "the word if it is a palindrome, else None",
     },
 )
 def palindrome_word() -> rasp.SOp:
@@ -351,7 +356,7 @@ def palindrome_word() -> rasp.SOp:
     description="'-' where the token is 'findme', the token elsewhere.",
     roles={
         "is_other": "whether the token is another than 'findme'",
-        "replace_findme": "passes other tokens on, and '-' for 'findme'",
+        "replace_findme": "the token, '-' for 'findme'",
     },
 )
 def replace_findme() -> rasp.SOp:
@@ -366,7 +371,7 @@ def replace_findme() -> rasp.SOp:
     description="0 where the token is smaller than 3, the token elsewhere.",
     roles={
         "is_large": "whether the token is 3 or more",
-        "zero_below_three": "passes large tokens on, and 0 for others",
+        "zero_below_three": "the token if it is 3 or more, else 0",
     },
 )
 def zero_below_three() -> rasp.SOp:
@@ -381,7 +386,7 @@ def zero_below_three() -> rasp.SOp:
     description="0 at positions 0, 2, 4, ..., the token at the others.",
     roles={
         "at_odd_position": "whether the index is odd",
-        "zero_even_positions": "passes tokens at odd positions on, and 0 at the others",
+        "zero_even_positions": "the token at odd positions, 0 at the others",
     },
 )
 def zero_even_positions() -> rasp.SOp:
@@ -396,7 +401,7 @@ def zero_even_positions() -> rasp.SOp:
     description="0 at positions 2, 5, 8, ..., the token at the others.",
     roles={
         "not_every_third": "whether the index leaves another remainder than 2 when divided by 3",
-        "zero_every_third": "passes tokens on, and 0 at every third position",
+        "zero_every_third": "the token, 0 at every third position",
     },
 )
 def zero_every_third() -> rasp.SOp:
@@ -411,7 +416,7 @@ def zero_every_third() -> rasp.SOp:
     description="The token at position 1, 0 at all others.",
     roles={
         "at_position_one": "whether the index is 1",
-        "keep_position_one": "passes the token at position 1 on, and 0 at the others",
+        "keep_position_one": "the token at position 1, 0 at the others",
     },
 )
 def keep_position_one() -> rasp.SOp:
@@ -426,7 +431,7 @@ def keep_position_one() -> rasp.SOp:
     description="The token plus 1 at positions 1, 3, 5, ..., the token itself at the others.",
     roles={
         "at_odd_position": "1 where the index is odd, else 0",
-        "increment_odd_positions": "adds that to the token",
+        "increment_odd_positions": "the token plus at_odd_position",
     },
 )
 def increment_odd_positions() -> rasp.SOp:
@@ -453,7 +458,7 @@ def add_index() -> rasp.SOp:
     causal=True,
     interpbench_id="15",
     description="Twice the token minus the index of its position, which may be negative.",
-    roles={"doubled": "the token times 2", "double_minus_index": "subtracts the index from it"},
+    roles={"doubled": "the token times 2", "double_minus_index": "twice the token minus the index"},
 )
 def double_minus_index() -> rasp.SOp:
     doubled = _map(lambda token: 2 * token, rasp.tokens, "doubled")
@@ -497,7 +502,7 @@ def identity_by_attention() -> rasp.SOp:
     description="The largest multiple of 3 that is not greater than the token.",
     roles={
         "above_multiple": "by how much the token exceeds a multiple of 3, its remainder",
-        "floor_to_multiple_of_3": "subtracts that from the token",
+        "floor_to_multiple_of_3": "the token minus above_multiple",
     },
 )
 def floor_to_multiple_of_3() -> rasp.SOp:
@@ -514,7 +519,7 @@ def floor_to_multiple_of_3() -> rasp.SOp:
     description="The smallest multiple of 3 that is not smaller than the token.",
     roles={
         "below_multiple": "by how much the token falls short of a multiple of 3",
-        "ceil_to_multiple_of_3": "adds that to the token",
+        "ceil_to_multiple_of_3": "the token plus below_multiple",
     },
 )
 def ceil_to_multiple_of_3() -> rasp.SOp:
@@ -548,7 +553,7 @@ def reflect_2_7() -> rasp.SOp:
     roles={
         "tens": "the token's first digit",
         "ones": "the token's last digit",
-        "digit_sum": "adds the two",
+        "digit_sum": "the sum of the two digits",
     },
 )
 def digit_sum() -> rasp.SOp:
@@ -565,7 +570,7 @@ def digit_sum() -> rasp.SOp:
     roles={
         "at_least_10": "whether the number is 10 or more",
         "at_most_20": "whether the number is 20 or less",
-        "in_range_10_20": "whether both hold",
+        "in_range_10_20": "whether the number is from 10 to 20",
     },
 )
 def in_range_10_20() -> rasp.SOp:
@@ -580,7 +585,10 @@ def in_range_10_20() -> rasp.SOp:
     causal=True,
     interpbench_id="33",
     description="True where the word has an even number of letters, else False.",
-    roles={"word_length": "the number of letters of the word", "even_word_length": "whether that is even"},
+    roles={
+        "word_length": "the number of letters of the word",
+        "even_word_length": "whether the number of letters is even",
+    },
 )
 def even_word_length() -> rasp.SOp:
     return rasp.Map(lambda length: length % 2 == 0, _map(len, rasp.tokens, "word_length"), simplify=False)
@@ -596,7 +604,7 @@ def even_word_length() -> rasp.SOp:
     roles={
         "vowels": "how many letters of the word are vowels",
         "consonants": "how many letters of the word are none",
-        "vowel_ratio": "divides the one by the other",
+        "vowel_ratio": "the number of vowels divided by that of the other letters",
     },
 )
 def vowel_ratio() -> rasp.SOp:

@@ -181,7 +181,7 @@ def swap_pairs() -> rasp.SOp:
     "the latter part of the sequence is lost.",
     roles={
         "at_half": "the token at half this index, rounded down",
-        "spread_with_zeros": "keeps it at even positions, 0 at odd ones",
+        "spread_with_zeros": "the token at half this index at even positions, 0 at odd ones",
     },
 )
 def spread_with_zeros() -> rasp.SOp:
@@ -199,7 +199,7 @@ def spread_with_zeros() -> rasp.SOp:
     roles={
         **LENGTH_ROLES,
         "last": "fetches the last token",
-        "last_token_first": "keeps it at the first position, 0 elsewhere",
+        "last_token_first": "the last token at the first position, 0 at the others",
     },
 )
 def last_token_first() -> rasp.SOp:

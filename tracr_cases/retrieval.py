@@ -47,7 +47,7 @@ def induction() -> rasp.SOp:
     description="How many positions ago this token occurred last; 0 if it never did.",
     roles={
         **LAST_PLACE_ROLES,
-        "previous_occurrence_distance": "subtracts that index from its own",
+        "previous_occurrence_distance": "the index minus that of the last occurrence",
     },
 )
 def previous_occurrence_distance() -> rasp.SOp:

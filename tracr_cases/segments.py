@@ -27,7 +27,7 @@ def _segment() -> rasp.SOp:
     roles={
         **_SEGMENT,
         "segment_length_share": "attends to the own segment and BOS: the attention left on BOS is 1 / (1 + length)",
-        "segment_length": "the number of tokens in it",
+        "segment_length": "the number of tokens in the own segment",
     },
 )
 def segment_length() -> rasp.SOp:
@@ -81,7 +81,7 @@ def count_in_segment() -> rasp.SOp:
         "first": "the token at the first position",
         "field_length_share": "attends to the field with that number and BOS: the attention left on BOS is "
         "1 / (1 + length)",
-        "field_length": "the number of tokens in it",
+        "field_length": "the number of tokens in that field",
     },
 )
 def field_length() -> rasp.SOp:
@@ -123,7 +123,7 @@ def _number(token: str) -> int:
         "xs": "the number of 'x' up to here",
         "last_x_share": "attends to positions with fewer 'x' and BOS: the attention left on BOS is 1 / (1 + number)",
         "last_x": "the number of positions with fewer 'x': the index of the last 'x'",
-        "distance_to_x": "subtracts that index from its own",
+        "distance_to_x": "the index minus that of the last 'x'",
     },
 )
 def distance_to_x() -> rasp.SOp:

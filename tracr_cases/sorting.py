@@ -92,7 +92,7 @@ def sort_ints() -> rasp.SOp:
     roles={
         "smaller_share": "attends to smaller tokens and BOS: the attention left on BOS is 1 / (1 + smaller)",
         "smaller": "how many tokens are smaller",
-        "rank": "adds 1",
+        "rank": "one more than the number of smaller tokens",
     },
 )
 def rank() -> rasp.SOp:
@@ -110,7 +110,7 @@ def rank() -> rasp.SOp:
         **LENGTH_ROLES,
         "lower": "fetches the tokens at the middle of the sorted sequence, or just before it",
         "upper": "fetches the tokens at the middle of the sorted sequence, or just after it",
-        "median": "their mean",
+        "median": "the mean of the two middle tokens",
     },
 )
 def median() -> rasp.SOp:
@@ -134,7 +134,7 @@ def median() -> rasp.SOp:
         **LENGTH_ROLES,
         "lower": "fetches the token whose rank is the middle, or just before it",
         "upper": "fetches the token whose rank is the middle, or just after it",
-        "median_everywhere": "their mean",
+        "median_everywhere": "the mean of the two middle tokens",
     },
 )
 def median_everywhere() -> rasp.SOp:

@@ -38,7 +38,7 @@ def _count_roles(letters: str) -> dict[str, str]:
     roles={
         **_count_roles("abc"),
         "leader": "the more frequent of 'a' and 'b', together with its count",
-        "most_frequent_token": "compares it with 'c'",
+        "most_frequent_token": "the leader or 'c', whichever is more frequent",
     },
 )
 def most_frequent_token() -> rasp.SOp:
@@ -55,7 +55,7 @@ def most_frequent_token() -> rasp.SOp:
     description="Whether 'a' or 'b' has more votes in the sequence, '=' for a draw, at every position.",
     roles={
         **_count_roles("ab"),
-        "majority_vote": "compares the counts",
+        "majority_vote": "which of the counts is larger",
     },
 )
 def majority_vote() -> rasp.SOp:

@@ -108,7 +108,7 @@ def max_of_three() -> rasp.SOp:
         "previous": _PREVIOUS,
         "before_previous": _BEFORE_PREVIOUS,
         "after_pair": "whether these two are equal: the rule's context",
-        "rewrite_after_pair": "applies the rule 'a' <-> 'b' in that context",
+        "rewrite_after_pair": "the token, 'a' and 'b' exchanged in that context",
     },
 )
 def rewrite_after_pair() -> rasp.SOp:
@@ -131,7 +131,7 @@ def rewrite_after_pair() -> rasp.SOp:
         "a_behind_share": "attends to the position behind, if it holds 'a', and BOS: 1/2 or 1 is left on BOS",
         "a_behind": "whether the token behind is 'a', as 0 or 1",
         "between": "whether both are: the rule's context",
-        "rewrite_between": "applies the rule in that context: the capital letter",
+        "rewrite_between": "the token, a capital letter in that context",
     },
 )
 def rewrite_between() -> rasp.SOp:
@@ -213,7 +213,7 @@ def ascents() -> rasp.SOp:
         "is_fall": "1 where the step is down, else 0",
         "frac_rises": "averages is_rise over the prefix",
         "frac_falls": "averages is_fall over the prefix",
-        "net_rise_fraction": "subtracts the fraction of falls from that of rises",
+        "net_rise_fraction": "the fraction of rises minus that of falls",
     },
 )
 def net_rise_fraction() -> rasp.SOp:

@@ -37,7 +37,7 @@ SIZE_LIMITS = {WEIGHTS_FILE: 4 << 30, EVIDENCE_FILE: 4 << 30, TRAIN_FILE: 1 << 2
 
 _CASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _EXTRA = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(?:json|txt|md)")
-_CIRCUIT_TEXTS = {"nodes": ("name", "unit", "role"), "edges": ("sender", "receiver", "slot", "carries")}
+_CIRCUIT_TEXTS = {"nodes": ("name", "unit", "role", "program"), "edges": ("sender", "receiver", "slot", "carries")}
 _MAX_COMPONENTS = 1024
 _MAX_SEED = (1 << 63) - 1
 

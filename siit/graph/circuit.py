@@ -16,6 +16,7 @@ from siit.graph.architecture import (
     components,
     depth,
     edges,
+    is_head,
     layer_of,
     nodes,
     slots,
@@ -42,9 +43,11 @@ class Circuit:
             variable, or several that share a node, joined by `+`.
         carries: circuit edge -> the high-level edge that it is part of (`is_x->frac_prevs<v>`), None
             between two nodes of one unit.
-        roles: node -> what it does, in words.
+        roles: node -> the value that it carries, in words; the certificate measures that it does.
         variables: high-level variable -> kind, parents by slot, description.
         excluded: inert variables and high-level edges, which were left out of the circuit, each with the reason.
+        programs: head -> how the program computes that value, attention included; nothing measures this. Circuits
+            of earlier versions have none: their roles tell both in one.
     """
 
     config: ModelConfig
@@ -53,6 +56,7 @@ class Circuit:
     roles: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     excluded: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = set(components(self.config))
@@ -135,6 +139,11 @@ class Circuit:
 
         return Picture(circuit_picture(self, title), title)
 
+    @property
+    def mixes_roles(self) -> bool:
+        """Whether roles also tell how values are computed, which nothing measures: an earlier version wrote them."""
+        return not self.programs and any(is_head(node) and self.roles.get(node) for node in self.members)
+
     def to_json(self) -> dict[str, Any]:
         """Makes the content of `circuit.json`."""
         return {
@@ -145,6 +154,7 @@ class Circuit:
                     "in_circuit": node in self.members,
                     "unit": self.unit_of.get(node),
                     "role": self.roles.get(node, ""),
+                    **({"program": self.programs[node]} if node in self.programs else {}),
                 }
                 for node in nodes(self.config)
             ],
@@ -181,6 +191,7 @@ class Circuit:
                 roles={n["name"]: n["role"] for n in data["nodes"] if n["role"]},
                 variables=data["variables"],
                 excluded=data.get("excluded", {}),
+                programs={n["name"]: n["program"] for n in data["nodes"] if n.get("program")},
             )
             listed = [(n["name"], n["in_circuit"], n["unit"]) for n in data["nodes"]]
         except (KeyError, TypeError, AttributeError) as error:
@@ -226,8 +237,8 @@ class Circuit:
     def to_networkx(self, *, whole: bool = False) -> MultiDiGraph:
         """Makes a directed graph of NetworkX; edges into a head are keyed by their slot, all others by "".
 
-        Nodes have the attributes `in_circuit`, `unit`, `role` and `layer` (None for embeddings and logits), edges
-        `in_circuit`, `slot` and `carries`. The graph's own attributes are `n_layers` and `n_heads`.
+        Nodes have the attributes `in_circuit`, `unit`, `role`, `program` and `layer` (None for embeddings and logits),
+        edges `in_circuit`, `slot` and `carries`. The graph's own attributes are `n_layers` and `n_heads`.
 
         Args:
             whole: all nodes and edges of the model, instead of those on the circuit.
@@ -243,6 +254,7 @@ class Circuit:
                 "in_circuit": node in members,
                 "unit": self.unit_of.get(node),
                 "role": self.roles.get(node, ""),
+                "program": self.programs.get(node, ""),
                 "layer": None if node in (*EMBEDDINGS, LOGITS) else layer_of(node),
             }
             graph.add_node(node, **attributes)

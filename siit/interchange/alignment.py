@@ -21,6 +21,7 @@ from siit.graph.architecture import (
     mlp,
 )
 from siit.graph.circuit import Circuit
+from siit.interchange.roles import programs, roles
 
 Alignment = Mapping[str, tuple[str, ...]]
 """Hidden variable -> its nodes, in the order of computation."""
@@ -190,7 +191,7 @@ def derive_labels(
         config=config,
         alignment=unit_nodes,
         carries={edge: carries[edge] for edge in ordered},
-        roles=_roles(model, kept),
+        roles=roles(model, kept),
         variables={
             name: {
                 "kind": variable.kind,
@@ -200,6 +201,7 @@ def derive_labels(
             for name, variable in model.variables.items()
         },
         excluded=left_out,
+        programs=programs(model, kept),
     )
     return Labels(circuit, units, named)
 
@@ -276,12 +278,3 @@ def _joined_name(group: Sequence[HighLevelEdge]) -> str:
     children = "+".join(dict.fromkeys(edge.child for edge in group))
     slots = "+".join(dict.fromkeys(edge.slot for edge in group if edge.slot))
     return f"{parents}->{children}" + (f"<{slots}>" if slots else "")
-
-
-def _roles(model: CausalModel, alignment: Alignment) -> dict[str, str]:
-    roles: dict[str, str] = {TOK_EMBED: "the tokens", POS_EMBED: "the positions", LOGITS: "the answer"}
-    for name, nodes in alignment.items():
-        for node in nodes:
-            role = model.variables[name].description or name
-            roles[node] = f"{roles[node]}; {role}" if node in roles else role
-    return roles

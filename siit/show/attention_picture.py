@@ -14,12 +14,12 @@ from matplotlib.patches import Rectangle
 from siit._text import printable
 from siit.graph.circuit import Circuit
 from siit.show.example import Example
-from siit.show.style import BAND, FAINT, GREY, INK, MAP, PALE, WRONG, drawing, figure, png, text_on
-from siit.show.words import short
+from siit.show.style import BAND, FAINT, GREY, INK, MAP, PALE, PALE_TEXT, WRONG, drawing, figure, png, text_on
+from siit.show.words import PROGRAM, about_roles, short
 
-_MARGIN, _HEADER, _BAR = 0.3, 0.75, 0.75
+_MARGIN, _HEADER, _BAR = 0.3, 0.95, 0.75
 _CELL, _SMALL_CELL, _LEAST_SIDE, _MOST_COLUMNS = 0.27, 0.19, 2.3, 3
-_TITLE, _LABEL, _ROLE_LINES = 0.62, 0.3, 2
+_TITLE, _LABEL, _ROLE_LINES, _LINE = 0.92, 0.3, 2, 0.15
 _LETTER, _LABEL_LETTERS = 0.072, 14
 _NUMBERED = 12
 """Up to so many positions, weights stand in the cells."""
@@ -55,6 +55,7 @@ def attention_picture(circuit: Circuit, example: Example, title: str) -> bytes:
         whole.axis("off")
         whole.text(_MARGIN, height - 0.3, short(title, int(width / 0.11)), fontsize=12, weight="bold", va="center")
         whole.text(_MARGIN, height - 0.56, short(example.name, 60), fontsize=8.5, color=GREY, va="center")
+        whole.text(_MARGIN, height - 0.78, about_roles(circuit), fontsize=8, color=GREY, va="center")
         top = height - _HEADER - _TITLE
         _table(whole, example, labels, table, (_MARGIN, top, side))
         for number, head in enumerate(example.patterns):
@@ -144,14 +145,20 @@ def _pattern(axes: Any, example: Example, head: str, labels: list[str], *, uprig
 
 
 def _panel_title(axes: Any, circuit: Circuit, head: str, place: tuple[float, float, float]) -> None:
+    """Writes a head's name and unit, its role, and in italics its program, from the top down to the pattern."""
     left, top, side = place
-    role = textwrap.wrap(
-        printable(circuit.roles.get(head, "")), int(side / 0.064), max_lines=_ROLE_LINES, placeholder=" …"
-    )
-    y = top + 0.12 + 0.15 * len(role)
-    for number, line in enumerate(role):
-        axes.text(left, y - 0.15 * (number + 0.85), line, fontsize=7.5, color=GREY, va="center")
+    program = circuit.programs.get(head, "")
+    role = _wrapped(circuit.roles.get(head, ""), side)
+    lines = [*role, *_wrapped(f"{PROGRAM}: {program}" if program else "", side)]
+    y = top + 0.12 + _LINE * len(lines)
+    for number, line in enumerate(lines):
+        style = {"color": GREY} if number < len(role) else {"color": PALE_TEXT, "style": "italic"}
+        axes.text(left, y - _LINE * (number + 0.85), line, fontsize=7.5, va="center", **style)
     name = axes.text(left, y + 0.06, head, fontsize=9, weight="bold", va="center")
     x = float(name.get_window_extent().x1 / axes.figure.dpi) + 0.08
     letters = max(int((left + side - x) / 0.073), 4)
     axes.text(x, y + 0.06, short(circuit.unit_of[head], letters), fontsize=8.5, va="center")
+
+
+def _wrapped(text: str, side: float) -> list[str]:
+    return textwrap.wrap(printable(text), int(side / 0.064), max_lines=_ROLE_LINES, placeholder=" …")

@@ -18,15 +18,16 @@ from siit.show.style import (
     INK,
     MEMBER,
     PALE,
+    PALE_TEXT,
     SLOT_COLOURS,
     SLOT_NAMES,
     drawing,
     figure,
     png,
 )
-from siit.show.words import short
+from siit.show.words import about_roles, short
 
-_HEADER, _LEAST_WIDTH = 0.85, 9.4
+_HEADER, _LEAST_WIDTH = 1.1, 9.4
 _ARROW = 0.1
 _UNIT_LETTERS = 16
 
@@ -48,6 +49,7 @@ def circuit_picture(circuit: Circuit, title: str) -> bytes:
         axes.axis("off")
         axes.text(MARGIN, height - 0.32, short(title, int(width / 0.115)), fontsize=13, weight="bold", va="center")
         _legend(axes, circuit, height - 0.66)
+        axes.text(MARGIN, height - 0.92, about_roles(circuit), fontsize=8, color=GREY, va="center")
         for layer, (low, high) in layout.layers.items():
             left, right, y = MARGIN - 0.12, layout.note_x - 0.12, (low + high) / 2
             band = Box((left + right) / 2, y, right - left, high - low + 0.1)
@@ -118,8 +120,9 @@ def _edge(axes: Any, route: tuple[Point, ...], colour: str, *, within: bool) -> 
 def _note(axes: Any, note: Note, x: float) -> None:
     names = axes.text(x, note.y, note.nodes, fontsize=8.5, weight="bold", va="center")
     axes.text(_end(axes, names) + 0.1, note.y, note.unit, fontsize=8.5, va="center")
-    for number, line in enumerate(note.lines, 1):
-        axes.text(x, note.y - NOTE_LINE * number, line, fontsize=8, color=GREY, va="center")
+    for number, line in enumerate((*note.lines, *note.program), 1):
+        style = {"style": "italic", "color": PALE_TEXT} if number > len(note.lines) else {"color": GREY}
+        axes.text(x, note.y - NOTE_LINE * number, line, fontsize=8, va="center", **style)
 
 
 def _end(axes: Any, text: Any) -> float:

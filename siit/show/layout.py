@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from siit._text import printable
 from siit.graph.architecture import EMBEDDINGS, LOGITS, Edge, ModelConfig, head, head_index, is_head, mlp
 from siit.graph.circuit import Circuit
-from siit.show.words import short
+from siit.show.words import PROGRAM, short
 
 BOX_WIDTH, BOX_HEIGHT, FAINT_HEIGHT = 0.92, 0.58, 0.24
 LANE, TRACKS, TRACK_STEP = 0.34, (0, 1, -1, 2, -2), 0.06
@@ -48,17 +48,19 @@ class Box:
 
 @dataclass(frozen=True)
 class Note:
-    """What stands beside a row: nodes that share a unit and a role, and both in words.
+    """What stands beside a row: nodes that share a unit, a role and a program, and all of these in words.
 
     Attributes:
         nodes, unit: in one line; embeddings and logits have no unit.
         lines: the role, broken into lines.
+        program: the program, broken into lines; below the role.
         y: the middle of the first line.
     """
 
     nodes: str
     unit: str
     lines: tuple[str, ...]
+    program: tuple[str, ...]
     y: float
 
 
@@ -99,13 +101,14 @@ def lay_out(circuit: Circuit) -> Layout:
             below = any(node in members for node in rows[number - 1])
             top += GAP if used or below else FAINT_GAP
         drafts = _drafts(circuit, [node for node in row if node in members])
-        note_height = sum(NOTE_LINE * (1 + len(lines)) + NOTE_SPACE for _, _, lines in drafts) - NOTE_SPACE
+        note_height = sum(draft.height + NOTE_SPACE for draft in drafts) - NOTE_SPACE
         height = max(BOX_HEIGHT if used else FAINT_HEIGHT, note_height if drafts else 0.0)
         y = top + height / 2
         line = y + note_height / 2 - NOTE_LINE / 2
-        for nodes, unit, lines in drafts:
-            notes.append(Note(short(nodes, NOTE_LETTERS // 2), short(unit, NOTE_LETTERS // 2), lines, line))
-            line -= NOTE_LINE * (1 + len(lines)) + NOTE_SPACE
+        for draft in drafts:
+            nodes, unit = (short(text, NOTE_LETTERS // 2) for text in (draft.nodes, draft.unit))
+            notes.append(Note(nodes, unit, draft.lines, draft.program, line))
+            line -= draft.height + NOTE_SPACE
         for node in row:
             size = BOX_HEIGHT if node in members else FAINT_HEIGHT
             boxes[node] = Box(left + BOX_WIDTH / 2 + STEP * _column(node, config), y, BOX_WIDTH, size)
@@ -121,7 +124,11 @@ def lay_out(circuit: Circuit) -> Layout:
 
 def _note_width(note: Note) -> float:
     """About how wide a note is drawn."""
-    return max(0.092 * (len(note.nodes) + 2 + len(note.unit)), *(0.068 * len(line) for line in note.lines), 0.0)
+    return max(
+        0.092 * (len(note.nodes) + 2 + len(note.unit)),
+        *(0.068 * len(line) for line in (*note.lines, *note.program)),
+        0.0,
+    )
 
 
 def _rows(config: ModelConfig) -> list[list[str]]:
@@ -141,17 +148,35 @@ def _column(node: str, config: ModelConfig) -> float:
     return float(head_index(node) if is_head(node) else config.n_heads)
 
 
-def _drafts(circuit: Circuit, row: Sequence[str]) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Nodes, unit and role of the notes beside one row; neighbours that say the same are one note."""
-    together: dict[tuple[str, str], list[str]] = {}
+@dataclass(frozen=True)
+class _Draft:
+    """A note before it has its place."""
+
+    nodes: str
+    unit: str
+    lines: tuple[str, ...]
+    program: tuple[str, ...]
+
+    @property
+    def height(self) -> float:
+        return NOTE_LINE * (1 + len(self.lines) + len(self.program))
+
+
+def _drafts(circuit: Circuit, row: Sequence[str]) -> list[_Draft]:
+    """Makes the notes beside one row; neighbours that say the same are one note."""
+    together: dict[tuple[str, str, str], list[str]] = {}
     for node in row:
         unit, role = circuit.unit_of.get(node, ""), circuit.roles.get(node, "")
-        together.setdefault((unit, role if role != unit else ""), []).append(node)
-    drafts = []
-    for (unit, role), nodes in together.items():
-        lines = textwrap.wrap(printable(role), NOTE_LETTERS, max_lines=NOTE_LINES, placeholder=" …") if role else []
-        drafts.append((", ".join(nodes), unit, tuple(lines)))
-    return drafts
+        key = unit, role if role != unit else "", circuit.programs.get(node, "")
+        together.setdefault(key, []).append(node)
+    return [
+        _Draft(", ".join(nodes), unit, _wrapped(role), _wrapped(f"{PROGRAM}: {program}" if program else ""))
+        for (unit, role, program), nodes in together.items()
+    ]
+
+
+def _wrapped(text: str) -> tuple[str, ...]:
+    return tuple(textwrap.wrap(printable(text), NOTE_LETTERS, max_lines=NOTE_LINES, placeholder=" …"))
 
 
 def _routes(

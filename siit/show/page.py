@@ -10,13 +10,25 @@ from siit._text import printable
 from siit.bundle import Bundle
 from siit.certificate import Certificate
 from siit.certificate.report import COLUMNS, evidence_line, rows
-from siit.graph.architecture import LOGITS, Edge
+from siit.graph.circuit import Circuit
 from siit.graph.tiers import tier
 from siit.show.effects import Effects
 from siit.show.example import Example
-from siit.show.words import share
+from siit.show.shares import part_rows
+from siit.show.words import PROGRAM, about_roles
 
 _SCALE = 0.6
+_PART_COLUMNS = ("part", "carries", "of all answers, change", "of those that should change, change: the effect")
+_ABOUT_SHARES = (
+    "Two shares for each part, of different wholes. The first is the picture's: of all scored answers, how many change "
+    "when this part alone is replaced. The second is the certificate's effect: the parts that carry one variable, or one "
+    "edge of the causal model, are replaced together, and only those positions count at which the causal model's answer "
+    "changes too. A part whose value seldom decides the answer has a small first share and a second one near 100 %."
+)
+_ABOUT_EFFECT = (
+    "An effect is the share of answers that change among those that the causal model changes; the table of the parts "
+    "has both shares with what they are counted in. A certificate asks that none is zero."
+)
 _STYLE = """
 :root { color-scheme: light; }
 body { margin: 0 auto; padding: 2rem 1.5rem 4rem; max-width: 72rem; background: #fff; color: #1d2433;
@@ -68,19 +80,22 @@ def page(
         "<h2>The circuit</h2>",
         _picture("circuit", f"The circuit of {title}", pictures),
         "<h2>What each node does</h2>",
-        _table(("node", "unit", "role"), _roles(bundle)),
+        f"<p>{_text(_about_roles(circuit))}</p>",
+        _roles(circuit),
         "<h2>Attention on one example</h2>",
         f"<p>{_text(_about_example(example))}</p>",
         _picture("attention", f"Attention patterns of {title}", pictures),
         "<h2>What each part does, measured</h2>",
         f"<p>{_text(_about_effects(effects))}</p>",
         _picture("effects", f"Effects of the nodes and edges of {title}", pictures),
-        "<h2>The edges of the circuit</h2>",
-        _table(("edge", "carries", "answers that change"), _carried(bundle, effects)),
+        "<h2>The parts of the circuit</h2>",
+        f"<p>{_text(_ABOUT_SHARES)}</p>",
+        _table(_PART_COLUMNS, part_rows(circuit, certificate, effects)),
         *_excluded(bundle),
         "<h2>The certificate</h2>",
         f"<p>{_text(evidence_line(certificate))}.</p>",
         _table(COLUMNS, rows(certificate)),
+        f"<p>{_text(_ABOUT_EFFECT)}</p>",
         *[f"<p>{_text(line)}</p>" for line in certificate.failed],
     ]
     return _document(title, body).encode()
@@ -126,9 +141,25 @@ def _table(heads: Iterable[str], lines: Iterable[Sequence[str]]) -> str:
     return f'<div class="table"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
 
 
-def _roles(bundle: Bundle) -> list[tuple[str, str, str]]:
-    circuit = bundle.circuit
-    return [(node, circuit.unit_of.get(node, ""), circuit.roles.get(node, "")) for node in circuit.members]
+def _roles(circuit: Circuit) -> str:
+    if circuit.mixes_roles:
+        lines = [(node, circuit.unit_of.get(node, ""), circuit.roles.get(node, "")) for node in circuit.members]
+        return _table(("node", "unit", "role"), lines)
+    texts = [
+        (node, circuit.unit_of.get(node, ""), circuit.roles.get(node, ""), circuit.programs.get(node, ""))
+        for node in circuit.members
+    ]
+    return _table(("node", "unit", "role: the value that it carries (measured)", f"{PROGRAM} (not measured)"), texts)
+
+
+def _about_roles(circuit: Circuit) -> str:
+    if circuit.mixes_roles:
+        return about_roles(circuit)
+    return (
+        "The role is the value that a node carries; interchange interventions measure that it does. The program says "
+        "how this value would be computed, where a head would look included: nothing measures that, and the model may "
+        "come by the value in another way. The attention below shows what its heads do."
+    )
 
 
 def _about_example(example: Example) -> str:
@@ -154,14 +185,6 @@ def _about_effects(effects: Effects) -> str:
         "answer is then another. What the labels have on the circuit is framed: everything else should be 0, or nearly "
         "so. A frame around a 0 is a part that matters too rarely, or only together with others, to show here."
     )
-
-
-def _carried(bundle: Bundle, effects: Effects) -> list[tuple[str, str, str]]:
-    def line(edge: Edge, carries: str | None) -> tuple[str, str, str]:
-        words = carries or f"within {bundle.circuit.unit_of.get(edge.receiver, LOGITS)}"
-        return str(edge), words, f"{share(effects.edges[edge])} %"
-
-    return [line(edge, carries) for edge, carries in bundle.circuit.carries.items()]
 
 
 def _excluded(bundle: Bundle) -> list[str]:

@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 INK, GREY, PALE, FAINT, WRONG = "#1d2433", "#5b6475", "#aab1be", "#eef0f4", "#c2410c"
+PALE_TEXT = "#7d8696"
 MEMBER, BAND = "#e3ecfa", "#f8f9fb"
 # Okabe and Ito's palette.
 SLOT_COLOURS = {"q": "#d55e00", "k": "#0072b2", "v": "#009e73", None: "#555555"}

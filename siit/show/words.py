@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from siit._text import printable
+from siit.graph.circuit import Circuit
+
+PROGRAM = "program"
+"""Stands before what no measurement shows."""
+
+
+def about_roles(circuit: Circuit) -> str:
+    """Says, in one sentence, which of a circuit's texts are measured and which are not."""
+    if circuit.mixes_roles:
+        return "Roles as an earlier version wrote them: values are measured, how a node computes them is not."
+    measured = "The value that a node carries is measured"
+    return f"{measured}; how the program computes it (in italics) is not." if circuit.programs else f"{measured}."
 
 
 def short(text: str, letters: int) -> str:

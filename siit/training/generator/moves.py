@@ -91,7 +91,7 @@ def counted(draft: Draft, x: Value, y: Value) -> Value | None:
         rasp.SelectorWidth(rasp.Select(x.sop, query.sop, predicate)),
         range(draft.max_len + 1),
         f"count_{name}",
-        f"decodes the number of positions where {words}",
+        f"the number of positions where {words}",
     )
     draft.roles[found.words + SHARE_SUFFIX] = (
         f"attends to the positions where {words} and to BOS: the attention left on BOS is 1 / (1 + their number)"

@@ -172,7 +172,7 @@ def test_a_random_case_is_what_the_generator_draws(composed: Compose) -> None:
     overrides = ["case=random", "case.tier=single", "case.generator_seed=4"]
     case = find_case(read_settings(composed(*overrides)).case)
     assert (case.name, case.family) == ("random-single-4", "random")
-    assert case.description.startswith("Computes count_next: decodes the number of positions where")
+    assert case.description.startswith("Computes count_next: the number of positions where")
 
 
 def test_a_random_case_takes_other_inputs(composed: Compose) -> None:

@@ -133,14 +133,14 @@ def test_other_seeds_give_other_programs():
         (
             "single",
             4,
-            "Computes count_next: decodes the number of positions where the token is the value after the token here, "
+            "Computes count_next: the number of positions where the token is the value after the token here, "
             "cyclically.",
         ),
         (
             "composed",
             7,
-            "Computes count_of_1: decodes the number of positions where count_same is 1 "
-            "(count_same: decodes the number of positions where the token is equal to the token here).",
+            "Computes count_of_1: the number of positions where count_same is 1 "
+            "(count_same: the number of positions where the token is equal to the token here).",
         ),
     ],
 )

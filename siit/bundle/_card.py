@@ -67,6 +67,9 @@ intervention. A model is certified only if each of these is at least {BARS["stri
 
 Every member of the circuit must also move the output. `certificate.json` holds every number, and
 `python -m siit.certify <folder>` measures all of them again from the files alone.
+
+What is certified are values. In `circuit.json` the `role` of a node says which value it carries, and that is measured.
+Its `program` says how the program computes this value, where a head would look included: nothing measures that.
 """
 _LIMITS = """\
 ## Limits

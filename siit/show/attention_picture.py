@@ -19,7 +19,8 @@ from siit.show.words import PROGRAM, about_roles, short
 
 _MARGIN, _HEADER, _BAR = 0.3, 0.95, 0.75
 _CELL, _SMALL_CELL, _LEAST_SIDE, _MOST_COLUMNS = 0.27, 0.19, 2.3, 3
-_TITLE, _LABEL, _ROLE_LINES, _LINE = 0.92, 0.3, 2, 0.15
+_TITLE, _LABEL, _LINE = 1.07, 0.3, 0.15
+_ROLE_LINES, _PROGRAM_LINES = 3, 2
 _LETTER, _LABEL_LETTERS = 0.072, 14
 _NUMBERED = 12
 """Up to so many positions, weights stand in the cells."""
@@ -148,8 +149,8 @@ def _panel_title(axes: Any, circuit: Circuit, head: str, place: tuple[float, flo
     """Writes a head's name and unit, its role, and in italics its program, from the top down to the pattern."""
     left, top, side = place
     program = circuit.programs.get(head, "")
-    role = _wrapped(circuit.roles.get(head, ""), side)
-    lines = [*role, *_wrapped(f"{PROGRAM}: {program}" if program else "", side)]
+    role = _wrapped(circuit.roles.get(head, ""), side, _ROLE_LINES)
+    lines = [*role, *_wrapped(f"{PROGRAM}: {program}" if program else "", side, _PROGRAM_LINES)]
     y = top + 0.12 + _LINE * len(lines)
     for number, line in enumerate(lines):
         style = {"color": GREY} if number < len(role) else {"color": PALE_TEXT, "style": "italic"}
@@ -160,5 +161,5 @@ def _panel_title(axes: Any, circuit: Circuit, head: str, place: tuple[float, flo
     axes.text(x, y + 0.06, short(circuit.unit_of[head], letters), fontsize=8.5, va="center")
 
 
-def _wrapped(text: str, side: float) -> list[str]:
-    return textwrap.wrap(printable(text), int(side / 0.064), max_lines=_ROLE_LINES, placeholder=" …")
+def _wrapped(text: str, side: float, lines: int) -> list[str]:
+    return textwrap.wrap(printable(text), int(side / 0.064), max_lines=lines, placeholder=" …")

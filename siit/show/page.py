@@ -21,9 +21,9 @@ _SCALE = 0.6
 _PART_COLUMNS = ("part", "carries", "of all answers, change", "of those that should change, change: the effect")
 _ABOUT_SHARES = (
     "Two shares for each part, of different wholes. The first is the picture's: of all scored answers, how many change "
-    "when this part alone is replaced. The second is the certificate's effect: the parts that carry one variable, or one "
-    "edge of the causal model, are replaced together, and only those positions count at which the causal model's answer "
-    "changes too. A part whose value seldom decides the answer has a small first share and a second one near 100 %."
+    "when this part alone is replaced. The second is the certificate's effect: what carries one variable, or one edge "
+    "of the causal model, is replaced together, and only those positions count at which the causal model's answer "
+    "changes too. A part whose value seldom decides the answer has a small first share and a second near 100 %."
 )
 _ABOUT_EFFECT = (
     "An effect is the share of answers that change among those that the causal model changes; the table of the parts "

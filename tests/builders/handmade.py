@@ -45,7 +45,8 @@ CARRIES = {
     Edge("a1.h0", "logits"): "prev->output",
 }
 ROLES = {"m0": "is it an x", "a1.h0": "was the one before an x"}
-CIRCUIT = Circuit(CONFIG, {"is_x": ("m0",), "prev": ("a1.h0",)}, CARRIES, ROLES)
+PROGRAMS = {"a1.h0": "looks at the one before"}
+CIRCUIT = Circuit(CONFIG, {"is_x": ("m0",), "prev": ("a1.h0",)}, CARRIES, ROLES, programs=PROGRAMS)
 PAIRS, SCORED = 256, 256 * 3
 
 

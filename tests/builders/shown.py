@@ -28,6 +28,7 @@ def evil_bundle() -> Bundle:
         alignment={evil(unit): nodes for unit, nodes in bundle.circuit.alignment.items()},
         carries={edge: evil(name or "") for edge, name in bundle.circuit.carries.items()},
         roles={"m0": EVIL, "a1.h0": EVIL, "logits": EVIL},
+        programs={"a1.h0": EVIL},
         excluded={EVIL: EVIL},
     )
     return dataclasses.replace(
@@ -110,7 +111,8 @@ def large_circuit(n_layers: int = 12, n_heads: int = 12) -> Circuit:
     link(previous, answer, "previous->answer", ())
     link(answer, (LOGITS,), "answer->output", ())
     roles = dict.fromkeys(duplicate, "finds the token's earlier occurrence " * 12)
-    return Circuit(config, alignment, carries, roles)
+    heads = [node for node in duplicate if is_head(node)]
+    return Circuit(config, alignment, carries, roles, programs=dict.fromkeys(heads, "looks at what is equal " * 12))
 
 
 def large_bundle(n_layers: int = 12, n_heads: int = 12) -> Bundle:

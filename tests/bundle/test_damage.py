@@ -289,6 +289,8 @@ def replaced(name: str, old: str, new: str) -> Damage:
         (replaced("circuit.json", '"tokens->is_x<v>"', "7"), "circuit.json: edges[0].carries: found 7"),
         (replaced("circuit.json", '"tokens->is_x<v>"', '{"a": 1}'), "circuit.json: edges[0].carries"),
         (replaced("circuit.json", '"says which tokens are x"', "7"), "circuit.json: nodes[3].role: found 7"),
+        (replaced("circuit.json", '"role": ""', '"role": "", "program": 7'), "circuit.json: nodes[0].program: found 7"),
+        (replaced("circuit.json", '"role": ""', '"role": "", "program": ""'), "circuit.json: nodes: found"),
         (replaced("circuit.json", '"nodes": [', '"nodes": ["a0.h0", '), "circuit.json: nodes: found"),
         (replaced("circuit.json", "{", '{"code": "",'), "circuit.json: code"),
         (replaced("circuit.json", '"tokens->is_x<v>"', '"other"'), "evaluation.safetensors: do/"),

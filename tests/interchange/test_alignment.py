@@ -136,7 +136,8 @@ def test_the_circuit_of_frac_prevs():
         "a1.h2->logits": "frac_prevs->output",
     }
     assert found.circuit.alignment == {"is_x": ("m0",), "frac_prevs": ("a1.h2",)}
-    assert found.circuit.roles["a1.h2"] == "averages is_x over the prefix"
+    assert found.circuit.roles["a1.h2"] == "carries `frac_prevs`: the mean of `is_x` over all positions up to its own"
+    assert found.circuit.programs == {"a1.h2": "averages is_x over the prefix"}
     assert found.circuit.excluded == {}
     assert found.circuit.variables["frac_prevs"]["parents"] == {"q": ["indices"], "k": ["indices"], "v": ["is_x"]}
 
@@ -180,7 +181,11 @@ def test_the_circuit_of_open_minus_close_fraction():
     assert found.circuit.alignment[merged] == ("m0",)
     assert set(found.units[merged]) == set(both)
     assert {str(edge) for edge in found.edges[f"tokens->{merged}"]} == {"tokens->is_open", "tokens->is_close"}
-    assert found.circuit.roles["m0"] == "1 where the token is ')', else 0; 1 where the token is '(', else 0"
+    close, opened = (
+        "carries `is_close`: 1 where the token is ')', else 0",
+        "carries `is_open`: 1 where the token is '(', else 0",
+    )
+    assert found.circuit.roles["m0"] == f"{close}; {opened}"
 
 
 SORT = {"sort_key": ["m0"], "rank_share": ["a1.h0", "a1.h3"], "rank": ["m1"], "sort_by_key": ["a2.h1"]}

@@ -92,6 +92,7 @@ def test_networkx():
         "in_circuit": True,
         "unit": "is_x",
         "role": "says which tokens are x",
+        "program": "",
         "layer": 0,
     }
     assert (graph.nodes["logits"]["layer"], graph.nodes["logits"]["unit"]) == (None, None)

@@ -32,7 +32,7 @@ def test_nothing_overlaps(name: str):
     for one, other in itertools.combinations(layout.boxes.values(), 2):
         apart = abs(one.x - other.x) >= (one.width + other.width) / 2
         assert apart or abs(one.y - other.y) >= (one.height + other.height) / 2
-    lines = sorted((note.y - NOTE_LINE * len(note.lines), note.y) for note in layout.notes)
+    lines = sorted((note.y - NOTE_LINE * len((*note.lines, *note.program)), note.y) for note in layout.notes)
     assert all(high[0] - low[1] >= NOTE_LINE for low, high in itertools.pairwise(lines))
     assert max(box.x + box.width / 2 for box in layout.boxes.values()) < layout.note_x
     assert max(box.top for box in layout.boxes.values()) < layout.height

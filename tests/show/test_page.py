@@ -76,7 +76,7 @@ def test_what_it_holds():
 
 
 def test_roles_of_an_earlier_version_are_said_to_mix_both():
-    bundle = handmade_bundle()
+    bundle = handmade.bundle()
     page = _check(draw_model(dataclasses.replace(bundle, circuit=dataclasses.replace(bundle.circuit, programs={}))))
     assert "Roles as an earlier version wrote them" in page.text and "was the one before an x" in page.text
     assert "(measured)" not in page.text and "not measured)" not in page.text

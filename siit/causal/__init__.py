@@ -1,19 +1,25 @@
 """High-level causal models: exact, batched, intervenable (Geiger et al., arXiv 2112.00826, section 3)."""
 
-from siit.causal.lookups import LeastInhibited, Lookup
-from siit.causal.mechanisms import Aggregate, Linear, Mechanism, Nearest, Selection, SelectionShare, Table
-from siit.causal.model import (
+from siit.causal.mechanisms import (
     INDICES,
     OUTPUT,
     TOKENS,
-    CausalModel,
-    HighLevelEdge,
-    Inputs,
-    Intervention,
-    Interventions,
-    Run,
-    Variable,
+    Aggregate,
+    Class,
+    Context,
+    LeastInhibited,
+    Linear,
+    Lookup,
+    Mechanism,
+    Nearest,
+    Scalar,
+    Selection,
+    SelectionShare,
+    Table,
 )
+from siit.causal.model import CausalModel
+from siit.causal.runs import Inputs, Intervention, Interventions, Run
+from siit.causal.variables import HighLevelEdge, Variable
 
 __all__ = [
     "INDICES",
@@ -21,6 +27,8 @@ __all__ = [
     "TOKENS",
     "Aggregate",
     "CausalModel",
+    "Class",
+    "Context",
     "HighLevelEdge",
     "Inputs",
     "Intervention",
@@ -31,6 +39,7 @@ __all__ = [
     "Mechanism",
     "Nearest",
     "Run",
+    "Scalar",
     "Selection",
     "SelectionShare",
     "Table",

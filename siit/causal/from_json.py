@@ -1,70 +1,107 @@
-"""Mechanisms from JSON, as `Mechanism.to_json` wrote them."""
+"""Reads a causal model's data (`causal_model.json`) field by field."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
-import torch
-from torch import Tensor
+from siit._text import shortened
+from siit.causal.mechanisms import Class, Scalar, kind_of, mechanism_from_json
+from siit.causal.variables import Variable
 
-from siit.causal.lookups import LeastInhibited, Lookup
-from siit.causal.mechanisms import (
-    UNDECIDED,
-    Aggregate,
-    Linear,
-    Mechanism,
-    Nearest,
-    Selection,
-    SelectionShare,
-    Table,
-)
+CAUSAL_MODEL_FORMAT = "siit-causal-model/1"
+MAX_LEN = 1 << 16
+"""The largest number of tokens: every position is a value of `indices`."""
+ScoredAt = Literal["all", "last"]
+_FIELDS = ("format", "vocab", "max_len", "variables")
+_OPTIONAL = ("scored_at",)
+_OF_VARIABLES = ("name", "kind", "values", "description", "mechanism")
 
 
-def _tensor(data: Any, categorical: bool) -> Tensor:
-    def plain(value: Any) -> Any:
-        if isinstance(value, list):
-            return [plain(item) for item in value]
-        return torch.nan if value is None else value
+def read_model(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Reads the arguments of `CausalModel` from what its `to_json` wrote.
 
-    if not categorical:
-        return torch.tensor(plain(data), dtype=torch.float32)
-    ids = torch.tensor(data)
-    if ids.dtype != torch.int64:
-        raise TypeError(f"table: found {ids.dtype} entries, accepted are integers")
-    return ids
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"causal, valid: found {value!r}, accepted are true and false")
-    return value
-
-
-def mechanism_from_json(data: Mapping[str, Any], categorical: bool) -> Mechanism:
-    """Reads a mechanism; `categorical` says what kind of variable it computes.
+    Args:
+        data: the content of `causal_model.json`.
 
     Raises:
-        KeyError, TypeError, ValueError, RuntimeError, OverflowError: for an unknown type or malformed fields.
+        ValueError: names the field or variable, what was found and what is accepted, on one line.
     """
-    kind = data["type"]
-    if kind == Table.type:
-        return Table(tuple(data["inputs"]), _tensor(data["table"], categorical))
-    if kind == Nearest.type:
-        return Nearest(data["input"], _tensor(data["points"], False), _tensor(data["table"], categorical))
-    if kind == Linear.type:
-        return Linear(tuple(data["inputs"]), tuple(float(value) for value in data["coefficients"]))
-    if kind in (Aggregate.type, SelectionShare.type):
-        # Clamped to just outside what is accepted: a conversion alone would take 256 for 0.
-        predicate = _tensor(data["predicate"], True).clamp(-1, UNDECIDED + 1).to(torch.int8)
-        selection = Selection(data["query"], data["key"], predicate, _flag(data["causal"]), _flag(data["valid"]))
-        if kind == Aggregate.type:
-            default = data["default"]
-            return Aggregate(selection, data["value"], None if default is None else float(default))
-        return SelectionShare(selection)
-    if kind in (Lookup.type, LeastInhibited.type):
-        fields = {name: value for name, value in data.items() if name != "type"}
-        members = _tensor(fields.pop("members"), True)
-        return (Lookup if kind == Lookup.type else LeastInhibited)(**fields, members=members)
-    accepted = "table, nearest, linear, aggregate, selection_share, lookup, least_inhibited"
-    raise ValueError(f"mechanism type: found {kind!r}, accepted: {accepted}")
+    if not isinstance(data, Mapping) or data.get("format") != CAUSAL_MODEL_FORMAT:
+        found = data.get("format") if isinstance(data, Mapping) else data
+        raise ValueError(f"causal model: format: found {shortened(found)}, accepted is {CAUSAL_MODEL_FORMAT!r}")
+    variables, where = [], "its fields"
+    try:
+        _expect_fields(data, _FIELDS, _OPTIONAL)
+        where = "vocab"
+        vocab = _values(data["vocab"])
+        where = "variables"
+        if not isinstance(data["variables"], list):
+            raise TypeError(f"found {shortened(data['variables'])}, accepted is a list")
+        for number, item in enumerate(data["variables"]):
+            where = f"variables[{number}]"
+            if not isinstance(item, Mapping):
+                raise TypeError(f"found {shortened(item)}, accepted is an object")
+            if isinstance(item.get("name"), str):
+                where = f"variable {shortened(item['name'])}"
+            variables.append(_variable(item))
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        reason = (
+            f"{error}: found nothing, accepted is a field of this name" if isinstance(error, KeyError) else str(error)
+        )
+        raise ValueError(f"causal model: {where}: malformed: {' '.join(reason.split())}") from error
+    return {
+        "vocab": vocab,
+        "max_len": check_max_len(data["max_len"]),
+        "variables": variables,
+        "scored_at": check_scored_at(data.get("scored_at", "all")),
+    }
+
+
+def check_max_len(found: object) -> int:
+    """Raises ValueError unless this is a number of tokens."""
+    if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= MAX_LEN:
+        raise _wrong("max_len", found, f"a whole number from 1 to {MAX_LEN}")
+    return found
+
+
+def check_scored_at(found: Any) -> ScoredAt:
+    """Raises ValueError unless this says where the answer counts."""
+    if found not in get_args(ScoredAt):
+        raise _wrong("scored_at", found, " or ".join(map(repr, get_args(ScoredAt))))
+    return found
+
+
+def _wrong(field: str, found: object, accepted: str) -> ValueError:
+    return ValueError(f"causal model: {field}: found {shortened(found)}, accepted is {accepted}")
+
+
+def _variable(item: Mapping[str, Any]) -> Variable:
+    """Reads one variable."""
+    _expect_fields(item, _OF_VARIABLES)
+    for field in ("name", "description"):
+        if not isinstance(item[field], str):
+            raise TypeError(f"{field}: found {shortened(item[field])}, accepted is a text")
+    values = None if item["values"] is None else _values(item["values"], Class)
+    if item["kind"] != kind_of(values):
+        raise ValueError(f"kind: found {shortened(item['kind'])}, accepted is {kind_of(values)!r} with these values")
+    mechanism = mechanism_from_json(item["mechanism"], values is not None)
+    return Variable(item["name"], values, mechanism, item["description"])
+
+
+def _expect_fields(data: Mapping[str, Any], fields: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
+    """Raises KeyError for a field that is missing, ValueError for one that is unknown."""
+    for field in fields:
+        if field not in data:
+            raise KeyError(field)
+    for field in data:
+        if field not in (*fields, *optional):
+            raise ValueError(f"found the field {shortened(field)}, accepted: {', '.join((*fields, *optional))}")
+
+
+def _values(data: Any, accepted: Any = Scalar) -> tuple[Any, ...]:
+    """Reads what ids stand for."""
+    if not isinstance(data, list) or not all(isinstance(value, accepted) for value in data):
+        also = " (or null)" if accepted is Class else ""
+        raise TypeError(f"values: found {shortened(data)}, accepted is a list of strings, numbers and booleans{also}")
+    return tuple(data)

@@ -11,7 +11,6 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from siit.causal import OUTPUT, CausalModel, HighLevelEdge, Inputs, Intervention, Interventions, Run
-from siit.causal.lookups import Lookup
 from siit.causal.mechanisms import Values, undefined
 from siit.certificate import Answers
 from siit.interchange.alignment import Labels
@@ -193,7 +192,7 @@ def inert_parts(model: CausalModel, pairs: Pairs, generator: torch.Generator) ->
             run = model.run(Inputs(pairs.base), Interventions(edges={edge: Intervention(source(edge.parent))}))
             own, values = base.values[child], run.values[child]
             # That a lookup finds nothing is an answer of its own; other variables are undefined at padding too.
-            finds = child != OUTPUT and isinstance(model.variables[child].mechanism, Lookup)
+            finds = child != OUTPUT and model.variables[child].mechanism.can_find_nothing
             emptied = undefined(values) != undefined(own)
             if not (changes(values, own) or (finds and bool((emptied & is_token).any()))):
                 edges[str(edge)] = f"its interchange changed {child} in none of {len(pairs)} pairs"

@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from siit.causal import CausalModel, Inputs, LeastInhibited, Lookup, Table, Variable
-from siit.causal.from_json import mechanism_from_json
-from siit.causal.lookups import AMBIGUOUS
-from siit.causal.mechanisms import UNDEFINED, Mechanism
+from siit.causal.mechanisms import AMBIGUOUS, UNDEFINED, Mechanism, mechanism_from_json
 
 SIZE = 4
 PROPERTY = settings(max_examples=60, deadline=None)
@@ -181,15 +179,18 @@ NUMBER = {"type": "table", "inputs": ["tokens"], "table": [0.0, 1.0, 2.0, None]}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (mechanism(0, members=[0, 3]), "variable 'twice': members ascending within 0 to 2: found False"),
-        (mechanism(0, members=[-1, 1]), "variable 'twice': members ascending within 0 to 2: found False"),
-        (mechanism(0, members=[1, 0]), "'twice': members ascending within 0 to 2"),
-        (mechanism(0, members=[1, 1]), "'twice': members ascending within 0 to 2"),
-        (mechanism(3, members=[0, 9]), "'least': members ascending within 0 to 2"),
-        (mechanism(0, members=[]), "variable 'twice': malformed: TypeError"),
-        (mechanism(0, members=[0.5]), "variable 'twice': malformed: TypeError: table: found torch.float32"),
-        (mechanism(0, members=[[0], [1]]), "variable 'twice': (malformed|members ascending)"),
-        (mechanism(0, members=0), "variable 'twice': (malformed|members ascending)"),
+        (mechanism(0, members=[0, 3]), "variable 'twice': members: found 3, accepted is 0 to 2"),
+        (mechanism(0, members=[-1, 1]), "variable 'twice': members: found -1, accepted is 0 to 2"),
+        (mechanism(0, members=[1, 0]), r"'twice': members: found \[1, 0\], accepted is ids in ascending order"),
+        (mechanism(0, members=[1, 1]), r"'twice': members: found \[1, 1\], accepted is ids in ascending order"),
+        (mechanism(3, members=[0, 9]), "'least': members: found 9, accepted is 0 to 2"),
+        (mechanism(0, members=[]), r"variable 'twice': members: found \[\], accepted is ids"),
+        (mechanism(0, members=[0.5]), "variable 'twice': malformed: members: found 0.5, accepted is an integer"),
+        (
+            mechanism(0, members=[[0], [1]]),
+            r"variable 'twice': malformed: members: found \[\[0\], \[1\]\], accepted is a list of 1",
+        ),
+        (mechanism(0, members=0), "variable 'twice': malformed: members: found 0, accepted is a list of 1 dim"),
         (mechanism(0, members=[1 << 70]), "variable 'twice': malformed: .*[Oo]verflow"),
         (mechanism(0, relation="like"), "variable 'twice': malformed: "),
         (
@@ -200,19 +201,35 @@ NUMBER = {"type": "table", "inputs": ["tokens"], "table": [0.0, 1.0, 2.0, None]}
             mechanism(2, relation="same"),
             r"'only': malformed: .*relation: found 'same' with query None, accepted: \(None",
         ),
-        (mechanism(0, at_least=0), "'twice': malformed: ValueError: at_least: found 0, accepted is an integer from 1"),
+        (mechanism(0, at_least=0), "'twice': malformed: at_least: found 0, accepted is an integer from 1"),
+        (mechanism(0, at_least=1 << 70), "'twice': malformed: at_least: found 11.*, accepted is an integer from 1"),
         (mechanism(0, at_least="2"), "variable 'twice': malformed: "),
         (mechanism(0, at_least=True), "variable 'twice': malformed: .*at_least: found True"),
-        (mechanism(0, more=1), "variable 'twice': malformed: TypeError: .*'more'"),
-        (lambda data: data["variables"][0]["mechanism"].pop("members"), "'twice': malformed: KeyError: 'members'"),
-        (lambda data: data["variables"][0]["mechanism"].pop("value"), "'twice': malformed: TypeError: .*'value'"),
-        (mechanism(0, query="nothing"), "'twice': parent 'nothing' is not computed before it; known there"),
-        (mechanism(0, key="only"), "'twice': parent 'only' is not computed before it"),
-        (mechanism(3, place_query="least"), "'least': parent 'least' is not computed before it"),
+        (
+            mechanism(0, more=1),
+            "variable 'twice': malformed: mechanism lookup: found the field 'more', acc",
+        ),
+        (
+            lambda data: data["variables"][0]["mechanism"].pop("members"),
+            "'twice': malformed: 'members': found noth",
+        ),
+        (
+            lambda data: data["variables"][0]["mechanism"].pop("value"),
+            "'twice': malformed: 'value': found nothing",
+        ),
+        (
+            mechanism(0, query="nothing"),
+            "'twice': found parent 'nothing', which is not computed before it, acc",
+        ),
+        (mechanism(0, key="only"), "'twice': found parent 'only', which is not computed before it"),
+        (mechanism(3, place_query="least"), "'least': found parent 'least', which is not computed before it"),
         (variable(0, values=["a", "b"]), r"'twice': values: found \('a', 'b'\), accepted is \('a', 'b', 'c'\)"),
-        (variable(1, values=None), "'where': values: found None, accepted is"),
-        (mechanism(1, query="indices"), "'where': values of indices are those of twice: found False, accepted is True"),
-        (mechanism(3, place_query="only"), "'least': values of only are those of indices: found False"),
+        (variable(1, values=None, kind="numerical"), "'where': values: found None, accepted is"),
+        (
+            mechanism(1, query="indices"),
+            r"'where': values of indices, compared with twice: found \(0, 1",
+        ),
+        (mechanism(3, place_query="only"), "'least': values of only, compared with indices: found"),
         (variable(1, mechanism=TABLE), "variable 'where': parent twice: found a lookup, accepted is none"),
     ],
 )
@@ -261,7 +278,6 @@ def test_answers_at_the_last_token_alone():
     assert last.run(Inputs(tokens)).scored.nonzero().tolist() == [[0, 2], [1, 3], [3, 1]]
     assert everywhere.run(Inputs(tokens)).scored.sum() == 6
     assert last.to("cpu").scored_at == "last"
-    # The check of types while tests run comes before the model's own.
-    with pytest.raises((ValueError, TypeError), match="scored_at"):
+    with pytest.raises(ValueError, match="scored_at: found 'never', accepted is 'all' or 'last'"):
         CausalModel.from_json({**last.to_json(), "scored_at": "never"})
     assert CausalModel.from_json({k: v for k, v in last.to_json().items() if k != "scored_at"}).scored_at == "all"

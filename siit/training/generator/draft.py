@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from tracr.rasp import rasp
 
-from siit.causal.model import Scalar
+from siit.causal import Scalar
 
 Item = TypeVar("Item")
 LETTERS = "abcdefgh"

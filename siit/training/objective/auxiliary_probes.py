@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from siit.causal import CausalModel, Run
-from siit.causal.lookups import LOOKUPS
 from siit.causal.mechanisms import UNDEFINED, Values, undefined
 from siit.interchange.alignment import Labels
 from siit.training.objective.losses import cross_entropies
@@ -46,7 +45,7 @@ class AuxiliaryProbes(nn.Module):
         for name in self.nodes:
             variable = model.variables[name]
             size = 1 if variable.values is None else len(variable.values)
-            if isinstance(variable.mechanism, LOOKUPS):
+            if variable.mechanism.can_find_nothing:
                 self.finds_nothing[name], size = size, size + 1
             linear = nn.Linear(d_model, size)
             nn.init.normal_(linear.weight, std=d_model**-0.5, generator=generator)

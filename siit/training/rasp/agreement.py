@@ -18,7 +18,7 @@ from tracr.compiler import assemble, compiling
 from tracr.rasp import causal_eval, rasp
 from tracr.transformer.encoder import NumericalEncoder
 
-from siit.causal.model import CausalModel, Inputs
+from siit.causal import CausalModel, Inputs
 from siit.training.rasp.from_rasp import ProgramError, sample_tokens
 from tracr_cases import Case
 

@@ -15,20 +15,24 @@ import torch
 from tracr.compiler import basis_inference, nodes, rasp_to_graph
 from tracr.rasp import rasp
 
-from siit.causal.mechanisms import (
-    NOT_SELECTED,
-    SELECTED,
-    UNDECIDED,
-    UNDEFINED,
+from siit.causal import (
+    INDICES,
+    OUTPUT,
+    TOKENS,
     Aggregate,
+    CausalModel,
+    Class,
+    Inputs,
     Linear,
     Mechanism,
     Nearest,
+    Scalar,
     Selection,
     SelectionShare,
     Table,
+    Variable,
 )
-from siit.causal.model import INDICES, OUTPUT, TOKENS, CausalModel, Class, Inputs, Scalar, Variable
+from siit.causal.mechanisms import NOT_SELECTED, SELECTED, UNDECIDED, UNDEFINED
 from siit.tasks.samplers import SAMPLERS
 from tracr_cases import Case
 
@@ -75,7 +79,10 @@ def build_causal_model(program: Case) -> CausalModel:
     # The output comes last, whatever the order of the graph.
     answer = builder.names[extracted.sink[nodes.ID]]
     ordered = sorted(builder.variables, key=lambda variable: variable.name == answer)
-    return CausalModel(program.vocab, program.max_len, ordered)
+    try:
+        return CausalModel(program.vocab, program.max_len, ordered)
+    except ValueError as error:
+        raise ProgramError(f"{program.name}: {error}") from error
 
 
 class _Builder:

@@ -6,6 +6,7 @@ a value like others: a later lookup does not select it. What is AMBIGUOUS makes 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,7 +14,9 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from siit.causal.mechanisms import UNDEFINED, Mechanism, Read, Values, listed
+from siit._text import shortened
+from siit.causal.mechanisms import fields
+from siit.causal.mechanisms.base import UNDEFINED, Context, Mechanism, Read, Values
 
 AMBIGUOUS = -2
 """Several different values were found, or an ambiguous one was read; undefined too, and never a value."""
@@ -26,7 +29,7 @@ def _is_member(keys: Int[Tensor, "batch pos"], members: Int[Tensor, " n"]) -> Bo
 
 
 def _common(selected: Bool[Tensor, "batch query key"], values: Values) -> Values:
-    """What all selected slots hold: UNDEFINED if there are none, AMBIGUOUS if they differ."""
+    """Gives what all selected slots hold: UNDEFINED if there are none, AMBIGUOUS if they differ."""
     low = torch.where(selected, values.unsqueeze(-2), _LARGE).amin(-1)
     high = torch.where(selected, values.unsqueeze(-2), AMBIGUOUS - 1).amax(-1)
     found = torch.where(low == high, high, AMBIGUOUS)
@@ -34,14 +37,45 @@ def _common(selected: Bool[Tensor, "batch query key"], values: Values) -> Values
 
 
 def _where_least(selected: Bool[Tensor, "batch query key"], order: Values) -> Bool[Tensor, "batch query key"]:
-    """Those of the selected slots that come first in an order."""
+    """Keeps those of the selected slots that come first in an order."""
     ranked = torch.where(selected, order.unsqueeze(-2), _LARGE)
     return selected & (ranked == ranked.amin(-1, keepdim=True))
 
 
+class _Comparison(Mechanism):
+    """What lookups share: all are computed by attention heads, tell nothing from something, and know what is ambiguous.
+
+    Attributes:
+        value: the parent in slot v.
+        members: ascending ids, the keys that can be selected.
+    """
+
+    moves_information = True
+    can_find_nothing = True
+    knows_ambiguous = True
+    value: str
+    members: Int[Tensor, " n"]
+
+    def check(self, context: Context) -> None:
+        parents = self.parents
+        for parent in (parent for slot in parents.values() for parent in slot):
+            context.expect_kind(parent, "categorical")
+        context.expect_same_values("values", context.values, self.value)
+        for query, key in zip(parents.get("q", ()), parents["k"]):
+            context.expect_same_values(f"values of {query}, compared with {key}", context.known[query], key)
+        members, size = self.members, len(context.known[parents["k"][0]] or ())
+        context.expect("shape of members", members.ndim, 1)
+        if not len(members) or bool((members.diff() <= 0).any()):
+            raise context.wrong("members", members.tolist(), "ids in ascending order, at least one")
+        context.expect_within("members", members, 0, size - 1)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"type": self.type, **vars(self), "members": fields.listed(self.members)}
+
+
 @dataclass(frozen=True, eq=False)
-class Lookup(Mechanism):
-    """What stands where a key is the query, or another than the query.
+class Lookup(_Comparison):
+    """Gives what stands where a key is the query, or another than the query.
 
     UNDEFINED where the query is, or where fewer than `at_least` slots are selected.
 
@@ -66,11 +100,12 @@ class Lookup(Mechanism):
     def __post_init__(self) -> None:
         accepted = (None,) if self.query is None else ("same", "other")
         if self.relation not in accepted:
-            raise ValueError(f"relation: found {self.relation!r} with query {self.query!r}, accepted: {accepted}")
-        if type(self.at_least) is not int or self.at_least < 1:
-            raise ValueError(f"at_least: found {self.at_least!r}, accepted is an integer from 1 up")
+            found = f"{shortened(self.relation)} with query {shortened(self.query)}"
+            raise ValueError(f"relation: found {found}, accepted: {accepted}")
+        if type(self.at_least) is not int or not 1 <= self.at_least < _LARGE:
+            raise ValueError(f"at_least: found {shortened(self.at_least)}, accepted is an integer from 1 up")
         if type(self.greatest) is not bool:
-            raise ValueError(f"greatest: found {self.greatest!r}, accepted: True, False")
+            raise ValueError(f"greatest: found {shortened(self.greatest)}, accepted: True, False")
 
     @property
     def parents(self) -> dict[str | None, tuple[str, ...]]:
@@ -97,13 +132,22 @@ class Lookup(Mechanism):
     def to(self, device: torch.device) -> Lookup:
         return replace(self, members=self.members.to(device))
 
-    def to_json(self) -> dict[str, Any]:
-        return {"type": self.type, **vars(self), "members": listed(self.members)}
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], categorical: bool) -> Lookup:
+        return cls(
+            query=None if data["query"] is None else fields.text(data, "query"),
+            key=fields.text(data, "key"),
+            value=fields.text(data, "value"),
+            relation=data["relation"],
+            at_least=data["at_least"],
+            members=fields.ids(data, "members", 1),
+            greatest=data.get("greatest", False),
+        )
 
 
 @dataclass(frozen=True, eq=False)
-class LeastInhibited(Mechanism):
-    """What stands in the least inhibited slot, among those whose name is a member.
+class LeastInhibited(_Comparison):
+    """Gives what stands in the least inhibited slot, among those whose name is a member.
 
     Of several it is the first. A slot's inhibition is 1 if its name is the inhibited one, plus 2 if the slot before the
     inhibited place is its own: of two slots that the signals inhibit one each, the one that is inhibited by its name is
@@ -148,8 +192,7 @@ class LeastInhibited(Mechanism):
     def to(self, device: torch.device) -> LeastInhibited:
         return replace(self, members=self.members.to(device))
 
-    def to_json(self) -> dict[str, Any]:
-        return {"type": self.type, **vars(self), "members": listed(self.members)}
-
-
-LOOKUPS = (Lookup, LeastInhibited)
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], categorical: bool) -> LeastInhibited:
+        names = ("name_query", "place_query", "name_key", "place_key", "value")
+        return cls(**{name: fields.text(data, name) for name in names}, members=fields.ids(data, "members", 1))

@@ -10,7 +10,7 @@ from siit.causal.mechanisms import Class, Scalar, kind_of, mechanism_from_json
 from siit.causal.variables import Variable
 
 CAUSAL_MODEL_FORMAT = "siit-causal-model/1"
-MAX_LEN = 1 << 16
+MAX_LEN = 1 << 20
 """The largest number of tokens: every position is a value of `indices`."""
 ScoredAt = Literal["all", "last"]
 _FIELDS = ("format", "vocab", "max_len", "variables")

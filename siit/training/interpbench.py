@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from siit._extras import require
-from siit.bundle import Bundle, Vocab, write_bundle
+from siit.bundle import Bundle, write_bundle
 from siit.bundle.untrusted import check_seed
-from siit.certificate import measure
 from siit.graph.architecture import Edge, ModelConfig, is_head, layer_of
 from siit.interpbench.files import META, PublishedCase, read_case
+from siit.training.bundling import measured_bundle
 
 if TYPE_CHECKING:
     from siit.causal import CausalModel
@@ -80,26 +80,15 @@ def import_interpbench(
     evidence = build_evidence(
         Interchanges(task.model, labels), ProgramPairSampler(task, "test"), 0, answers=task.answers
     )
-    certificate = measure(
-        published.config,
-        parameters,
+    bundle, _ = measured_bundle(
+        task,
         labels.circuit,
+        parameters,
         evidence,
-        answers=task.answers,
-    )
-    bundle = Bundle(
-        config=published.config,
         case=f"interpbench-{program.interpbench_id}",
         seed=seed,
-        answers=task.answers,
-        parameters=parameters,
-        vocab=Vocab((*program.vocab, BOS, PAD), task.bos_id, task.pad_id, classes),
-        circuit=labels.circuit,
-        causal_model=task.model.to_json(),
-        evidence=evidence,
-        exhaustive=False,
-        certificate=certificate.to_json(),
         train_yaml=f"# Not trained here: published by InterpBench, with this meta.json\n{json.dumps(published.meta)}\n",
+        classes=classes,
     )
     if root is not None:
         write_bundle(Path(root), bundle, allow_uncertified=True)

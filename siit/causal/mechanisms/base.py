@@ -141,9 +141,7 @@ class Mechanism:
         taken = _BY_TYPE.get(name)
         # The same class again is one that a notebook's cell, run again, defines anew.
         if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise TypeError(
-                f"mechanism type: found {name!r} again, in {cls}; it is that of {taken}, accepted is a new one"
-            )
+            raise TypeError(f"mechanism type: found {name!r}, that of {taken}, in {cls}; accepted is one of its own")
         _BY_TYPE[name] = cls
 
     @property

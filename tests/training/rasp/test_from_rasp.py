@@ -236,7 +236,10 @@ COMPOSITE = rasp.SelectorAnd(FIRST, EQUAL)
         ),
         (named(rasp.Map(lambda x: x, rasp.tokens), "tokens"), "two variables are named 'tokens'"),
         (named(rasp.Map(lambda x: x, rasp.tokens), "output"), "two variables are named 'output'"),
-        (named(rasp.Map(lambda x: x, rasp.tokens), "a+b"), r"variable 'a\+b': accepted are names without any of"),
+        (
+            named(rasp.Map(lambda x: x, rasp.tokens), "a+b"),
+            r"variable 'a\+b': found this name, accepted is one without",
+        ),
         (
             lambda: rasp.SequenceMap(lambda x, y: x, flag_as("twin", "a"), flag_as("twin", "b")),
             "own: two variables are named 'twin', accepted are unique names",

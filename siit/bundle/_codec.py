@@ -9,17 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from siit.bundle import _evidence, _json, _tensors
+from siit.bundle import _json, _tensors
 from siit.bundle._errors import BundleError, wrong
 from siit.bundle._types import BUNDLE_FORMAT, Bundle
 from siit.bundle._vocab import VOCAB_FILE, Vocab
 from siit.certificate import Answers, Certificate
+from siit.certificate.schema import EvidenceError, Schema, Special
 from siit.graph.architecture import ModelConfig
 from siit.graph.circuit import Circuit
 
 CONFIG_FILE, CIRCUIT_FILE, GRAPH_FILE = "config.json", "circuit.json", "graph.json"
 CAUSAL_FILE, CERTIFICATE_FILE, TRAIN_FILE = "causal_model.json", "certificate.json", "train.yaml"
-WEIGHTS_FILE, EVIDENCE_FILE = "model.safetensors", _evidence.EVIDENCE_FILE
+WEIGHTS_FILE, EVIDENCE_FILE = "model.safetensors", "evaluation.safetensors"
 MANIFEST_FILE = "manifest.json"
 FILES = (
     CONFIG_FILE,
@@ -98,7 +99,7 @@ def decode(files: Mapping[str, bytes]) -> Bundle:
     extra = {name: content for name, content in files.items() if name not in FILES}
     for name, content in extra.items():
         _check_extra(name, content)
-    evidence, exhaustive = _read_evidence(files.get(EVIDENCE_FILE), circuit, vocab, data)
+    evidence, exhaustive = _read_evidence(files.get(EVIDENCE_FILE), Schema(circuit, answers), vocab)
     return Bundle(
         config=config,
         case=data["case"],
@@ -217,18 +218,19 @@ def _read_weights(data: bytes | None, config: ModelConfig) -> dict[str, Tensor]:
     return _tensors.load_tensors(data, WEIGHTS_FILE)
 
 
-def _read_evidence(
-    data: bytes | None, circuit: Circuit, vocab: Vocab, config: Mapping[str, Any]
-) -> tuple[dict[str, Tensor], bool]:
+def _read_evidence(data: bytes | None, schema: Schema, vocab: Vocab) -> tuple[dict[str, Tensor], bool]:
     if data is None:
         return {}, False
     header = _tensors.read_header(data, EVIDENCE_FILE)
     exhaustive = header.metadata.get("exhaustive")
     if exhaustive not in ("true", "false"):
         raise wrong(EVIDENCE_FILE, "__metadata__.exhaustive", exhaustive, "'true' or 'false'")
-    _evidence.check_declared(header, circuit, circuit.config, config["output"])
-    evidence = _tensors.load_tensors(data, EVIDENCE_FILE)
-    _evidence.check_values(evidence, circuit, circuit.config, vocab)
+    try:
+        schema.check_declared(_tensors.declared(header))
+        evidence = _tensors.load_tensors(data, EVIDENCE_FILE)
+        schema.check_values(evidence, Special(vocab.bos_id, vocab.pad_id))
+    except EvidenceError as error:
+        raise BundleError(f"{EVIDENCE_FILE}: {error}") from error
     return evidence, exhaustive == "true"
 
 

@@ -12,9 +12,11 @@ from torch import Tensor
 
 from siit.bundle._errors import BundleError, wrong
 from siit.bundle._json import parse
+from siit.certificate.schema import Declared
 
 _HEADER_LIMIT = 16 << 20
 _DTYPES = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL"}
+_NAMES = {"F32": "float32", "I64": "int64", "BOOL": "bool"}
 # What a file that torch.save or pickle wrote begins with.
 _ZIP, _PICKLE = b"PK\x03\x04", tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 
@@ -94,6 +96,11 @@ def check_specs(header: Header, specs: Mapping[str, TensorSpec], file: str) -> N
         dtype, shape = header.tensors[name]
         if (dtype, shape) != (_DTYPES[spec.dtype], spec.shape):
             raise wrong(file, name, f"{dtype} {list(shape)}", str(spec))
+
+
+def declared(header: Header) -> dict[str, Declared]:
+    """Describes the tensors of a file by torch's names of dtypes, where a bundle has them."""
+    return {name: Declared(_NAMES.get(dtype, dtype), shape) for name, (dtype, shape) in header.tensors.items()}
 
 
 def load_tensors(data: bytes, file: str) -> dict[str, Tensor]:

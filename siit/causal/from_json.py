@@ -30,7 +30,7 @@ def read_model(data: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(data, Mapping) or data.get("format") != CAUSAL_MODEL_FORMAT:
         found = data.get("format") if isinstance(data, Mapping) else data
         raise ValueError(f"causal model: format: found {shortened(found)}, accepted is {CAUSAL_MODEL_FORMAT!r}")
-    variables, where = [], "its fields"
+    variables, where = [], ""
     try:
         _expect_fields(data, _FIELDS, _OPTIONAL)
         where = "vocab"
@@ -46,10 +46,10 @@ def read_model(data: Mapping[str, Any]) -> dict[str, Any]:
                 where = f"variable {shortened(item['name'])}"
             variables.append(_variable(item))
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
-        reason = (
-            f"{error}: found nothing, accepted is a field of this name" if isinstance(error, KeyError) else str(error)
-        )
-        raise ValueError(f"causal model: {where}: malformed: {' '.join(reason.split())}") from error
+        place = f"{where}: " if where else ""
+        if isinstance(error, KeyError):
+            raise ValueError(f"causal model: {place}{error.args[0]}: found nothing, accepted is a value") from error
+        raise ValueError(f"causal model: {place}malformed: {' '.join(str(error).split())}") from error
     return {
         "vocab": vocab,
         "max_len": check_max_len(data["max_len"]),

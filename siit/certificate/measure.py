@@ -11,7 +11,8 @@ from torch import Tensor
 
 from siit.certificate.answers import Answers
 from siit.certificate.certificate import BARS, SHARES, Certificate, Effect
-from siit.certificate.evidence import Evidence, check_evidence, check_parameters
+from siit.certificate.held_out import HeldOutPairs, held_out_pairs
+from siit.certificate.parameters import check_parameters
 from siit.certificate.questions import Patch, Quantity, Question, draw_subsets, first_questions, remaining_questions
 from siit.certificate.reference import ReferenceModel
 from siit.certificate.tally import Count, Means, ask, source_means
@@ -68,7 +69,7 @@ def measure(
     if circuit.config != config:
         raise ValueError(f"circuit: found labels of {circuit.config}, accepted are those of {config}")
     check_parameters(config, parameters)
-    checked = check_evidence(config, circuit, evidence, answers)
+    checked = held_out_pairs(circuit, evidence, answers)
     model = ReferenceModel(config, parameters)
     means = source_means(model, checked, batch_size)
     interchanges = {name: checked.counts(name) for name in (*circuit.alignment, *circuit.edges_by_carried)}
@@ -118,7 +119,7 @@ def measure(
 
 
 def _probe(
-    model: ReferenceModel, circuit: Circuit, probe: Evidence, means: Means, batch_size: int
+    model: ReferenceModel, circuit: Circuit, probe: HeldOutPairs, means: Means, batch_size: int
 ) -> dict[str, float | int]:
     """Share right of the whole model, and of the circuit alone, everything else resampled from the row before."""
     alone = Patch(tuple(circuit.off_nodes), tuple(circuit.off_edges))

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from siit.certificate.evidence import SOURCE_POSITIONS, Evidence
+from siit.certificate.held_out import HeldOutPairs
 from siit.certificate.questions import Patch, Quantity, Question
 from siit.certificate.reference import ReferenceModel, ReferenceRun
+from siit.certificate.schema import positions_under
 from siit.graph.architecture import POS_EMBED
 
 Means = Mapping[str, Float[Tensor, "pos d_model"]]
@@ -39,7 +40,7 @@ class Count:
 
 
 @torch.no_grad()
-def source_means(model: ReferenceModel, evidence: Evidence, batch_size: int) -> Means:
+def source_means(model: ReferenceModel, evidence: HeldOutPairs, batch_size: int) -> Means:
     """The mean of each embedding's, head's and MLP's output at each position over all source rows."""
     sums: dict[str, Tensor] = {}
     for batch in evidence.batches(batch_size, _device(model)):
@@ -51,7 +52,7 @@ def source_means(model: ReferenceModel, evidence: Evidence, batch_size: int) -> 
 
 @torch.no_grad()
 def ask(
-    model: ReferenceModel, evidence: Evidence, means: Means, questions: Sequence[Question], batch_size: int
+    model: ReferenceModel, evidence: HeldOutPairs, means: Means, questions: Sequence[Question], batch_size: int
 ) -> dict[str, dict[str, Count]]:
     """Field -> name -> what was counted over all pairs."""
     counts: dict[str, dict[str, Count]] = {}
@@ -69,7 +70,7 @@ def ask(
 class _Batch:
     """The runs of one batch of pairs."""
 
-    def __init__(self, model: ReferenceModel, evidence: Evidence, means: Means) -> None:
+    def __init__(self, model: ReferenceModel, evidence: HeldOutPairs, means: Means) -> None:
         self.model = model
         self.evidence = evidence
         self.means = means
@@ -109,8 +110,8 @@ class _Batch:
         if patch.kind == "mean":
             return {name: mean[: self.evidence.base.shape[1]] for name, mean in self.means.items()}
         if patch.interchange is not None:
-            return self._source_run(f"do/{patch.interchange}/{SOURCE_POSITIONS}").outputs
-        positions = self.evidence.tensors.get(SOURCE_POSITIONS)
+            return self._source_run(positions_under(patch.interchange)).outputs
+        positions = self.evidence.tensors.get(positions_under(None))
         moved = self.source.outputs if positions is None else self.model.embed(self.evidence.source, positions)
         return {**self.source.outputs, POS_EMBED: moved[POS_EMBED]}
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from siit.causal import Inputs, Run
 from siit.certificate import Answers
+from siit.certificate.schema import BASE, SOURCE, positions_under, prefix_of, scored_masks
 from siit.interchange.interventions import ROUNDING, Interchanges, differs
 from siit.interchange.pairs import Pairs, PairSampler, permuted_positions
 
@@ -58,10 +59,9 @@ def evidence_pairs(evidence: Mapping[str, Tensor]) -> Pairs:
     Args:
         evidence: as `build_evidence` makes it.
     """
-    names = [name for name in evidence if name.startswith("do/") and name.endswith("/scored")]
-    scored = [evidence[name].any(1) for name in names]
+    scored = [mask.any(1) for mask in scored_masks(evidence, bases=False)]
     interchangeable = torch.stack(scored).any(0) if scored else None
-    return Pairs(evidence["base_tokens"], evidence["source_tokens"], interchangeable)
+    return Pairs(evidence[f"{BASE}tokens"], evidence[f"{SOURCE}tokens"], interchangeable)
 
 
 def _tabulate(
@@ -70,20 +70,20 @@ def _tabulate(
     """Makes the tensors; returns also the fewest scored positions, and each interchange's number of changed pairs."""
     base, source = interchanges.model.run(Inputs(pairs.base)), interchanges.model.run(Inputs(pairs.source))
     evidence: dict[str, Tensor] = {
-        "base_tokens": pairs.base,
-        "source_tokens": pairs.source,
-        **answer_tensors("base_", base),
-        **answer_tensors("source_", source),
-        "source_positions": permuted_positions(pairs.source, len(interchanges.model.vocab), generator),
+        f"{BASE}tokens": pairs.base,
+        f"{SOURCE}tokens": pairs.source,
+        **answer_tensors(BASE, base),
+        **answer_tensors(SOURCE, source),
+        positions_under(None): permuted_positions(pairs.source, len(interchanges.model.vocab), generator),
     }
     scored, changed = int(base.scored.sum()), []
     for index, name in enumerate(interchanges.names):
         choice = torch.full((len(pairs),), index + 1, device=pairs.base.device)
         positions = interchanges.source_positions(pairs, choice, generator)
         run = interchanges.answers(pairs, choice, positions)
-        evidence |= answer_tensors(f"do/{name}/", run)
+        evidence |= answer_tensors(prefix_of(name), run)
         if interchanges.position_only[index]:
-            evidence[f"do/{name}/source_positions"] = positions
+            evidence[positions_under(name)] = positions
         scored = min(scored, int(run.scored.sum()))
         moved = differs(run.output, base.output, ROUNDING if answers.tolerance is None else answers.tolerance)
         changed.append(int((run.scored & base.scored & moved).any(1).sum()))

@@ -9,8 +9,9 @@ from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from siit.certificate.schema import CONTRAST, listed_under
+
 SOURCE = "source"
-_CONTRAST = "contrast/"
 
 
 class Pair(NamedTuple):
@@ -48,10 +49,10 @@ class PairDataset(Dataset[Pair]):
     def __init__(self, evidence: Mapping[str, Shaped[Tensor, "pairs pos"]], corruption: str = SOURCE) -> None:
         if "base_tokens" not in evidence:
             raise ValueError("evidence: found no base_tokens, accepted is the evidence of a model loaded with it")
-        kinds = [name.split("/")[1] for name in evidence if name.startswith(_CONTRAST) and name.endswith("/tokens")]
+        kinds = listed_under(CONTRAST, evidence)
         if corruption not in (SOURCE, *kinds):
             raise ValueError(f"corruption: found {corruption!r}, accepted: {', '.join((SOURCE, *kinds))}")
-        prefix = f"{SOURCE}_" if corruption == SOURCE else f"{_CONTRAST}{corruption}/"
+        prefix = f"{SOURCE}_" if corruption == SOURCE else f"{CONTRAST}{corruption}/"
         self.pairs = Pair(
             base=evidence["base_tokens"],
             source=evidence[f"{prefix}tokens"],

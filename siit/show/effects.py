@@ -10,8 +10,10 @@ import torch
 
 from siit.bundle import Bundle
 from siit.certificate import ReferenceModel
-from siit.certificate.evidence import SOURCE_POSITIONS, Evidence, check_evidence, check_parameters
+from siit.certificate.held_out import HeldOutPairs, held_out_pairs
+from siit.certificate.parameters import check_parameters
 from siit.certificate.questions import Patch, Quantity, Question
+from siit.certificate.schema import SOURCE_POSITIONS
 from siit.certificate.tally import ask
 from siit.graph.architecture import EMBEDDINGS, Edge, components, edges
 
@@ -70,8 +72,7 @@ def measure_effects(
     if pairs < 1:
         raise ValueError(f"pairs: found {pairs}, accepted is at least 1")
     check_parameters(bundle.config, bundle.parameters)
-    answers = bundle.answers
-    checked = check_evidence(bundle.config, bundle.circuit, bundle.evidence, answers)
+    checked = held_out_pairs(bundle.circuit, bundle.evidence, bundle.answers)
     evidence, permuted = _with_positions(_some(checked, pairs))
     scored = int(evidence.scored(None).sum())
     if not scored:
@@ -96,18 +97,18 @@ def measure_effects(
     )
 
 
-def _some(evidence: Evidence, pairs: int) -> Evidence:
+def _some(evidence: HeldOutPairs, pairs: int) -> HeldOutPairs:
     """At most so many pairs, in the evidence's order; drawn, since neighbours may share their base."""
     if evidence.pairs <= pairs:
         return evidence
     chosen = torch.randperm(evidence.pairs, generator=torch.Generator().manual_seed(_SEED))[:pairs].sort().values
-    return Evidence({name: tensor[chosen] for name, tensor in evidence.tensors.items()}, evidence.answers)
+    return HeldOutPairs({name: tensor[chosen] for name, tensor in evidence.tensors.items()}, evidence.answers)
 
 
-def _with_positions(evidence: Evidence) -> tuple[Evidence, bool]:
+def _with_positions(evidence: HeldOutPairs) -> tuple[HeldOutPairs, bool]:
     """The evidence with permuted positions for `pos_embed`: those of an interchange where no other are there."""
     found = [name for name in evidence.tensors if name.endswith(SOURCE_POSITIONS)]
     if not found:
         return evidence, False
     first = min(found, key=lambda name: name != SOURCE_POSITIONS)
-    return Evidence({**evidence.tensors, SOURCE_POSITIONS: evidence.tensors[first]}, evidence.answers), True
+    return HeldOutPairs({**evidence.tensors, SOURCE_POSITIONS: evidence.tensors[first]}, evidence.answers), True

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from siit.causal import Inputs
 from siit.certificate import Answers
+from siit.certificate.schema import FIELDS, of_contrast, of_probe
 from siit.interchange.evidence import answer_tensors
 from siit.interchange.pairs import Pairs, PairSampler, permuted_positions
 from siit.tasks.fingerprint import causal_fingerprint
@@ -127,9 +128,9 @@ class Task(InputSpace):
         found: dict[str, Tensor] = {}
         for kind, tokens in self.contrasts(base, generator).items():
             run = self.model.run(Inputs(tokens))
-            found |= {f"contrast/{kind}/tokens": tokens, **answer_tensors(f"contrast/{kind}/", run)}
+            found |= {of_contrast(kind, "tokens"): tokens, **answer_tensors(of_contrast(kind), run)}
         for name, inputs in self.reported_inputs(len(base), generator).items():
-            found |= {f"probe/{name}/{field}": getattr(inputs, field) for field in ("tokens", "target", "scored")}
+            found |= {of_probe(name, field): getattr(inputs, field) for field in FIELDS}
         return found
 
     def files(self) -> dict[str, bytes]:

@@ -221,19 +221,23 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("probe/odd/tokens", lambda t: t.index_fill(1, torch.tensor([0]), 0), "probe/odd/tokens: found 'BOS missing"),
-        ("probe/odd/tokens", lambda t: t.index_fill(1, torch.tensor([2]), 4), "probe/odd/tokens: found 'a token after"),
-        ("probe/odd/tokens", lambda t: t.index_fill(1, torch.tensor([2]), 9), "probe/odd/tokens: found 'an id out of"),
+        ("probe/odd/tokens", lambda t: t.index_fill(1, torch.tensor([0]), 0), "probe/odd/tokens: found BOS missing"),
+        ("probe/odd/tokens", lambda t: t.index_fill(1, torch.tensor([2]), 4), "probe/odd/tokens: found a token after"),
+        (
+            "probe/odd/tokens",
+            lambda t: t.index_fill(1, torch.tensor([2]), 9),
+            "probe/odd/tokens: found 9, accepted is a token id from 0 to 4",
+        ),
         ("probe/odd/tokens", lambda t: t[:1], "probe/odd/tokens: "),
         ("probe/odd/tokens", lambda t: None, "probe/odd/tokens: "),
-        ("probe/odd/target", lambda t: t + 2, "probe/odd/target: found 'an id out of range'"),
+        ("probe/odd/target", lambda t: t + 2, "probe/odd/target: found 2, accepted is a class from 0"),
         ("probe/odd/target", lambda t: t.float(), "probe/odd/target: "),
         ("probe/odd/target", lambda t: None, "probe/odd/target: "),
-        ("probe/odd/scored", lambda t: torch.ones_like(t), "probe/odd/scored: found 'a scored BOS or PAD'"),
+        ("probe/odd/scored", lambda t: torch.ones_like(t), "probe/odd/scored: found a scored BOS or PAD"),
         ("probe/odd/scored", lambda t: t.long(), "probe/odd/scored: "),
         ("probe/odd/scored", lambda t: None, "probe/odd/scored: "),
         ("contrast/swap/tokens", lambda t: None, "contrast/swap/tokens: "),
-        ("contrast/swap/scored", lambda t: torch.ones_like(t), "contrast/swap/scored: found 'a scored BOS or PAD'"),
+        ("contrast/swap/scored", lambda t: torch.ones_like(t), "contrast/swap/scored: found a scored BOS or PAD"),
     ],
 )
 def test_probes_and_contrasts(probed: Path, tmp_path: Path, name: str, change: Any, message: str):

@@ -182,20 +182,20 @@ def _set(row: int, position: int, value: int):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("base_tokens", _set(0, 1, 5), "an id out of range"),
-        ("base_tokens", _set(0, 1, -1), "an id out of range"),
+        ("base_tokens", _set(0, 1, 5), "found 5, accepted is a token id from 0 to 4"),
+        ("base_tokens", _set(0, 1, -1), "found -1, accepted is a token id from 0 to 4"),
         ("source_tokens", _set(0, 0, 0), "BOS missing or out of place"),
         ("source_tokens", _set(0, 2, 3), "BOS missing or out of place"),
         ("contrast/swap/tokens", _set(0, 2, 4), "a token after PAD"),
         ("base_scored", _set(0, 0, 1), "a scored BOS or PAD"),
         ("do/is_x/scored", _set(0, 4, 1), "a scored BOS or PAD"),
-        ("do/is_x->fraction/target", _set(0, 1, 2), "an id out of range"),
+        ("do/is_x->fraction/target", _set(0, 1, 2), "found 2, accepted is a class from 0 to 1"),
         ("source_positions", _set(0, 1, 2), "a row that is no permutation"),
         ("source_positions", lambda t: t[:, [0, 1, 2, 4, 3]], "a BOS or PAD that moved"),
         ("do/is_x/source_positions", lambda t: t[:, [1, 0, 2, 3, 4]], "a BOS or PAD that moved"),
-        ("base_target", lambda t: t.float(), "F32 [3, 5]"),
-        ("base_target", lambda t: t[:-1], "I64 [2, 5]"),
-        ("base_scored", lambda t: t.long(), "I64 [3, 5]"),
+        ("base_target", lambda t: t.float(), "found float32 [3, 5], accepted is int64 [3, 5]"),
+        ("base_target", lambda t: t[:-1], "found int64 [2, 5], accepted is int64 [3, 5]"),
+        ("base_scored", lambda t: t.long(), "found int64 [3, 5], accepted is bool"),
         ("base_tokens", lambda t: t[:, 0], "[3]"),
         ("base_tokens", lambda t: t[:0], "[0, 5]"),
     ],
@@ -215,7 +215,7 @@ def test_evidence(tmp_path: Path, name: str, change, message: str):
 def test_missing_evidence(tmp_path: Path, name: str):
     bundle = make_bundle()
     evidence = {key: tensor for key, tensor in bundle.evidence.items() if key != name}
-    with pytest.raises(BundleError, match=rf"evaluation\.safetensors: {name}: found 'no tensor of this name'"):
+    with pytest.raises(BundleError, match=rf"evaluation\.safetensors: {name}: found nothing, accepted is (bool|int64)"):
         write_bundle(tmp_path, dataclasses.replace(bundle, evidence=evidence))
 
 
@@ -223,7 +223,9 @@ def test_missing_evidence(tmp_path: Path, name: str):
 def test_evidence_of_nothing(tmp_path: Path, name: str):
     bundle = make_bundle()
     evidence = {**bundle.evidence, name: bundle.evidence["base_tokens"]}
-    with pytest.raises(BundleError, match=rf"evaluation\.safetensors: {name}: found 'a tensor of this name'"):
+    with pytest.raises(
+        BundleError, match=rf"evaluation\.safetensors: {name}: found a tensor of this name, accepted is none such"
+    ):
         write_bundle(tmp_path, dataclasses.replace(bundle, evidence=evidence))
 
 

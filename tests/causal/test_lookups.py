@@ -211,11 +211,11 @@ NUMBER = {"type": "table", "inputs": ["tokens"], "table": [0.0, 1.0, 2.0, None]}
         ),
         (
             lambda data: data["variables"][0]["mechanism"].pop("members"),
-            "'twice': malformed: 'members': found noth",
+            "'twice': members: found noth",
         ),
         (
             lambda data: data["variables"][0]["mechanism"].pop("value"),
-            "'twice': malformed: 'value': found nothing",
+            "'twice': value: found nothing",
         ),
         (
             mechanism(0, query="nothing"),

@@ -48,7 +48,7 @@ def top(**changes: Any) -> Change:
     ("name", "change", "message"),
     [
         ("reverse", top(format="siit-causal-model/2"), "format: found 'siit-causal-model/2', accepted is"),
-        ("reverse", lambda data: data.pop("vocab"), "malformed: 'vocab': found nothing, accepted is a field"),
+        ("reverse", lambda data: data.pop("vocab"), "causal model: vocab: found nothing, accepted is a value"),
         ("reverse", top(vocab="abc"), "values: found 'abc', accepted is a list of strings, numbers and booleans"),
         (
             "reverse",
@@ -86,7 +86,7 @@ def top(**changes: Any) -> Change:
         (
             "reverse",
             lambda data: data["variables"][1].pop("mechanism"),
-            "variable 'length': malformed: 'mechanism': found nothing, accepted is a field",
+            "variable 'length': mechanism: found nothing, accepted is a value",
         ),
         ("reverse", top(variables=[3]), r"variables\[0\]: malformed: found 3, accepted is an object"),
         (

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from siit.certificate import FIELDS, ReferenceModel, measure
 from siit.certificate.answers import Answers
-from siit.certificate.evidence import Evidence
+from siit.certificate.held_out import HeldOutPairs
 from siit.certificate.questions import draw_subsets
 from siit.certificate.report import rows
 from siit.graph.architecture import Edge, edges
@@ -72,7 +72,7 @@ def test_what_nothing_scored_can_see_is_left_out(direction: str, monkeypatch: py
     options: dict[str, Any] = {"batch_size": 32, "min_scored": 0, "min_changed": 0}
     trimmed = certify(weights, circuit, tensors, **options)
     assert set(seen) == ({1, 3, 4, 5} if direction == "causal" else {5})
-    monkeypatch.setattr(Evidence, "trimmed", lambda evidence: evidence)
+    monkeypatch.setattr(HeldOutPairs, "trimmed", lambda evidence: evidence)
     assert trimmed.to_json() == certify(weights, circuit, tensors, **options).to_json()
 
 
@@ -347,12 +347,12 @@ def test_wrong_probes():
     good = _probed()
     scored = good["probe/again/scored"]
     missing = {name: tensor for name, tensor in good.items() if name != "probe/again/scored"}
-    with pytest.raises(ValueError, match="evidence: missing probe/again/scored"):
+    with pytest.raises(ValueError, match=r"probe/again/scored: found nothing, accepted is bool \[256, 5\]"):
         certify(tensors=missing)
     for changes, message in [
-        ({"tokens": good["base_tokens"] + 3}, "probe/again/tokens: found 5, accepted are token ids from 0 to 2"),
+        ({"tokens": good["base_tokens"] + 3}, "probe/again/tokens: found 5, accepted is a token id from 0 to 2"),
         ({"tokens": good["base_tokens"].int()}, "probe/again/tokens: found int32"),
-        ({"target": torch.full_like(good["base_target"], 2)}, "probe/again/target: found 2, accepted are classes"),
+        ({"target": torch.full_like(good["base_target"], 2)}, "probe/again/target: found 2, accepted is a class"),
         ({"target": good["base_target"].float()}, "probe/again/target: found float32"),
         ({"scored": scored[:5]}, r"probe/again/scored: found bool \[5, 5\], accepted is bool \[256, 5\]"),
         ({"scored": scored.long()}, "probe/again/scored: found int64"),
@@ -370,14 +370,23 @@ def test_wrong_evidence():
     beyond = good["base_tokens"].clone()
     beyond[3, 1] = 3
     for tensors, message in [
-        ({k: v for k, v in good.items() if k != "do/prev/scored"}, "evidence: missing do/prev/scored; found base_"),
-        ({k: v for k, v in good.items() if k != "source_positions"}, "evidence: missing source_positions; found"),
+        (
+            {k: v for k, v in good.items() if k != "do/prev/scored"},
+            r"do/prev/scored: found nothing, accepted is bool \[256, 5\]",
+        ),
+        (
+            {k: v for k, v in good.items() if k != "source_positions"},
+            "source_positions: found nothing, accepted is int64",
+        ),
         (_broken("base_tokens", good["base_tokens"].int()), r"base_tokens: found int32 \[256, 5\], accepted is int64"),
         (_broken("base_scored", good["base_scored"][:9]), r"base_scored: found bool \[9, 5\], accepted is bool \[256"),
         (_broken("base_target", good["base_target"].float()), r"base_target: found float32 .* accepted is int64"),
-        (_broken("base_tokens", beyond), "base_tokens: found 3, accepted are token ids from 0 to 2"),
-        (_broken("do/prev/target", good["base_target"] - 1), "do/prev/target: found -1, accepted are classes"),
-        (_broken("source_positions", good["source_positions"] + 1), "source_positions: found 5, accepted are position"),
+        (_broken("base_tokens", beyond), "base_tokens: found 3, accepted is a token id from 0 to 2"),
+        (_broken("do/prev/target", good["base_target"] - 1), "do/prev/target: found -1, accepted is a class"),
+        (
+            _broken("source_positions", good["source_positions"] + 1),
+            "source_positions: found 5, accepted is a position",
+        ),
         (
             _broken("do/indices->prev<q>/source_positions", good["source_positions"].float()),
             "do/indices->prev<q>/source_positions: found float32",
@@ -449,7 +458,7 @@ def test_how_many_pairs_are_enough():
     scored = torch.zeros(3000, 2, dtype=torch.bool)
     scored[:, 1] = True
     tensors = {"base_tokens": torch.zeros(3000, 2, dtype=torch.int64), "base_scored": scored}
-    held = Evidence(tensors, Answers("categorical", None))
+    held = HeldOutPairs(tensors, Answers("categorical", None))
     found = {count: held.enough(count) for count in (0, 1, 1024, 1025, 2048, 2049, 9999)}
     assert found == {0: 3000, 1: 1024, 1024: 1024, 1025: 2048, 2048: 2048, 2049: 3000, 9999: 3000}
     assert held.first(1024).pairs == 1024

@@ -14,7 +14,7 @@ from siit.certificate import Certificate, measure
 from siit.graph.circuit import Circuit
 
 if TYPE_CHECKING:
-    from siit.training.data import Task
+    from siit.tasks import Task
 
 
 def measured_bundle(

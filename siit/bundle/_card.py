@@ -116,7 +116,7 @@ class Unreadable:
 
 
 def is_generated(card: str) -> bool:
-    """Whether siit wrote this card, and so may replace it."""
+    """Tells whether siit wrote this card, and so may replace it."""
     return _MARK in card
 
 
@@ -127,7 +127,7 @@ def render_card(
     revision: str | None = None,
     measured_again: bool | None = None,
 ) -> str:
-    """The card for these models.
+    """Renders the card for these models.
 
     Args:
         models: in the order of the table.

@@ -44,7 +44,7 @@ _MAX_SEED = (1 << 63) - 1
 
 
 def encode(bundle: Bundle) -> dict[str, bytes]:
-    """The content of every file but the manifest.
+    """Makes the content of every file but the manifest.
 
     Raises:
         BundleError: the bundle cannot be written as plain files.
@@ -75,7 +75,7 @@ def encode(bundle: Bundle) -> dict[str, bytes]:
 
 
 def decode(files: Mapping[str, bytes]) -> Bundle:
-    """The bundle that these files hold; weights or evidence may be left out.
+    """Reads the bundle that these files hold; weights or evidence may be left out.
 
     Raises:
         BundleError: names the file and the field that is wrong.
@@ -118,7 +118,7 @@ def decode(files: Mapping[str, bytes]) -> Bundle:
 
 
 def check_case(case: object, file: str = CONFIG_FILE) -> str:
-    """The case's name, which is also a folder's.
+    """Checks the case's name, which is also a folder's.
 
     Raises:
         BundleError: it could lead out of the bundle, or is no name at all.
@@ -129,7 +129,7 @@ def check_case(case: object, file: str = CONFIG_FILE) -> str:
 
 
 def check_seed(seed: object, file: str = CONFIG_FILE) -> int:
-    """The seed.
+    """Checks the seed.
 
     Raises:
         BundleError: it is not a whole number from 0 up.

@@ -1,4 +1,4 @@
-"""One model's folder as files to be copied elsewhere, each with the size and sha256 that its manifest lists."""
+"""One model's folder as files to be copied, each with the size and sha256 that its manifest lists."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class File:
 
     @classmethod
     def of(cls, content: bytes) -> File:
-        """A file that exists in memory only."""
+        """Describes a file that exists in memory only."""
         return cls(content, len(content), hashlib.sha256(content).hexdigest())
 
 
@@ -50,7 +50,7 @@ class ModelFiles:
 
 
 def model_files(folder: Path, certificate: Mapping[str, Any] | None = None) -> ModelFiles:
-    """The files of a model's folder, by what its manifest says; only the manifest is read.
+    """Lists the files of a model's folder, by what its manifest says; only the manifest is read.
 
     Args:
         folder: a model's folder.

@@ -1,9 +1,10 @@
 """Folders that appear, and are replaced, whole or not at all, whatever is killed and when.
 
-All changes below one root are made under one lock (`<root>/.lock`, released by the system when its holder dies), so a
-temporary folder found under the lock has no living writer and is removed. A new folder is written beside its place and
-renamed into it. An existing one is exchanged for it in a single step where the system can (Linux); elsewhere the old
-one is set aside first, and a folder found set aside with nothing in its place is put back, by writers and by readers.
+All changes below one root are made under one lock, `<root>/.lock`, which the system releases when its holder dies.
+So a temporary folder found under the lock has no living writer, and is removed. A new folder is written beside its
+place and renamed into it. An existing one is swapped for it in a single step where the system can (Linux). Other
+systems set the old one aside first. A folder found set aside with nothing in its place is put back, by writers and by
+readers.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def recover(root: Path) -> None:
 
 
 def recover_folder(folder: Path) -> None:
-    """Where a writer died between setting a folder aside and putting the new one in its place: puts it back."""
+    """Puts a folder back that a writer set aside, where it died before the new one was in its place."""
     if not folder.exists() and folder.with_name(_OLD + folder.name).exists():
         with locked(folder.parent.parent):
             recover(folder.parent.parent)
@@ -85,7 +86,7 @@ def put_file(path: Path, data: bytes) -> None:
 
 
 def read_file(path: Path, within: Path, limit: int) -> bytes:
-    """The content of a regular file of at most `limit` bytes; a symbolic link may lead to one inside `within`.
+    """Reads the content of a regular file of at most `limit` bytes; a symbolic link may lead to one inside `within`.
 
     Raises:
         BundleError: missing, no regular file, too large, or led out of `within`.

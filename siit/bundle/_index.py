@@ -35,12 +35,12 @@ class IndexEntry:
 
 
 def seed_folder(case: str, seed: int) -> str:
-    """Where a model's folder is below the root."""
+    """Tells where a model's folder is below the root."""
     return f"{check_case(case)}/seed-{check_seed(seed)}"
 
 
 def list_folders(root: Path) -> list[IndexEntry]:
-    """Every model below `root`, by what its manifest says; the files themselves are not read.
+    """Lists every model below `root`, by what its manifest says; the files themselves are not read.
 
     A folder whose manifest is damaged or names another model is left out, with a warning.
     """
@@ -54,13 +54,13 @@ def list_folders(root: Path) -> list[IndexEntry]:
 
 
 def find_folders(root: Path) -> list[Path]:
-    """Every folder below `root` that has the name of a model's."""
+    """Finds every folder below `root` that has the name of a model's."""
     folders = sorted(root.glob("*/seed-*"))
     return [path for path in folders if _SEED_FOLDER.fullmatch(path.name) and not path.parent.name.startswith(".")]
 
 
 def make_entry(folder: Path, manifest_data: bytes) -> IndexEntry:
-    """The line of the index for a model's folder with this manifest.
+    """Makes the line of the index for a model's folder with this manifest.
 
     Raises:
         BundleError: the manifest is damaged or names another model than the folder.
@@ -74,7 +74,7 @@ def make_entry(folder: Path, manifest_data: bytes) -> IndexEntry:
 
 
 def read_index(root: Path, *, within: Path | None = None) -> list[IndexEntry]:
-    """The models that `bundle.json` lists.
+    """Reads the models that `bundle.json` lists.
 
     Raises:
         BundleError: missing or damaged; `write_index` rebuilds it.
@@ -117,7 +117,7 @@ def rebuild_index(root: Path) -> None:
 
 
 def render_index(entries: Sequence[IndexEntry]) -> bytes:
-    """The content of `bundle.json`."""
+    """Renders the content of `bundle.json`."""
     return _json.seal({"format": BUNDLE_FORMAT, "models": [asdict(entry) for entry in entries]}, INDEX_FILE)
 
 

@@ -15,7 +15,7 @@ _DIGEST = "digest"
 
 
 def dump(data: Mapping[str, Any], file: str, *, indent: int | None = 1) -> bytes:
-    """The bytes of a JSON file.
+    """Makes the bytes of a JSON file.
 
     Raises:
         BundleError: the data holds something that JSON has no word for.
@@ -28,7 +28,7 @@ def dump(data: Mapping[str, Any], file: str, *, indent: int | None = 1) -> bytes
 
 
 def parse(data: bytes, file: str) -> dict[str, Any]:
-    """The object that a JSON file holds.
+    """Reads the object that a JSON file holds.
 
     Raises:
         BundleError: too large, not UTF-8, not JSON, not an object, a duplicate key, NaN or an infinity.
@@ -68,12 +68,12 @@ def expect_keys(data: Mapping[str, Any], keys: tuple[str, ...], file: str, field
 
 
 def seal(data: Mapping[str, Any], file: str) -> bytes:
-    """The bytes of a JSON file that carries the sha256 of its own content, so that any change to it shows."""
+    """Makes the bytes of a JSON file that carries the sha256 of its own content, so that any change to it shows."""
     return dump({**data, _DIGEST: hashlib.sha256(dump(data, file)).hexdigest()}, file)
 
 
 def unseal(data: bytes, file: str) -> dict[str, Any]:
-    """What `seal` was given.
+    """Reads what `seal` was given.
 
     Raises:
         BundleError: any byte differs from what `seal` wrote.

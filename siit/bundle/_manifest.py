@@ -50,7 +50,7 @@ class Manifest:
 
 
 def make_manifest(bundle: Bundle, files: Mapping[str, bytes]) -> bytes:
-    """The bytes of `manifest.json` for these files."""
+    """Makes the bytes of `manifest.json` for these files."""
     content = {
         "format": BUNDLE_FORMAT,
         "case": bundle.case,
@@ -72,7 +72,7 @@ def make_manifest(bundle: Bundle, files: Mapping[str, bytes]) -> bytes:
 
 
 def with_certificate(manifest_data: bytes, certificate: bytes, *, certified: bool) -> bytes:
-    """A manifest that was read before, for the same files but another `certificate.json`."""
+    """Rewrites a manifest that was read before, for the same files but another `certificate.json`."""
     content = _json.unseal(manifest_data, MANIFEST_FILE)
     entry = {"sha256": hashlib.sha256(certificate).hexdigest(), "size": len(certificate)}
     content |= {"certified": certified, "files": {**content["files"], CERTIFICATE_FILE: entry}}

@@ -46,12 +46,12 @@ class Summary:
 
 
 def summarize(bundle: Bundle) -> Summary:
-    """The line of a bundle that has been read."""
+    """Makes the line of a bundle that has been read."""
     return _summary(bundle.case, bundle.seed, bundle.answers.output, bundle.circuit, bundle.certificate)
 
 
 def read_summary(folder: Path) -> Summary:
-    """The line of a model's folder, from its small files alone, which are not held against its manifest.
+    """Reads the line of a model's folder, from its small files alone, which are not held against its manifest.
 
     Raises:
         ValueError, KeyError, TypeError: a file is missing or damaged.

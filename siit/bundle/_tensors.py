@@ -41,7 +41,7 @@ class Header:
 
 
 def dump_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
-    """The bytes of a safetensors file; tensors may share memory, lie on any device and have any strides."""
+    """Makes the bytes of a safetensors file; tensors may share memory, lie on any device and have any strides."""
     plain = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     return safetensors.torch.save(plain, dict(metadata) if metadata else None)
 

@@ -46,7 +46,7 @@ class Vocab:
         return {(type(token), token): i for i, token in enumerate(self.tokens) if i not in special}
 
     def encode(self, tokens: Sequence[Scalar], n_ctx: int) -> Int[Tensor, " n_ctx"]:
-        """The ids of a sequence: BOS, the tokens, and PAD up to `n_ctx`.
+        """Encodes a sequence as ids: BOS, the tokens, and PAD up to `n_ctx`.
 
         Raises:
             ValueError: an unknown token, or a length that does not fit.
@@ -67,7 +67,7 @@ class Vocab:
         return torch.tensor(ids, dtype=torch.int64)
 
     def decode(self, ids: Iterable[int]) -> list[Scalar]:
-        """The tokens of a sequence of ids, without BOS and PAD.
+        """Decodes a sequence of ids into tokens, without BOS and PAD.
 
         Raises:
             ValueError: an id that stands for nothing.
@@ -81,6 +81,7 @@ class Vocab:
         return tokens
 
     def to_json(self) -> dict[str, Any]:
+        """Makes the content of `vocab.json`."""
         return {
             "tokens": list(self.tokens),
             "bos_id": self.bos_id,

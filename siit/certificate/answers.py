@@ -40,13 +40,13 @@ class Answers:
             )
 
     def of(self, logits: Float[Tensor, "*pos d_vocab_out"]) -> Shaped[Tensor, "*pos"]:
-        """The model's answers: class ids, -1 where a logit is not finite, or numbers."""
+        """Reads the model's answers: class ids, -1 where a logit is not finite, or numbers."""
         if self.tolerance is not None:
             return logits[..., 0]
         return torch.where(logits.isfinite().all(-1), logits.argmax(-1), -1)
 
     def same(self, one: Shaped[Tensor, "*pos"], other: Shaped[Tensor, "*pos"]) -> Bool[Tensor, "*pos"]:
-        """Where two answers agree: the same class, or numbers within the tolerance; NaN agrees with nothing."""
+        """Tells where two answers agree: the same class, or numbers within the tolerance; NaN agrees with nothing."""
         if self.tolerance is None:
             return one == other
         return (one - other).abs() <= self.tolerance

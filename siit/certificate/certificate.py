@@ -35,11 +35,11 @@ class Effect:
     """How much each part of the circuit moves the output; `details["effect"]` says how each was measured.
 
     Attributes:
-        units, edges: unit or high-level edge -> the share of positions at which the model's answer changes, of those at
-            which the high-level model's does under the same interchange; where it never does, of all scored positions
-            under zero replacement.
-        nodes: head or MLP of the circuit -> its unit's effect where it is the unit's only node; else the mean absolute
-            change of the (centred) logits when it is replaced alone, at the same positions.
+        units, edges: unit or high-level edge -> a share of positions at which the model's answer changes. It is of
+            those at which the high-level model's changes under the same interchange. Where that never does, it is of
+            all scored positions, under zero replacement.
+        nodes: head or MLP of the circuit -> its unit's effect, where it is the unit's only node. Otherwise the mean
+            absolute change of the (centred) logits when it is replaced alone, at the same positions.
     """
 
     units: Mapping[str, float]
@@ -49,12 +49,12 @@ class Effect:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What was measured of one model on its evidence.
+    """Holds what was measured of one model on its evidence.
 
     Attributes:
         accuracy, iia, edge_iia, strict_node, strict_edge, strict_joint, strict_subsets, joint_mean, joint_zero: shares
-            of scored positions at which the model is right, the minimum over components; 1.0 where there is no
-            component (then named in `evidence["nothing_measured"]`), None where screening spared the measurement.
+            of scored positions at which the model is right, the minimum over components. 1.0 where there is no
+            component (then named in `evidence["nothing_measured"]`). None where screening spared the measurement.
         effect: see `Effect`; None where screening spared it.
         details: field -> what was measured of each component.
         bars: field -> what it must reach; every `effect` must exceed `effect`, or `effect_logits` where it is a change
@@ -90,7 +90,7 @@ class Certificate:
         return self.worst("strict_edge")
 
     def worst(self, field: str) -> tuple[str, float] | None:
-        """A field's worst component and its value; None if it has none or was not measured."""
+        """Finds a field's worst component and its value; None if it has none or was not measured."""
         values = self.details.get(field) or {}
         if not values:
             return None
@@ -98,7 +98,7 @@ class Certificate:
         return name, values[name]
 
     def to_json(self) -> dict[str, Any]:
-        """The content of `certificate.json`."""
+        """Makes the content of `certificate.json`."""
         data = dataclasses.asdict(self)
         return {"format": CERTIFICATE_FORMAT, **data, "failed": list(self.failed)}
 

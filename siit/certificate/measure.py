@@ -47,14 +47,14 @@ def measure(
         config: the architecture.
         parameters: weights, by their HookedTransformer names.
         circuit: the labels.
-        evidence: by the names of a bundle's `evaluation.safetensors`, [pairs, n_ctx] each; `source_positions`, permuted
-            position ids, are needed where an edge from `pos_embed` is off the circuit. `probe/<name>/...` are inputs of
+        evidence: by the names of a bundle's `evaluation.safetensors`, [pairs, n_ctx] each. Permuted position ids,
+            `source_positions`, are needed where an edge from `pos_embed` is off the circuit. `probe/<name>/...` are inputs of
             another kind, reported under `details["probes"]`. Other tensors are not looked at.
         answers: how outputs are read and compared.
         subsets: how many random subsets of the off-circuit parts are replaced.
         batch_size: pairs per forward pass.
-        screen: if one of accuracy, the joint ablations, IIA and edge IIA is below it, the rest, which takes most of the
-            time, is not measured, and the model not certified.
+        screen: what accuracy, the joint ablations, IIA and edge IIA must reach. Below it the rest, which takes most
+            of the time, is not measured, and the model not certified.
         exhaustive: the evidence is all there is, so the two minima below do not apply.
         min_scored: scored positions that every quantity must rest on.
         min_changed: pairs in which every interchange must change the high-level model's answer, unless it never does.

@@ -40,8 +40,8 @@ class Quantity:
     Attributes:
         field: the certificate's field, or a part of it.
         name: the unit, edge, node or subset in question.
-        by: `right`: share of scored positions with the high-level model's answer; `moves`: share at which the answer
-            is another than without the patch; `logits`: mean absolute change of the (centred) logits.
+        by: `right`: share of scored positions with the high-level model's answer. `moves`: share at which the answer
+            is another than without the patch. `logits`: mean absolute change of the (centred) logits.
         interchange: `right` compares with the high-level model's answer under this interchange. `moves` and `logits`
             count where it changes that answer. None: no interchange, all scored positions of the base.
     """

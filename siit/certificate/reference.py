@@ -3,10 +3,10 @@
 It shares no code with the model that is trained, so that what certifies a model is independent of what trained it.
 
 Semantics. A *node* is `tok_embed`, `pos_embed`, a head (its output without `b_O`) or an MLP (its output with `b_out`).
-A slot of a receiver reads the sum of the outputs of all nodes of smaller depth and of the `b_O` of all attention layers
-before it, which belong to no node and are never replaced; LayerNorm comes after the sum. A *node replacement* changes
+A slot of a receiver reads the sum of the outputs of all nodes of smaller depth, and of all attention layers' `b_O`
+before it. These belong to no node and are never replaced; LayerNorm comes after the sum. A *node replacement* changes
 what every reader gets from the node. An *edge replacement* changes one sender's term in the sum that one slot of one
-receiver reads, and wins over a replacement of the sender there.
+receiver reads. There it wins over a replacement of the sender.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class ReferenceModel:
 
     @torch.no_grad()
     def pattern(self, name: str, run: ReferenceRun) -> Float[Tensor, "batch query key"]:
-        """The attention pattern of a head in a run in which no edge was replaced; each query's row adds up to 1.
+        """Gives the attention pattern of a head in a run in which no edge was replaced; each query's row adds up to 1.
 
         Raises:
             ValueError: this architecture has no such head.
@@ -234,7 +234,7 @@ class ReferenceModel:
 def _own_sum(
     receiver: str, slot: Slot | None, stream: Tensor, outputs: Mapping[str, Tensor], edges: Mapping[Edge, Tensor]
 ) -> Tensor | None:
-    """The residual stream with the replaced terms of one sum in the stead of their senders' outputs; None for none."""
+    """The residual stream with the replaced terms of one sum for their senders' outputs; None for none."""
     replaced = [edge for edge in edges if edge.receiver == receiver and edge.slot == slot]
     if not replaced:
         return None

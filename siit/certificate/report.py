@@ -19,7 +19,7 @@ COLUMNS = ("field", "measured", "bar", "verdict", "worst at")
 
 
 def table(certificate: Certificate, title: str) -> Table:
-    """The certificate's rows for a terminal."""
+    """Makes a table of the certificate's rows for a terminal."""
     result = Table(title=printable(title), title_justify="left")
     for column in COLUMNS:
         result.add_column(column, justify="right" if column in ("measured", "bar") else "left", overflow="fold")
@@ -70,7 +70,7 @@ def _verdict(holds: bool) -> str:
 
 
 def evidence_line(certificate: Certificate) -> str:
-    """On how much the numbers rest, in words."""
+    """Says on how much the numbers rest."""
     evidence = certificate.evidence
     scored = min(evidence["scored"].values())
     counts = [entry["changed_pairs"] for entry in evidence["exchanges"].values()]
@@ -84,7 +84,7 @@ def evidence_line(certificate: Certificate) -> str:
 
 
 def disagreements(measured: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
-    """Where two certificates, as JSON, say different things; wording and order apart.
+    """Lists where two certificates, as JSON, say different things; wording and order apart.
 
     Numbers may differ by AGREEMENT, for arithmetic is not the same on every machine.
     """

@@ -41,7 +41,7 @@ class Count:
 
 @torch.no_grad()
 def source_means(model: ReferenceModel, evidence: HeldOutPairs, batch_size: int) -> Means:
-    """The mean of each embedding's, head's and MLP's output at each position over all source rows."""
+    """Measures the mean of each embedding's, head's and MLP's output at each position over all source rows."""
     sums: dict[str, Tensor] = {}
     for batch in evidence.batches(batch_size, _device(model)):
         for name, output in model.run(batch.source).outputs.items():

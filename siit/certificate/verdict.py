@@ -18,7 +18,7 @@ def failures(
     evidence: Mapping[str, Any],
     bars: Mapping[str, float],
 ) -> list[str]:
-    """Each bar that does not hold, as a readable line.
+    """Lists each bar that does not hold, as a readable line.
 
     Args:
         values: field -> component -> the share of scored positions at which the model is right.

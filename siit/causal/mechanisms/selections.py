@@ -88,8 +88,8 @@ class Selection:
 class Aggregate(Mechanism):
     """Gives what the selected slots hold (RASP's Aggregate): their mean, or, where categorical, their common value.
 
-    Undefined where the selection is, where a selected value is, where categorical values differ (a tie), and
-    where nothing is selected and there is no `default`.
+    Undefined where the selection is, where a selected value is, and where categorical values differ (a tie).
+    Undefined, too, where nothing is selected and there is no `default`.
 
     Attributes:
         selection: the slots.

@@ -49,9 +49,6 @@ ALLOWED: dict[str, set[str]] = {
         "siit.training.fit",
     },
     "opens without a verb": {
-        "siit.bundle",
-        "siit.causal",
-        "siit.certificate",
         "siit.loading",
         "siit.show",
         "siit.training.configuration",
@@ -59,17 +56,11 @@ ALLOWED: dict[str, set[str]] = {
     },
     "a long sentence": {
         "siit.interchange",
-        "siit.bundle",
-        "siit.causal",
-        "siit.certificate",
         "siit.interop",
         "siit.show",
         "siit.training.fit",
-        "siit.training.interpbench",
     },
     "dialect": {
-        "siit.bundle",
-        "siit.certificate",
         "siit.interop",
     },
 }

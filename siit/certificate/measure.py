@@ -48,8 +48,8 @@ def measure(
         parameters: weights, by their HookedTransformer names.
         circuit: the labels.
         evidence: by the names of a bundle's `evaluation.safetensors`, [pairs, n_ctx] each. Permuted position ids,
-            `source_positions`, are needed where an edge from `pos_embed` is off the circuit. `probe/<name>/...` are inputs of
-            another kind, reported under `details["probes"]`. Other tensors are not looked at.
+            `source_positions`, are needed where an edge from `pos_embed` is off the circuit. `probe/<name>/...` are
+            inputs of another kind, reported under `details["probes"]`. Other tensors are not looked at.
         answers: how outputs are read and compared.
         subsets: how many random subsets of the off-circuit parts are replaced.
         batch_size: pairs per forward pass.

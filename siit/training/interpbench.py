@@ -1,7 +1,7 @@
 """A published InterpBench case as a bundle: its labels, held against the causal model of the same program.
 
-The files name no variables, tokens or classes. They come from our catalogue's program of the same InterpBench id, and
-the ids from Tracr, whose encoders InterpBench uses; so this needs the extra `train`.
+The files name no variables, tokens or classes. These come from our catalogue's program of the same InterpBench id, and
+their ids from Tracr, whose encoders InterpBench uses. So this needs the extra `train`.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def import_interpbench(
     """Reads a published case safely, measures what its labels are worth, and makes a bundle of it.
 
     Its circuit has the published edges, and as nodes the ends of these. Each edge carries the high-level edge that the
-    program has there; one where the program has none carries nothing, so no interchange tests it, but it stays in place
-    where off-circuit edges are replaced. An edge of the program that the labels leave out counts as off the circuit.
+    program has there. Where it has none the edge carries nothing, so no interchange tests it. It stays in place where
+    off-circuit edges are replaced. An edge of the program that the labels leave out counts as off the circuit.
     Published nodes whose variables never change on the inputs cannot be tested: they and their edges are taken out, and
     `circuit.excluded` says so.
 

@@ -12,10 +12,11 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from siit._text import one_line
-from siit.bundle import Bundle, BundleError, Vocab, read_bundle, write_bundle
-from siit.certificate import Certificate, measure
+from siit.bundle import Bundle, BundleError, read_bundle, write_bundle
+from siit.certificate import Certificate
 from siit.certificate.report import evidence_line, table
 from siit.interchange import build_evidence
+from siit.training.bundling import measured_bundle
 from siit.training.configuration.settings import ConfigError, Settings, read_settings
 from siit.training.fit.checkpoints import TASK, RunFolder, checkpoint_step, differing, run_record
 from siit.training.fit.display import Display, duration
@@ -141,41 +142,24 @@ def certify(
         config: what is recorded in `train.yaml`.
         tests: how many models of this run have met the test pairs, this one included.
     """
-    task, labels = plan.task, plan.interchanges.labels
+    task = plan.task
     evidence = build_evidence(
         plan.interchanges, task.pairs("test", seed=settings.seed), settings.seed, answers=task.answers
     )
     evidence |= task.further_evidence(evidence["base_tokens"], settings.seed)
     averaged = fitted.module.ema.state_dict()
     parameters = {name: tensor.detach().float().cpu().contiguous() for name, tensor in averaged.items()}
-    certificate = measure(
-        plan.config,
+    return measured_bundle(
+        task,
+        plan.interchanges.labels.circuit,
         parameters,
-        labels.circuit,
         evidence,
-        answers=task.answers,
-    )
-    bundle = Bundle(
-        config=plan.config,
         case=settings.case.name,
         seed=settings.seed,
-        answers=task.answers,
-        parameters=parameters,
-        vocab=Vocab(
-            tokens=(*task.model.vocab, *task.special_tokens),
-            bos_id=task.bos_id,
-            pad_id=task.pad_id,
-            classes=task.model.classes,
-        ),
-        circuit=labels.circuit,
-        causal_model=task.model.to_json(),
-        evidence=evidence,
-        exhaustive=False,
-        certificate=certificate.to_json(),
         train_yaml=OmegaConf.to_yaml(OmegaConf.create(config)),
+        classes=task.model.classes,
         extra_files={**task.files(), TRAINING_FILE: training_record(fitted, tests)},
     )
-    return bundle, certificate
 
 
 def training_record(fitted: Fitted, tests: int) -> bytes:

@@ -92,6 +92,7 @@ def run(python: Path, *arguments: str, cwd: Path) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_the_base_install(installed: Path, tmp_path: Path):
     """Loads, answers, certifies and lists without JAX, Tracr or Hydra, which are not there."""
     folder = handmade.put(tmp_path)

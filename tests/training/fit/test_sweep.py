@@ -10,8 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 from rich.console import Console
 
+from siit.training.configuration.location import conf_dir
+from siit.training.configuration.overrides import register_cases
 from siit.training.fit.sweep import (
     ALLOWED,
     CERTIFIED,
@@ -85,10 +88,14 @@ def sweep(tmp_path: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def verdicts(output: str) -> list[list[str]]:
-    """Case, seed and the first word of the verdict of each row."""
-    found = re.findall(r"^│ (\S+) +│ +(\d+) │.*?(certified|not certified|failed)", output, re.MULTILINE)
-    return [list(row) for row in found]
+def test_on_slurm_a_job_that_hits_its_time_limit_is_queued_again() -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    register_cases()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        overrides = ["hydra/launcher=slurm", "hydra.launcher.partition=cpu"]
+        launcher = compose("config", overrides, return_hydra_config=True).hydra.launcher
+    assert launcher._target_.endswith("SlurmLauncher") and launcher.partition == "cpu"
+    assert launcher.max_num_timeout == 100
 
 
 @pytest.mark.slow

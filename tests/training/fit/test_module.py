@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from siit.certificate import Certificate
 from siit.training.configuration.settings import Settings, read_settings
@@ -69,3 +72,32 @@ def test_the_circuit_alone_is_checked_until_it_passes_and_then_the_certificate(
     rows = [row for row in csv.DictReader(logger.path.read_text().splitlines()) if row["val/circuit_only"]]
     assert [row["val/circuit_alone"] for row in rows] == ["0.25", "0.5", "", ""]
     assert [bool(row["val/accuracy"]) for row in rows] == [False, True, True, True]
+
+
+class Waits(TorchDispatchMode):
+    """Notes the functions of a step that fetch a number from the device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default):
+            names = [frame.name for frame in traceback.extract_stack() if "/siit/" in frame.filename]
+            if "training_step" in names or "on_train_batch_end" in names:
+                self.found.append(names[-1])
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("log_every", "times"), [(50, 0), (10, 2)])
+def test_a_step_waits_for_the_device_only_where_losses_are_logged(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_every: int, times: int
+) -> None:
+    monkeypatch.setattr("siit.training.fit.callbacks.LOG_EVERY", log_every)
+    settings = read_settings(composed("trainer.max_steps=20", "trainer.check_every=20", "objective.circuit_first=1"))
+    folder = RunFolder(tmp_path, settings.case.name, settings.seed)
+    folder.open({}, resume=False)
+    plan, waits = make_plan(find_task(settings.case), settings), Waits()
+    with waits:
+        fit(plan, settings, folder, loggers=[MetricsFile(folder.path)])
+    assert len(waits.found) == times * 3, "the loss, and that of the term and of the probes"

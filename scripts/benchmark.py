@@ -26,10 +26,8 @@ def measure_case(case: str, overrides: list[str], training: bool) -> dict[str, A
     """All figures of one case."""
     import pytorch_lightning as pl
     import torch
-    from hydra import compose, initialize_config_dir
 
-    from siit.training.configuration.location import conf_dir
-    from siit.training.configuration.overrides import open_maps, register_cases
+    from siit.training.configuration.overrides import composed
     from siit.training.configuration.settings import read_settings
     from siit.training.fit.callbacks import ValidationCheck
     from siit.training.fit.checkpoints import RunFolder
@@ -37,10 +35,7 @@ def measure_case(case: str, overrides: list[str], training: bool) -> dict[str, A
     from siit.training.fit.loop import fit, make_module
     from siit.training.fit.plan import find_task, make_plan
 
-    register_cases()
-    arguments = [f"case={case}", "logger=none", "trainer.progress_bar=false", *overrides]
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        settings = read_settings(compose("config", open_maps(arguments)))
+    settings = read_settings(composed(f"case={case}", "logger=none", "trainer.progress_bar=false", *overrides))
     torch.set_num_threads(settings.trainer.threads)
     started = time.perf_counter()
     plan = make_plan(find_task(settings.case), settings)

@@ -179,6 +179,6 @@ def get(name: str) -> Case:
     cases = _load()
     if name not in cases:
         near = difflib.get_close_matches(name, cases, n=3, cutoff=0.4)
-        hint = f"nearest: {', '.join(near)}; " if near else ""
-        raise KeyError(f"case: found {name!r}; {hint}accepted: {', '.join(cases)}")
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise KeyError(f"case: found {name!r}; {hint}`python -m siit.cases` lists all {len(cases)} programs")
     return cases[name]

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 
 from siit.graph.architecture import ModelConfig
 from siit.interchange import Pairs
 from siit.interchange.alignment import AlignmentConfig, derive_labels, draw_alignment, program_layers
 from siit.interchange.interventions import Interchanges
 from siit.tasks import Task
-from siit.training.configuration.location import conf_dir
-from siit.training.configuration.settings import ObjectiveSettings, terms_of
+from siit.training.configuration.overrides import composed
+from siit.training.configuration.settings import read_settings, terms_of
 from siit.training.objective import Objective, Term
 from siit.training.objective.draws import Replacement
 from siit.training.objective.objective import Drawn
@@ -23,13 +22,7 @@ from tests.builders import handmade, programs
 
 def configured_terms(name: str) -> dict[str, Term]:
     """Reads the terms of one of the objectives in the configuration folder."""
-    objective = OmegaConf.merge(
-        OmegaConf.structured(ObjectiveSettings), OmegaConf.load(conf_dir() / "objective" / f"{name}.yaml")
-    )
-    recipe = OmegaConf.load(conf_dir() / "case" / "_recipe.yaml")
-    whole = OmegaConf.create({"case": recipe, "objective": objective})
-    plain: Any = OmegaConf.to_object(whole.objective)
-    return terms_of(plain)
+    return terms_of(read_settings(composed(f"objective={name}")).objective)
 
 
 def handmade_interchanges() -> Interchanges:

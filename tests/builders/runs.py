@@ -6,11 +6,9 @@ import copy
 from collections.abc import Callable
 from functools import cache
 
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from siit.training.configuration.location import conf_dir
-from siit.training.configuration.overrides import open_maps, register_cases
+from siit.training.configuration.overrides import composed
 
 SMALL = (
     "case=frac_prevs",
@@ -38,9 +36,4 @@ def compose_small(*overrides: str) -> DictConfig:
 
 @cache
 def _composed(overrides: tuple[str, ...]) -> DictConfig:
-    _register_cases()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return compose("config", open_maps([*SMALL, *overrides]))
-
-
-_register_cases = cache(register_cases)
+    return composed(*SMALL, *overrides)

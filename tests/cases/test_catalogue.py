@@ -121,9 +121,11 @@ def test_classes_of_all_cases_survive_json():
 
 
 def test_unknown_names():
-    with pytest.raises(KeyError, match=r"found 'frac_prev'; nearest: frac_prevs.*; accepted: .*detect_abc.*reverse"):
+    with pytest.raises(
+        KeyError, match=r"found 'frac_prev'; did you mean frac_prevs.*\? `python -m siit.cases` lists all \d+ programs"
+    ):
         tracr_cases.get("frac_prev")
-    with pytest.raises(KeyError, match="case: found 'zzzzzzzz'; accepted: "):
+    with pytest.raises(KeyError, match=r"case: found 'zzzzzzzz'; `python -m siit.cases` lists all"):
         tracr_cases.get("zzzzzzzz")
 
 

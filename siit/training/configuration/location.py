@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def conf_dir() -> Path:
-    """The folder of the Hydra configuration.
+    """Finds the folder of the Hydra configuration.
 
     Raises:
         FileNotFoundError: neither place has it.

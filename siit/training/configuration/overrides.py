@@ -2,42 +2,47 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-import tracr_cases
+from siit.training.configuration.faults import explain, unknown_key, unknown_option
+from siit.training.configuration.groups import BASE, register_groups
 from siit.training.configuration.location import conf_dir
-from siit.training.configuration.settings import Settings, read_settings, unknown_key
+from siit.training.configuration.settings import Settings, read_settings
 
 _MAPS = ("case.alignment.heads", "case.alignment.nodes")
 """Maps whose keys are the program's variables."""
+_LISTED_BY = {"case": "python -m siit.cases"}
+"""Commands that list a group's options, where they are too many for a message."""
 
 
-def register_cases() -> None:
-    """Makes every case of the catalogue an option of the group `case`; a file conf/case/<name>.yaml goes first."""
-    store, folder = ConfigStore.instance(), conf_dir() / "case"
-    for name in tracr_cases.names():
-        if not (folder / f"{name}.yaml").exists():
-            store.store(group="case", name=name, node={"defaults": ["_catalogue"], "name": name})
+def composed(*overrides: str) -> DictConfig:
+    """Composes the configuration as the command line does.
+
+    Raises:
+        HydraException: overrides that `check_overrides` would refuse.
+    """
+    with _composer():
+        return compose("config", open_maps(overrides))
 
 
 def case_settings(name: str) -> Settings:
-    """The settings of a case as the command line composes them, without any override."""
-    register_cases()
-    with _composer():
-        return read_settings(compose("config", [f"case={name}"]))
+    """Composes and reads the settings of a case, without any other override."""
+    return read_settings(composed(f"case={name}"))
 
 
 @contextmanager
 def _composer() -> Iterator[None]:
+    register_groups()
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
@@ -47,53 +52,94 @@ def _composer() -> Iterator[None]:
 
 
 def check_overrides(arguments: Sequence[str]) -> str | None:
-    """What is wrong with the first override that names something that does not exist; None if nothing is."""
-    texts = [text for text in arguments if "=" in text and not text.startswith("-")]
-    try:
-        overrides = OverridesParser.create().parse_overrides(texts)
-    except HydraException as error:
-        return str(error).splitlines()[0]
+    """Says what is wrong with the first override that cannot be; None if nothing is.
+
+    Every option and every value of a sweep is looked at: a sweep does not stop at a typing error after hours.
+    """
+    texts = [text for text in arguments if ("=" in text or text.startswith("~")) and not text.startswith("-")]
+    overrides, parser = [], OverridesParser.create()
+    for text in texts:
+        try:
+            overrides.append(parser.parse_override(text))
+        except HydraException as error:
+            return f"{text}: {explain(error)}"
     with _composer():
         loader = GlobalHydra.instance().config_loader()
-        groups = set(loader.list_groups(""))
-        chosen = []
+        groups = set(loader.list_groups("")) - {BASE}
+        chosen: dict[str, list[str]] = {}
+        fields = []
         for override in overrides:
             group = override.key_or_group
-            if group in groups:
-                value = override.value()
-                names = [str(item) for item in getattr(value, "list", [value])]
-                options = loader.get_group_options(group)
-                for name in names:
-                    if name not in options:
-                        return _unknown_option(group, name, options)
-                chosen.append(f"{group}={names[-1]}")
-        config = compose("config", chosen)
-        for override in overrides:
-            key = override.key_or_group
-            if key not in groups and not key.startswith("hydra") and not _exists(config, key):
-                return unknown_key(config, key)
+            if group not in groups or override.is_delete() or isinstance(override.value(), dict):
+                if not group.startswith("hydra"):
+                    fields.append(override)
+                continue
+            options = loader.get_group_options(group)
+            chosen[group] = [str(name) for name in _values(override, options)]
+            for name in chosen[group]:
+                if name not in options:
+                    return unknown_option(group, name, options, _LISTED_BY.get(group))
         try:
+            for together in _choices(chosen, fields):
+                config = compose("config", together)
+                for override in fields:
+                    if (fault := _fault(config, override)) is not None:
+                        return fault
             if not any(override.is_sweep_override() for override in overrides):
                 compose("config", open_maps(texts))
         except HydraException as error:
-            return str(error).splitlines()[0]
+            return explain(error)
+    return None
+
+
+def _values(override: Override, options: Sequence[str] = ()) -> list[Any]:
+    """Lists the values that an override gives, of which only a sweep has several.
+
+    Args:
+        override: of a field or a group.
+        options: what a pattern (`case=glob(ioi*)`) chooses from.
+    """
+    value = override.value()
+    if isinstance(value, Glob):
+        return value.filter(list(options))
+    if not override.is_sweep_override():
+        return [value]
+    return list(override.sweep_iterator()) if override.is_discrete_sweep() else []
+
+
+def _choices(chosen: dict[str, list[str]], fields: Sequence[Override]) -> list[list[str]]:
+    """Lists which options to compose together: the last of each group, and all of a group of which fields are set."""
+    last = {group: names[-1] for group, names in chosen.items() if names}
+    found = [last]
+    for group, names in chosen.items():
+        if any(override.key_or_group.startswith(f"{group}.") for override in fields):
+            found += [{**last, group: name} for name in names[:-1]]
+    return [[f"{group}={name}" for group, name in options.items()] for options in found]
+
+
+def _fault(config: DictConfig, override: Override) -> str | None:
+    """Says what is wrong with the key of an override, or with a value of a wrong type."""
+    key = override.key_or_group
+    if key.startswith(_MAPS):
+        return None
+    parent, _, last = key.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    values = _values(override)
+    # `in` would deny what is there but has no value yet.
+    if not isinstance(node, DictConfig) or last not in list(node.keys()):
+        return unknown_key(config, key, next(iter(values), None))
+    if override.is_delete():
+        return f"~{key}: found in the command, accepted are other values; nothing can be left out"
+    for value in values:
+        try:
+            OmegaConf.update(config.copy(), key, value)
+        except ConfigKeyError as error:
+            return unknown_key(config, str(error.full_key))
+        except OmegaConfBaseException as error:
+            return explain(error)
     return None
 
 
 def open_maps(arguments: Sequence[str]) -> list[str]:
-    """The arguments, with overrides inside free-form maps marked as additions, which Hydra asks for."""
+    """Marks overrides inside free-form maps as additions, which Hydra asks for."""
     return [f"++{text}" if text.startswith(_MAPS) else text for text in arguments]
-
-
-def _exists(config: DictConfig, key: str) -> bool:
-    parent, _, last = key.rpartition(".")
-    node = OmegaConf.select(config, parent) if parent else config
-    # `in` would deny what is there but has no value yet.
-    return key.startswith(_MAPS) or (isinstance(node, DictConfig) and last in list(node.keys()))
-
-
-def _unknown_option(group: str, name: str, options: Sequence[str]) -> str:
-    accepted = [option for option in options if not option.startswith("_")]
-    near = difflib.get_close_matches(name, accepted, n=3)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"{group}: found {name!r}; {hint}accepted: {', '.join(accepted)}"

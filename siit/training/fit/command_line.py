@@ -18,8 +18,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from siit._text import printable
+from siit.training.configuration.groups import register_groups
+from siit.training.configuration.help import register_help
 from siit.training.configuration.location import conf_dir
-from siit.training.configuration.overrides import check_overrides, open_maps, register_cases
+from siit.training.configuration.overrides import check_overrides, open_maps
 from siit.training.configuration.settings import ConfigError
 from siit.training.fit.checkpoints import TrainingError
 from siit.training.fit.display import Display, LiveDisplay
@@ -49,7 +51,8 @@ def run() -> None:
     """Trains what the command line names, and exits with the status that says how it went."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     torch.set_num_threads(1)
-    register_cases()
+    register_groups()
+    register_help()
     error = check_overrides(sys.argv[1:])
     if error:
         _complain(error)

@@ -6,6 +6,7 @@ A program is drawn from a typed grammar (`grammar`, of the steps in `maps` and `
 well formed (`checks`). It is the same for the same tier and seed, on any machine.
 """
 
+from siit.training.generator.draft import MAX_LENGTHS
 from siit.training.generator.draws import Attempt, GeneratorError, attempts, case_name, generate
 
-__all__ = ["Attempt", "GeneratorError", "attempts", "case_name", "generate"]
+__all__ = ["MAX_LENGTHS", "Attempt", "GeneratorError", "attempts", "case_name", "generate"]

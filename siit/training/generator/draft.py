@@ -13,6 +13,8 @@ from siit.causal import Scalar
 
 Item = TypeVar("Item")
 LETTERS = "abcdefgh"
+MAX_LENGTHS = (5, 9)
+"""Fewest and most tokens that the largest length of a program is drawn from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ class Draft:
 
     def __init__(self, draw: random.Random) -> None:
         self.draw = draw
-        self.max_len = draw.randint(5, 9)
+        self.max_len = draw.randint(*MAX_LENGTHS)
         # Tracr cannot assemble a head whose values are more than its keys, which are positions and BOS at least.
         size = draw.randint(3, min(len(LETTERS), self.max_len + 1))
         self.vocab: tuple[Scalar, ...] = tuple(LETTERS[:size]) if draw.random() < 0.5 else tuple(range(size))

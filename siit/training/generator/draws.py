@@ -115,5 +115,5 @@ def _checked(case: Case, tier: str) -> Attempt:
 
 
 def case_name(tier: str, seed: int) -> str:
-    """Names a random case, as `conf/case/random.yaml` composes it."""
+    """Names a random case, as `case=random` composes it."""
     return f"random-{tier}-{seed}"

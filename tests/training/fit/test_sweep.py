@@ -13,8 +13,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from rich.console import Console
 
+from siit.training.configuration.groups import register_groups
 from siit.training.configuration.location import conf_dir
-from siit.training.configuration.overrides import register_cases
 from siit.training.fit.sweep import (
     ALLOWED,
     CERTIFIED,
@@ -90,7 +90,7 @@ def sweep(tmp_path: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
 
 def test_on_slurm_a_job_that_hits_its_time_limit_is_queued_again() -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-    register_cases()
+    register_groups()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         overrides = ["hydra/launcher=slurm", "hydra.launcher.partition=cpu"]
         launcher = compose("config", overrides, return_hydra_config=True).hydra.launcher

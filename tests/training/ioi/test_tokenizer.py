@@ -12,8 +12,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from siit.causal import Inputs
-from siit.training.configuration.settings import CaseSettings, ConfigError
-from siit.training.fit.plan import find_task
+from siit.training.configuration.sentences import SentenceCase
+from siit.training.configuration.settings import ConfigError
 from siit.training.ioi.sentences import make_ioi_tokenizer, make_sentences
 from siit.training.ioi.task import TOKENIZER_FILE, IOITask, make_ioi_task
 from siit.training.ioi.templates import HELD_OUT_TEMPLATES, SLOTS, TEMPLATES
@@ -109,7 +109,7 @@ def test_names_of_several_tokens_are_refused_by_name(tmp_path: Path):
 
 
 def task_with(tokenizer: str) -> Any:
-    return find_task(CaseSettings(name="ioi", tokenizer=tokenizer))
+    return SentenceCase(name="ioi", tokenizer=tokenizer).make_task()
 
 
 @pytest.mark.parametrize("name", ["nowhere", "GPT2"])

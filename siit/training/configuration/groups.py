@@ -1,0 +1,60 @@
+"""Registers the settings with Hydra: each group's options, and the bases that the files of conf/ change.
+
+A base is no option: it is in the group `base`, which no command line can choose from. The files of conf/ begin with
+one (`defaults: [/base/catalogue@_here_]`) and hold only what differs from its defaults.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+import tracr_cases
+from siit.training.configuration.location import conf_dir
+from siit.training.configuration.loggers import CSVFile, NoLogger, TensorBoardFiles, WeightsAndBiases
+from siit.training.configuration.model import ModelSettings
+from siit.training.configuration.objective import ObjectiveSettings, plain_objective
+from siit.training.configuration.programs import CatalogueCase, CustomCase, DrawnCase
+from siit.training.configuration.sentences import SentenceCase
+from siit.training.configuration.settings import RunSettings
+from siit.training.configuration.trainer import TrainerSettings
+
+BASE = "base"
+"""The group of the bases."""
+_DRAWN_NAME = "random-${.tier}-${.generator_seed}"
+"""As `siit.training.generator.case_name` gives it."""
+
+
+@dataclass
+class _Composed(RunSettings):
+    """Holds what Hydra composes: what belongs to no group, and a place for each group's option."""
+
+    case: Any = MISSING
+    model: Any = MISSING
+    objective: Any = MISSING
+    trainer: Any = MISSING
+    logger: Any = MISSING
+
+
+@cache
+def register_groups() -> None:
+    """Makes every base known to Hydra, and every option that has no file in conf/; once in a process."""
+    store = ConfigStore.instance()
+
+    def add(group: str, options: dict[str, Any]) -> None:
+        for name, node in options.items():
+            store.store(group=group, name=name, node=node)
+
+    add(BASE, {"settings": _Composed, "model": ModelSettings, "catalogue": CatalogueCase, "ioi": SentenceCase})
+    add(BASE, {"objective": ObjectiveSettings, "plain_objective": plain_objective()})
+    add("model", {"gpt2_style": ModelSettings})
+    add("trainer", {"default": TrainerSettings})
+    add("logger", {"csv": CSVFile, "none": NoLogger, "tensorboard": TensorBoardFiles, "wandb": WeightsAndBiases})
+    add("case", {"custom": CustomCase, "random": DrawnCase(name=_DRAWN_NAME)})
+    folder = conf_dir() / "case"
+    plain = [name for name in tracr_cases.names() if not (folder / f"{name}.yaml").exists()]
+    add("case", {name: {"defaults": [f"/{BASE}/catalogue@_here_"], "name": name} for name in plain})

@@ -1,0 +1,84 @@
+"""The settings of the objective: its terms and its schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from siit.training.configuration.case import CaseSettings, recipe_off_circuit
+from siit.training.configuration.draws import AblationSettings, InterchangeSettings, TermSettings
+from siit.training.configuration.errors import require
+from siit.training.objective import Term
+
+
+def _siit_terms() -> dict[str, TermSettings]:
+    term = TermSettings(
+        interchange=InterchangeSettings(none=0.2, unit=0.4, edge=0.4),
+        off_circuit=recipe_off_circuit(),
+        ablation=AblationSettings(resample=0.5, mean=0.1, zero=0.25, shifted=0.15),
+        constant=0.5,
+    )
+    return {"siit": term}
+
+
+@dataclass
+class ObjectiveSettings:
+    """Holds the expectation that is minimised; the defaults are Strict Interchange Intervention Training."""
+
+    name: str = "siit"
+    """Name of the objective, as its record keeps it."""
+    terms: dict[str, TermSettings] = field(default_factory=_siit_terms)
+    """Name -> term; the objective is their weighted sum."""
+    circuit_first: float | None = CaseSettings.circuit_first
+    """Share of right answers, in the worst interchange, at which the circuit-only phase ends; null: there is none.
+    In that phase everything off the circuit is replaced in every example."""
+    source_gradient: bool = True
+    """Whether gradients flow through the source run too, so that nodes learn to write what others read."""
+    probe_weight: float = CaseSettings.probe_weight
+    """Factor of the loss of auxiliary probes: linear maps that read each variable off its nodes, in the circuit-only
+    phase."""
+    keep_probes: bool = CaseSettings.keep_probes
+    """Whether auxiliary probes stay after the circuit-only phase."""
+    next_token: float = 0.0
+    """Factor of the loss of predicting every next token, where the answers are tokens."""
+    prioritised: float = 0.5
+    """Prioritised sampling: share of the interchanges, and of the single off-circuit parts, that are drawn in
+    proportion to their running errors. The others follow the probabilities of the terms."""
+    replay: float = 0.25
+    """Share of the pairs that come from the replay buffer: earlier ones that went wrong, with new interventions."""
+    replay_interchanges: bool = CaseSettings.replay_interchanges
+    """Whether such a pair meets again the interchange, with the same permuted positions, under which it went wrong."""
+
+    def check(self) -> None:
+        """Checks the ranges, and the terms.
+
+        Raises:
+            ConfigError: names the field, what was found and what is accepted.
+        """
+        for name in ("prioritised", "replay"):
+            share = getattr(self, name)
+            require(f"objective.{name}", share, 0 <= share < 1, "a number from 0 to below 1")
+        again, possible = self.replay_interchanges, self.replay > 0
+        require("objective.replay_interchanges", again, possible or not again, "false where objective.replay is 0")
+        for name in ("probe_weight", "next_token"):
+            require(f"objective.{name}", getattr(self, name), getattr(self, name) >= 0, "0 or more")
+        first, accepted = self.circuit_first, "null or a number above 0, at most 1"
+        require("objective.circuit_first", first, first is None or 0 < first <= 1, accepted)
+        require("objective.terms", {}, bool(self.terms), "at least one term")
+        shares = {name: term.typed(f"objective.terms.{name}").share for name, term in self.terms.items()}
+        require("objective.terms.*.share", shares, abs(sum(shares.values()) - 1) <= 1e-6, "shares that sum to 1")
+
+
+def terms_of(objective: ObjectiveSettings) -> dict[str, Term]:
+    """Makes the objective's terms.
+
+    Raises:
+        ConfigError: numbers that cannot be, or probabilities that do not sum to 1.
+    """
+    return {name: settings.typed(f"objective.terms.{name}") for name, settings in objective.terms.items()}
+
+
+def plain_objective() -> ObjectiveSettings:
+    """Makes an objective without terms, phases, probes, prioritised sampling and replay: what the papers' have."""
+    return ObjectiveSettings(name=MISSING, terms={}, circuit_first=None, probe_weight=0.0, prioritised=0.0, replay=0.0)

@@ -4,6 +4,7 @@ from siit.bundle._card import CARD_FILE, render_card
 from siit.bundle._codec import CAUSAL_FILE, EVIDENCE_FILE, MANIFEST_FILE, WEIGHTS_FILE
 from siit.bundle._errors import BundleError
 from siit.bundle._files import File, ModelFiles, model_files
+from siit.bundle._folder import set_aside
 from siit.bundle._index import (
     INDEX_FILE,
     IndexEntry,
@@ -14,7 +15,8 @@ from siit.bundle._index import (
     seed_folder,
     write_index,
 )
-from siit.bundle._store import read_bundle, write_bundle
+from siit.bundle._reader import read_bundle
+from siit.bundle._store import write_bundle
 from siit.bundle._summary import Summary, summarize
 from siit.bundle._types import BUNDLE_FORMAT, Bundle
 from siit.bundle._vocab import Vocab
@@ -42,6 +44,7 @@ __all__ = [
     "render_card",
     "render_index",
     "seed_folder",
+    "set_aside",
     "summarize",
     "write_bundle",
     "write_index",

@@ -13,6 +13,7 @@ from siit.bundle._codec import CERTIFICATE_FILE, MANIFEST_FILE
 from siit.bundle._folder import read_file
 from siit.bundle._index import IndexEntry, make_entry
 from siit.bundle._manifest import MANIFEST_LIMIT, read_manifest, with_certificate
+from siit.bundle._places import reach_of_model
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def model_files(folder: Path, certificate: Mapping[str, Any] | None = None) -> M
     Raises:
         BundleError: the manifest is damaged.
     """
-    data = read_file(folder / MANIFEST_FILE, folder, MANIFEST_LIMIT)
+    data = read_file(folder / MANIFEST_FILE, reach_of_model(folder), MANIFEST_LIMIT)
     replaced: dict[str, File] = {}
     if certificate is not None:
         content = _json.dump(certificate, CERTIFICATE_FILE)

@@ -77,6 +77,17 @@ def put_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         _remove(new)
 
 
+def set_aside(folder: Path) -> Path:
+    """Moves a model's folder out of the way, to the first free `<name>.damaged-<n>` beside it; gives that place."""
+    with locked(folder.parent.parent):
+        number = 1
+        while os.path.lexists(place := folder.with_name(f"{folder.name}.damaged-{number}")):
+            number += 1
+        os.rename(folder, place)
+        _sync_folder(folder.parent)
+    return place
+
+
 def put_file(path: Path, data: bytes) -> None:
     """Under the lock: writes a file, replacing what is there in one step."""
     new = path.with_name(f".{path.name}.new")

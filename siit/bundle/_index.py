@@ -15,6 +15,7 @@ from siit.bundle._codec import MANIFEST_FILE, check_case, check_seed
 from siit.bundle._errors import BundleError, wrong
 from siit.bundle._folder import locked, put_file, read_file, recover
 from siit.bundle._manifest import MANIFEST_LIMIT, read_manifest
+from siit.bundle._places import reach_of_model, reach_of_root
 from siit.bundle._summary import Summary, read_summary
 from siit.bundle._types import BUNDLE_FORMAT
 
@@ -47,7 +48,8 @@ def list_folders(root: Path) -> list[IndexEntry]:
     entries = []
     for folder in find_folders(root):
         try:
-            entries.append(make_entry(folder, read_file(folder / MANIFEST_FILE, folder, MANIFEST_LIMIT)))
+            data = read_file(folder / MANIFEST_FILE, reach_of_model(folder), MANIFEST_LIMIT)
+            entries.append(make_entry(folder, data))
         except BundleError as error:
             warnings.warn(f"{folder} is left out of {INDEX_FILE}: {error}", stacklevel=2)
     return sorted(entries, key=lambda entry: (entry.case, entry.seed))
@@ -76,10 +78,14 @@ def make_entry(folder: Path, manifest_data: bytes) -> IndexEntry:
 def read_index(root: Path, *, within: Path | None = None) -> list[IndexEntry]:
     """Reads the models that `bundle.json` lists.
 
+    Args:
+        root: of the bundle.
+        within: symbolic links may lead to files inside this folder, see `read_bundle`.
+
     Raises:
         BundleError: missing or damaged; `write_index` rebuilds it.
     """
-    content = _json.unseal(read_file(root / INDEX_FILE, within or root, _json.JSON_LIMIT), INDEX_FILE)
+    content = _json.unseal(read_file(root / INDEX_FILE, within or reach_of_root(root), _json.JSON_LIMIT), INDEX_FILE)
     _json.expect_keys(content, ("format", "models"), INDEX_FILE)
     if content["format"] != BUNDLE_FORMAT:
         raise wrong(INDEX_FILE, "format", content["format"], repr(BUNDLE_FORMAT))

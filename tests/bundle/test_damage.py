@@ -91,7 +91,7 @@ def test_no_folder(tmp_path: Path):
     assert "folder: found 'a file'" in error(tmp_path / "file")
 
 
-@pytest.mark.parametrize("name", ["code.py", ".hidden", "folder/"])
+@pytest.mark.parametrize("name", ["code.py", "hidden", "folder/", "Thumbs.db.py", "desktop.ini.json", "nfs0001"])
 def test_extra_file(folder: Path, name: str):
     (folder / name).mkdir() if name.endswith("/") else (folder / name).touch()
     assert error(folder) == (
@@ -359,9 +359,9 @@ def test_damage_is_found_where_it_is_not_read(folder: Path):
 
 
 def test_read_of_a_folder_that_is_being_replaced(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    from siit.bundle import _store
+    from siit.bundle import _reader
 
-    read, calls = _store._read, []
+    read, calls = _reader._read, []
 
     def replaced_meanwhile(*arguments: Any) -> Bundle:
         calls.append(arguments)
@@ -370,5 +370,5 @@ def test_read_of_a_folder_that_is_being_replaced(folder: Path, monkeypatch: pyte
             raise BundleError("half old, half new")
         return read(*arguments)
 
-    monkeypatch.setattr(_store, "_read", replaced_meanwhile)
+    monkeypatch.setattr(_reader, "_read", replaced_meanwhile)
     assert read_bundle(folder).certificate["evidence"]["salt"] == 3

@@ -12,7 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from siit._text import one_line
-from siit.bundle import Bundle, BundleError, read_bundle, write_bundle
+from siit.bundle import Bundle, BundleError, read_bundle, set_aside, write_bundle
 from siit.certificate import Certificate
 from siit.certificate.report import evidence_line, table
 from siit.interchange import build_evidence
@@ -193,14 +193,25 @@ def finished(root: Path, settings: Settings, record: dict[str, Any]) -> Path | N
         root: of the bundles.
         settings: name the case and the seed.
         record: what would be recorded now.
+
+    Raises:
+        ConfigError: the folder is damaged; with `resume=false` it is moved aside instead.
     """
     path = root / settings.case.name / f"seed-{settings.seed}"
-    if not settings.resume or not path.exists():
+    if not path.exists():
         return None
     try:
-        bundle = read_bundle(path, evidence=False)
+        bundle = read_bundle(path)
     except BundleError as error:
-        print(f"{path}: damaged, trained anew ({one_line(error)})", file=sys.stderr)
+        found = f"found a damaged model, {one_line(error)}"
+        if settings.resume:
+            raise ConfigError(
+                f"{path}: {found}; accepted is a whole one: put that file back as it was, or let resume=false move the "
+                f"folder aside, to {path.name}.damaged-1, and train anew"
+            ) from error
+        print(f"{path}: {found}; moved aside to {set_aside(path)}", file=sys.stderr)
+        return None
+    if not settings.resume:
         return None
     other: Any = OmegaConf.to_container(OmegaConf.create(bundle.train_yaml))
     if not bundle.certificate["certified"]:

@@ -22,6 +22,7 @@ from siit.training.fit.loop import fit
 from siit.training.fit.pipeline import finished, plain_config
 from siit.training.fit.plan import find_task, make_plan
 from siit.training.fit.shortfall import NotCertified
+from tests.builders import handmade
 from tests.builders.runs import Compose
 
 
@@ -127,6 +128,32 @@ def test_a_finished_model_is_that_of_the_same_configuration_and_program(
     bundle = dataclasses.replace(bundle, train_yaml=OmegaConf.to_yaml(OmegaConf.create(plain)))
     assert finished(tmp_path, settings, changed) == path
     assert "did not note its program" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "config.json", "model.safetensors", "evaluation.safetensors"])
+def test_a_damaged_model_is_set_aside_on_the_users_word_alone(
+    composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = handmade.put(tmp_path, case="frac_prevs")
+    (path / name).write_bytes((path / name).read_bytes()[:-1])
+    kept = {file.name: file.read_bytes() for file in path.iterdir()}
+    message = rf"seed-0: found a damaged model, {name}: .*resume=false.* aside, to seed-0\.damaged-1"
+    with pytest.raises(ConfigError, match=message):
+        train(composed())
+    assert {file.name: file.read_bytes() for file in path.iterdir()} == kept
+    config = composed("resume=false")
+    assert finished(tmp_path, read_settings(config), plain_config(config)) is None
+    assert f"moved aside to {path}.damaged-1" in capsys.readouterr().err
+    assert not path.exists()
+    assert {file.name: file.read_bytes() for file in Path(f"{path}.damaged-1").iterdir()} == kept
+
+
+def test_a_whole_model_stays_in_its_place(composed: Compose, tmp_path: Path) -> None:
+    path = handmade.put(tmp_path, case="frac_prevs")
+    (path / ".DS_Store").touch()
+    for config in (composed(), composed("resume=false")):
+        assert finished(tmp_path, read_settings(config), plain_config(config)) is None
+    assert read_bundle(path).certificate["certified"]
 
 
 def test_a_damaged_checkpoint_is_named(composed: Compose, tmp_path: Path) -> None:

@@ -77,9 +77,9 @@ def train_model(config: DictConfig, display: Display, command: str | None = None
     display.say(f"{title}: building the causal model")
     task = find_task(settings.case)
     record = run_record(plain_config(config), task)
-    if (path := finished(root, settings, record)) is not None:
-        display.say(f"{path}: is already there, certified, with this configuration (resume=false trains it anew)")
-        return Trained(path, True, (), _read_record(path))
+    if (done := finished(root, settings, record)) is not None:
+        display.say(f"{done}: is already there, certified, with this configuration (resume=false trains it anew)")
+        return Trained(done, True, (), _read_record(done))
 
     display.say("checking it against RASP and Tracr, drawing the alignment")
     plan = make_plan(task, settings)
@@ -96,15 +96,18 @@ def train_model(config: DictConfig, display: Display, command: str | None = None
         fitted = fit(plan, settings, folder, checkpoint, loggers=loggers, display=display)
         how = "every check passed" if fitted.passed else "no step is left"
         display.say(f"step {fitted.steps:,}: {how}; measuring the certificate on held-out test pairs")
-        bundle, certificate = certify(plan, settings, fitted, record, len(folder.failed_tests) + 1)
+        bundle, certificate = certify(plan, settings, fitted, record, len({*folder.failed_tests, fitted.steps}))
+        display.show(table(certificate, f"{title}: held-out test pairs"))
+        display.say(evidence_line(certificate))
+        accepted = certificate.certified or settings.allow_uncertified
+        # Before the logger is told: no fault of its own may cost the model.
+        if accepted:
+            path = write_bundle(root, bundle, allow_uncertified=settings.allow_uncertified)
+        else:
+            folder.note_failed_test(fitted.steps)
         log_certificate(loggers, certificate, bundle.circuit, title)
-    display.show(table(certificate, f"{title}: held-out test pairs"))
-    display.say(evidence_line(certificate))
-
-    if not (certificate.certified or settings.allow_uncertified):
-        folder.note_failed_test(fitted.steps)
+    if not accepted:
         raise not_certified(certificate, settings, folder, fitted, command)
-    path = write_bundle(root, bundle, allow_uncertified=settings.allow_uncertified)
     folder.close()
     spent = duration(fitted.seconds["wall"])
     verdict = "certified" if certificate.certified else "NOT certified"

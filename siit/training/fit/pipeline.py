@@ -74,7 +74,7 @@ def train_model(config: DictConfig, display: Display, command: str | None = None
     """
     settings = read_settings(config)
     root, title = Path(settings.out), f"{settings.case.name}, seed {settings.seed}"
-    display.say(f"{title}: building the causal model")
+    display.say("building the causal model" if display.prefix else f"{title}: building the causal model")
     task = find_task(settings.case)
     record = run_record(plain_config(config), task)
     if (done := finished(root, settings, record)) is not None:

@@ -74,7 +74,8 @@ def exit_status(found: Sequence[Outcome]) -> int:
 def sweep_table(found: Sequence[Outcome]) -> Table:
     """Makes a table with a row for each job: case, seed, what else is not the same in all, verdict, steps, time."""
     counts = Counter(outcome.verdict for outcome in found)
-    table = Table(title=f"{len(found)} jobs: {', '.join(f'{count} {verdict}' for verdict, count in counts.items())}")
+    jobs = "1 job" if len(found) == 1 else f"{len(found)} jobs"
+    table = Table(title=f"{jobs}: {', '.join(f'{count} {verdict}' for verdict, count in counts.items())}")
     common = set.intersection(*(set(outcome.overrides) for outcome in found)) if found else set()
     others = {outcome.job: [text for text in outcome.overrides if text not in common] for outcome in found}
     columns = ["case", "seed", *(["with"] if any(others.values()) else []), "verdict", "steps", "time"]

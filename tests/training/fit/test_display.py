@@ -29,7 +29,7 @@ def test_without_a_terminal_there_is_one_plain_line_for_each_stage_and_check(
     said = capsys.readouterr().out
     lines = [line for line in said.splitlines() if line.startswith("a: ")]
     expected = [
-        r"frac_prevs, seed 0: building the causal model",
+        r"building the causal model",
         r"checking it against RASP and Tracr, drawing the alignment",
         r"model: 2 layers of 4 heads, d_model 16, [\d,]+ parameters",
         r"circuit: \d+ nodes and 5 edges; off it: \d+ nodes and \d+ edges",

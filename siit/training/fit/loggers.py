@@ -99,7 +99,18 @@ def wandb_logger(save_dir: str, from_step: int = 0, **options: Any) -> WandbLogg
     return WandbLogger(save_dir=save_dir, id=path.read_text().strip(), **options)
 
 
-def tensorboard_logger(save_dir: str, from_step: int = 0, **options: Any) -> TensorBoardLogger:
+class EventFiles(TensorBoardLogger):
+    """Logs in TensorBoard's format, and stays open beyond the end of training, for the certificate.
+
+    A writer that is closed and opened again within a second would begin the same file anew.
+    """
+
+    def finalize(self, status: str) -> None:
+        """Brings to disk what was logged; `run_loggers` closes."""
+        self.experiment.flush()
+
+
+def tensorboard_logger(save_dir: str, from_step: int = 0, **options: Any) -> EventFiles:
     """Makes a logger in TensorBoard's format; what an earlier process wrote after `from_step` is not shown.
 
     Args:
@@ -107,7 +118,7 @@ def tensorboard_logger(save_dir: str, from_step: int = 0, **options: Any) -> Ten
         from_step: the step that training goes on from.
         options: of `TensorBoardLogger`.
     """
-    return TensorBoardLogger(
+    return EventFiles(
         save_dir, name="tensorboard", version="", default_hp_metric=False, purge_step=from_step + 1, **options
     )
 
@@ -148,6 +159,8 @@ def run_loggers(
 def _close(loggers: Sequence[Logger], status: str) -> None:
     for logger in loggers:
         logger.finalize(status)
+        if isinstance(logger, EventFiles):
+            logger.experiment.close()
         if isinstance(logger, WandbLogger):
             # Otherwise the next job of a sweep would go on in this run.
             logger.experiment.finish(exit_code=0 if status == "success" else 1)
@@ -169,14 +182,13 @@ def log_certificate(loggers: Sequence[Logger], certificate: Certificate, circuit
             logger.experiment.summary["certificate/failed"] = list(certificate.failed)
             if picture := _picture(circuit, title):
                 logger.log_image("circuit", [picture])
-        elif isinstance(logger, TensorBoardLogger):
+        elif isinstance(logger, EventFiles):
             for name, value in values.items():
                 logger.experiment.add_scalar(name, value)
             if picture := _picture(circuit, title):
                 import numpy
 
                 logger.experiment.add_image("circuit", numpy.asarray(picture.convert("RGB")), dataformats="HWC")
-            logger.experiment.flush()
 
 
 def _picture(circuit: Circuit, title: str) -> Any:

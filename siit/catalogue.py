@@ -55,6 +55,7 @@ class CaseInfo:
         circuit_edges: edges of the circuit, those from the embeddings included.
         layers: what the program needs; the default model has one more, at least 2.
         fingerprint: of the causal model; another one is another task.
+        inputs: the declared input space, see `siit.tasks.declare`.
         variables: in an order of computation; the last one is the answer.
         excluded: variables and edges that are not on the circuit, each with the reason.
         program: source of the program, or of what builds the causal model.
@@ -73,6 +74,7 @@ class CaseInfo:
     layers: int
     description: str
     fingerprint: str
+    inputs: Mapping[str, Any]
     variables: list[CaseVariable]
     excluded: Mapping[str, str]
     program: str

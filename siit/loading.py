@@ -209,6 +209,7 @@ def load(
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     endpoint: str | None = None,
+    verify: bool = False,
 ) -> LoadedModel:
     """Loads one model of a bundle; nothing in the bundle is trusted or executed.
 
@@ -222,15 +223,31 @@ def load(
         revision: a branch, tag or commit of the repository.
         cache_dir: where downloads are kept; the Hub's own cache by default.
         endpoint: the Hub's address; HF_ENDPOINT or the public Hub by default.
+        verify: whether every claim is verified first, as `siit certify` does; it takes seconds to minutes.
 
     Raises:
-        BundleError: no such model, or a file that is damaged; names the file and the field.
+        BundleError: no such model, or a file that is damaged, or a claim that does not hold; names the file and field.
         HubError: a BundleError too; there is no such folder, and no such repository or no way to it.
     """
     bundle, causal_model = _read(root_or_repo, case, seed, True, revision, cache_dir, endpoint)
+    if verify:
+        _require_verified(bundle)
     model = Transformer(bundle.config)
     model.load_state_dict(dict(bundle.parameters))
     return LoadedModel(causal_model=causal_model, bundle=bundle, model=model.eval())
+
+
+def _require_verified(bundle: Bundle) -> None:
+    """Raises BundleError with the first claim that does not hold."""
+    # Only here: loading alone needs none of it.
+    from siit.verification import verify
+
+    verification = verify(bundle)
+    if not verification.certified:
+        raise BundleError(
+            f"{seed_folder(bundle.case, bundle.seed)}: not certified by this reader (seed {verification.seed} of its "
+            f"pairs): {verification.findings[0]}"
+        )
 
 
 def load_circuit(

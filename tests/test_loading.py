@@ -16,6 +16,7 @@ import siit
 from siit.bundle import BundleError, read_bundle, write_bundle
 from siit.hub import HubError
 from siit.places import model_folder
+from tests.builders import handmade
 from tests.builders.bundles import CAUSAL_MODEL, CONFIG, make_bundle
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -242,3 +243,13 @@ def test_loading_imports_only_the_base_dependencies(root: Path):
     heavy = {"jax", "jaxlib", "tracr", "haiku", "pytorch_lightning", "lightning", "hydra", "omegaconf", "wandb"}
     assert not heavy & set(json.loads(imported))
     assert not {"transformer_lens", "networkx", "huggingface_hub"} & set(json.loads(imported))
+
+
+def test_a_model_that_is_verified_first(tmp_path: Path):
+    handmade.put(tmp_path)
+    assert siit.load(tmp_path, "previous_is_x", verify=True).case == "previous_is_x"
+    handmade.put(tmp_path, parameters=handmade.broken())
+    assert siit.load(tmp_path, "previous_is_x").case == "previous_is_x"
+    message = r"previous_is_x/seed-0: not certified by this reader \(seed \d+ of its pairs\): certificate: certif"
+    with pytest.raises(BundleError, match=message):
+        siit.load(tmp_path, "previous_is_x", verify=True)

@@ -14,7 +14,8 @@ MAX_LEN = 1 << 20
 """The largest number of tokens: every position is a value of `indices`."""
 ScoredAt = Literal["all", "last"]
 _FIELDS = ("format", "vocab", "max_len", "variables")
-_OPTIONAL = ("scored_at",)
+_OPTIONAL = ("scored_at", "inputs")
+"""`inputs` is the declared input space, which `siit.tasks` reads."""
 _OF_VARIABLES = ("name", "kind", "values", "description", "mechanism")
 
 

@@ -11,7 +11,8 @@ from rich.table import Table
 from siit._text import printable
 from siit.certificate.certificate import SHARES, Certificate
 
-AGREEMENT = 1e-3
+AGREEMENT = 2.5e-4
+"""How far a share may be off for arithmetic: one position of the 4,096 that each rests on at least."""
 """Two certificates agree where numbers differ by at most this, absolutely or, above 1, relatively."""
 
 
@@ -86,7 +87,7 @@ def evidence_line(certificate: Certificate) -> str:
 def disagreements(measured: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
     """Lists where two certificates, as JSON, say different things; wording and order apart.
 
-    Numbers may differ by AGREEMENT, for arithmetic is not the same on every machine.
+    Shares and changes may differ by AGREEMENT, for arithmetic is not the same on every machine; counts may not.
     """
     ours, theirs = _leaves(measured), _leaves(stored)
     lines = []
@@ -113,7 +114,7 @@ def _leaves(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _agree(one: Any, other: Any) -> bool:
     numbers = [value for value in (one, other) if isinstance(value, int | float) and not isinstance(value, bool)]
-    if len(numbers) == 2:
+    if len(numbers) == 2 and any(isinstance(value, float) for value in numbers):
         return math.isclose(*numbers, rel_tol=AGREEMENT, abs_tol=AGREEMENT)
     return type(one) is type(other) and one == other
 

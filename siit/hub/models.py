@@ -10,7 +10,6 @@ from pathlib import Path
 from siit._text import printable
 from siit.bundle import (
     CAUSAL_FILE,
-    EVIDENCE_FILE,
     Bundle,
     BundleError,
     ModelFiles,
@@ -23,7 +22,7 @@ from siit.bundle import (
 from siit.causal import CausalModel
 from siit.certificate import Certificate
 from siit.certificate.report import disagreements
-from siit.certify import measure_bundle
+from siit.verification import Verification, verify
 
 Report = Callable[[str], object]
 """Takes one line that says how far things are."""
@@ -87,18 +86,17 @@ def _pack(folder: Path, *, recheck: bool) -> tuple[PackedModel, str | None]:
     bundle = read_bundle(folder)
     _check_causal_model(bundle)
     summary = summarize(bundle)
-    measured = _measure(bundle) if recheck else summary.certificate
-    differing = disagreements(measured.to_json(), bundle.certificate)
-    if differing:
-        summary = dataclasses.replace(summary, certificate=measured)
-    content = model_files(folder, measured.to_json() if differing else None)
+    doubts = summary.certificate.failed or ("its certificate says no",)
+    sent = summary.certificate
+    if recheck:
+        verification = verify(bundle)
+        doubts = tuple(map(str, verification.findings))
+        sent = _true(verification, sent)
+    changed = bool(disagreements(sent.to_json(), bundle.certificate))
+    content = model_files(folder, sent.to_json() if changed else None)
     pairs, positions = bundle.evidence["base_tokens"].shape
-    doubt = None
-    if differing:
-        doubt = f"its certificate says what the measurement does not: {printable(differing[0])}"
-    elif not summary.certificate.certified:
-        doubt = printable((*summary.certificate.failed, "its certificate says no")[0])
-    return PackedModel(summary, content, pairs, positions), doubt
+    packed = PackedModel(dataclasses.replace(summary, certificate=sent), content, pairs, positions)
+    return packed, None if sent.certified and not changed else printable(doubts[0])
 
 
 def _check_causal_model(bundle: Bundle) -> None:
@@ -108,8 +106,9 @@ def _check_causal_model(bundle: Bundle) -> None:
         raise BundleError(f"{CAUSAL_FILE}: {error}") from error
 
 
-def _measure(bundle: Bundle) -> Certificate:
-    try:
-        return measure_bundle(bundle)
-    except ValueError as error:
-        raise BundleError(f"{EVIDENCE_FILE}: {error}") from error
+def _true(verification: Verification, stored: Certificate) -> Certificate:
+    """What is sent: the measurement, which does not say `certified` where any claim is false."""
+    measured = verification.stored or stored
+    if verification.certified or not measured.certified:
+        return measured
+    return dataclasses.replace(measured, certified=False, failed=tuple(map(str, verification.findings)))

@@ -12,6 +12,8 @@ from siit.bundle import Bundle, Vocab
 from siit.causal import Class
 from siit.certificate import Certificate, measure
 from siit.graph.circuit import Circuit
+from siit.tasks import declare
+from siit.tasks.fingerprint import INPUTS
 
 if TYPE_CHECKING:
     from siit.tasks import Task
@@ -57,7 +59,7 @@ def measured_bundle(
         parameters=parameters,
         vocab=Vocab((*task.model.vocab, *task.special_tokens), task.bos_id, task.pad_id, classes),
         circuit=circuit,
-        causal_model=task.model.to_json(),
+        causal_model={**task.model.to_json(), INPUTS: declare(task)},
         evidence=evidence,
         exhaustive=False,
         certificate=certificate.to_json(),

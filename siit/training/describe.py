@@ -24,6 +24,7 @@ from siit.catalogue import FILE, IOI, CaseInfo, CaseVariable
 from siit.graph.tiers import tier
 from siit.interchange.alignment import program_layers
 from siit.interchange.interventions import Shares
+from siit.tasks import declare
 from siit.training.configuration.overrides import case_settings
 from siit.training.configuration.settings import Settings
 from siit.training.fit.plan import find_task, plan_for
@@ -81,6 +82,7 @@ def describe(name: str) -> CaseInfo:
         layers=max(layers.values()) + 1,
         description=IOI_CASES[name].description if case is None else case.description,
         fingerprint=task.fingerprint()["causal_model"],
+        inputs=declare(task),
         variables=variables,
         excluded=dict(circuit.excluded),
         program=source(IOI_CASES[name].make) if case is None else program_source(case),

@@ -21,6 +21,7 @@ from siit.causal import Aggregate, CausalModel, Selection, Table, Variable
 from siit.certificate import Answers, Certificate, measure
 from siit.graph.architecture import Edge, ModelConfig
 from siit.graph.circuit import Circuit
+from siit.interchange import derive_labels
 
 TOKEN, POSITION, IS_X, PREV, BIAS = 0, 3, 8, 9, 10
 """Dimensions of the residual stream: one-hot token (3), one-hot position (5), and what components write."""
@@ -44,10 +45,24 @@ CARRIES = {
     Edge("m0", "a1.h0", "v"): "is_x->prev<v>",
     Edge("a1.h0", "logits"): "prev->output",
 }
-ROLES = {"m0": "is it an x", "a1.h0": "was the one before an x"}
-PROGRAMS = {"a1.h0": "looks at the one before"}
-CIRCUIT = Circuit(CONFIG, {"is_x": ("m0",), "prev": ("a1.h0",)}, CARRIES, ROLES, programs=PROGRAMS)
 PAIRS, SCORED = 256, 256 * 3
+
+
+def causal_model() -> CausalModel:
+    """Builds the program: was the token before this one an x?"""
+    is_x = Variable("is_x", (False, True), Table(("tokens",), torch.tensor([0, 1, -1])), "is it an x")
+    # The last row and column are those of the undefined index, which BOS has.
+    one_less = torch.diag(torch.ones(4, dtype=torch.int8), -1)
+    one_less[4] = 0
+    selection = Selection("indices", "indices", one_less, causal=True, valid=False)
+    prev = Variable("prev", (False, True), Aggregate(selection, "is_x", None), "looks at the one before")
+    return CausalModel(("a", "x"), 4, [is_x, prev])
+
+
+LABELS = derive_labels(causal_model(), CONFIG, {"is_x": ("m0",), "prev": ("a1.h0",)})
+CIRCUIT = LABELS.circuit
+INPUTS = {"type": "tokens", "min_len": 4, "causal": True, "sampler": "uniform", "balanced": False, "rearranged": False}
+"""All inputs have one length, so that there is no PAD."""
 
 
 def parameters(config: ModelConfig = CONFIG) -> dict[str, Tensor]:
@@ -78,8 +93,9 @@ def copy_previous(weights: dict[str, Tensor], head: int, dimension: int) -> None
 def high_level(is_x: Tensor, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
     """Computes the answers and where they are scored: is_x at the slot before, by position ids, up to here."""
     visible = torch.ones(5, 5, dtype=torch.bool).tril()
+    visible[:, 0] = False  # BOS is never selected
     selected = (key.unsqueeze(1) == query.unsqueeze(2) - 1) & visible
-    scored = selected.any(2) & (torch.arange(5) >= 2)
+    scored = selected.any(2)
     return (selected & is_x.unsqueeze(1)).any(2).long(), scored
 
 
@@ -123,17 +139,6 @@ def certify(
     )
 
 
-def causal_model() -> CausalModel:
-    """Builds the program: was the token before this one an x?"""
-    is_x = Variable("is_x", (False, True), Table(("tokens",), torch.tensor([0, 1, -1])), "is it an x")
-    # The last row and column are those of the undefined index, which BOS has.
-    one_less = torch.diag(torch.ones(4, dtype=torch.int8), -1)
-    one_less[4] = 0
-    selection = Selection("indices", "indices", one_less, causal=True, valid=False)
-    prev = Variable("prev", (False, True), Aggregate(selection, "is_x", None), "was the one before an x")
-    return CausalModel(("a", "x"), 4, [is_x, prev])
-
-
 @functools.cache
 def certificate() -> Certificate:
     """Measures the model as it is made by hand."""
@@ -157,7 +162,7 @@ def bundle(**changes: Any) -> Bundle:
         parameters=parameters(),
         vocab=Vocab(("a", "x", "BOS"), 2, None, (False, True)),
         circuit=CIRCUIT,
-        causal_model=causal_model().to_json(),
+        causal_model={**causal_model().to_json(), "inputs": INPUTS},
         evidence=evidence(),
         exhaustive=True,
         certificate=certificate().to_json(),

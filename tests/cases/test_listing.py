@@ -61,6 +61,8 @@ def test_json(capsys: pytest.CaptureFixture[str]):
     found = next(case for case in listed if case["name"] == "frac_prevs")
     program, fingerprint = found.pop("program"), found.pop("fingerprint")
     assert "rasp.Aggregate(prefix(), is_x, default=0)" in program and len(fingerprint) == 16
+    inputs = found.pop("inputs")
+    assert (inputs["type"], inputs["min_len"], inputs["causal"], inputs["sampler"]) == ("tokens", 3, True, "uniform")
     first, answer = found.pop("variables")
     assert found == {
         "name": "frac_prevs",

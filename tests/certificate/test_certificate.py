@@ -74,7 +74,7 @@ def test_damage(certificate: Certificate, damage: Callable[[dict[str, Any]], obj
 
 def test_disagreements(certificate: Certificate):
     measured, stored = certificate.to_json(), certificate.to_json()
-    stored["accuracy"] = 0.9995
+    stored["accuracy"] = 0.9998
     stored["failed"] = ["worded otherwise"]
     assert disagreements(measured, stored) == []
     stored["accuracy"] = 0.99
@@ -94,8 +94,9 @@ def test_disagreements(certificate: Certificate):
 
 
 def test_large_numbers_agree_relatively():
-    assert disagreements({"change": 2000.0}, {"change": 2001.0}) == []
+    assert disagreements({"change": 2000.0}, {"change": 2000.4}) == []
     assert disagreements({"change": 2000.0}, {"change": 2003.0}) == ["change: measured 2000, stored 2003"]
+    assert disagreements({"pairs": 5000}, {"pairs": 5001}) == ["pairs: measured 5000, stored 5001"], "counts are exact"
     assert disagreements({"change": True}, {"change": 1}) == ["change: measured True, stored 1"]
 
 

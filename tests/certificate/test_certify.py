@@ -1,4 +1,4 @@
-"""The command line: a bundle is measured again from its files alone."""
+"""The command line: a bundle is verified from its files alone."""
 
 from __future__ import annotations
 
@@ -6,91 +6,63 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from siit.bundle import Bundle, Vocab, write_bundle
-from siit.certificate import Answers, Certificate
+from siit.certificate import Certificate
 from siit.certify import main
 from tests.builders import handmade
-from tests.builders.handmade import TOKEN, certify, parameters
 
 torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="module")
-def certificate() -> Certificate:
-    return certify(subsets=100)
-
-
-def put(root: Path, certificate: dict[str, Any], weights: dict[str, torch.Tensor] | None = None) -> Path:
-    bundle = Bundle(
-        config=handmade.CONFIG,
-        case="previous_is_x",
-        seed=0,
-        answers=Answers("categorical", None),
-        parameters=parameters() if weights is None else weights,
-        vocab=Vocab(("a", "x", "BOS"), 2, None, (False, True)),
-        circuit=handmade.CIRCUIT,
-        causal_model={"format": "siit-causal-model/1"},
-        evidence=handmade.evidence(),
-        exhaustive=True,
-        certificate=certificate,
-        train_yaml="case: previous_is_x\n",
-    )
-    return write_bundle(root, bundle, allow_uncertified=True)
-
-
-def test_certified(tmp_path: Path, certificate: Certificate, capsys: pytest.CaptureFixture[str]):
-    folder = put(tmp_path, certificate.to_json())
-    assert main([str(folder)]) == 0
+def test_certified(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([str(handmade.put(tmp_path))]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
-    for words in ("previous_is_x, seed 0", "strict_edge", "≥ 0.999", "holds", "Certified: every bar holds.", "agrees"):
+    for words in ("previous_is_x, seed 0", "strict_edge", "≥ 0.999", "holds", "Certified: every claim holds", "an own"):
         assert words in captured.out
     assert "FAILS" not in captured.out
 
 
-def test_json(tmp_path: Path, certificate: Certificate, capsys: pytest.CaptureFixture[str]):
-    folder = put(tmp_path, certificate.to_json())
-    assert main([str(folder), "--json"]) == 0
+def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([str(handmade.put(tmp_path)), "--json", "--seed", "3"]) == 0
     captured = capsys.readouterr()
-    assert Certificate.from_json(json.loads(captured.out)) == certificate
+    found = json.loads(captured.out)
+    assert (found["certified"], found["findings"], found["seed"]) == (True, [], 3)
+    assert Certificate.from_json(found["stored"]) == handmade.certificate()
     assert captured.err == ""
 
 
 def test_not_certified(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    weights = parameters()
-    weights["blocks.1.attn.W_V"][0, TOKEN + 1, 0] = 0.8
-    folder = put(tmp_path, certify(weights, subsets=100).to_json(), weights)
-    assert main([str(folder)]) == 1
+    weights = handmade.broken()
+    measured = handmade.certify(weights, subsets=100).to_json()
+    assert main([str(handmade.put(tmp_path, parameters=weights, certificate=measured))]) == 1
     out = capsys.readouterr().out
-    for words in ("FAILS", "tok_embed->a1.h0<v>", "NOT certified:", "strict_edge: 0.75000 is 0.24900 below", "agrees"):
+    for words in (
+        "FAILS",
+        "tok_embed->a1.h0<v>",
+        "NOT certified:",
+        "certificate: strict_edge: 0.75000 is 0.24900 below",
+    ):
         assert words in out
+    assert "says what the measurement does not" not in out
 
 
-def test_a_certificate_that_says_something_else(
-    tmp_path: Path, certificate: Certificate, capsys: pytest.CaptureFixture[str]
-):
-    weights = parameters()
-    weights["blocks.1.attn.W_V"][0, TOKEN + 1, 0] = 0.8
-    folder = put(tmp_path, certificate.to_json(), weights)
-    assert main([str(folder)]) == 1
+def test_a_certificate_that_says_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([str(handmade.put(tmp_path, parameters=handmade.broken()))]) == 1
     out = capsys.readouterr().out
-    assert "The stored certificate DISAGREES in" in out
-    assert "strict_edge: measured 0.75, stored 1" in out
-    boast = {**certificate.to_json(), "accuracy": 0.99}
-    folder = put(tmp_path, boast)
-    assert main([str(folder), "--json"]) == 1
-    captured = capsys.readouterr()
-    assert json.loads(captured.out)["certified"]
-    assert captured.err == "siit.certify: the stored certificate disagrees: accuracy: measured 1, stored 0.99\n"
+    assert "certificate.json says what the measurement does not: certified: measured False, stored True (and" in out
+    less = {**handmade.certificate().to_json(), "accuracy": 0.9995}
+    assert main([str(handmade.put(tmp_path, certificate=less)), "--json"]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["check"] == "certificate"
+    assert finding["message"].endswith("does not: accuracy: measured 1, stored 0.9995")
 
 
-def test_damaged(tmp_path: Path, certificate: Certificate, capsys: pytest.CaptureFixture[str]):
-    folder = put(tmp_path, certificate.to_json())
+def test_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = handmade.put(tmp_path)
     (folder / "circuit.json").write_text("{}")
     for arguments in ([str(folder)], [str(folder), "--json"], [str(tmp_path / "nowhere")]):
         assert main(arguments) == 2
@@ -104,16 +76,23 @@ def test_unknown_device(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert "--device: found 'abacus'" in capsys.readouterr().err
 
 
-def test_bad_usage(capsys: pytest.CaptureFixture[str]):
+def test_no_arguments(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as stop:
         main([])
     assert stop.value.code == 2
     assert "MODEL" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("arguments", [["x", "--seed", "-1"], ["x", "--seed", "2147483648"], ["x", "--sed=3"]])
+def test_bad_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.startswith("siit.certify: error: ") and captured.err.count("\n") == 1
+
+
 def test_needs_no_training_code():
     code = (
-        "import sys, siit.certify, siit.certificate, siit.certificate.report, siit.bundle\n"
+        "import sys, siit.certify, siit.verification, siit.certificate.report, siit.bundle\n"
         "bad = {'siit.transformer', 'jax', 'tracr', 'haiku', 'hydra', 'pytorch_lightning', 'omegaconf'}\n"
         "print(sorted(bad & set(sys.modules)))"
     )

@@ -71,7 +71,7 @@ def test_what_nothing_scored_can_see_is_left_out(direction: str, monkeypatch: py
     monkeypatch.setattr(ReferenceModel, "run", watched)
     options: dict[str, Any] = {"batch_size": 32, "min_scored": 0, "min_changed": 0}
     trimmed = certify(weights, circuit, tensors, **options)
-    assert set(seen) == ({1, 3, 4, 5} if direction == "causal" else {5})
+    assert set(seen) == ({1, 2, 3, 4, 5} if direction == "causal" else {5})
     monkeypatch.setattr(HeldOutPairs, "trimmed", lambda evidence: evidence)
     assert trimmed.to_json() == certify(weights, circuit, tensors, **options).to_json()
 

@@ -125,11 +125,11 @@ _PUBLISH = """
 """
 _FROM_THE_CARD = """
     import json, sys
-    from siit.certify import measure_bundle
+    from siit.verification import verify
     for block in json.loads(sys.argv[1]):
         exec(block)
     assert weights.keys() == loaded.bundle.parameters.keys() and circuit["nodes"] == labels.circuit.to_json()["nodes"]
-    print(json.dumps(measure_bundle(loaded.bundle).to_json()))
+    print(json.dumps(verify(loaded.bundle, seed=0).stored.to_json()))
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import constants
@@ -109,7 +110,7 @@ def test_another_content_than_listed(published: Hub, name: str):
 
 
 def test_errors(published: Hub, monkeypatch: pytest.MonkeyPatch):
-    def load(repo_id: str = R, case: str = CASE, seed: int = 0, **options: str) -> siit.LoadedModel:
+    def load(repo_id: str = R, case: str = CASE, seed: int = 0, **options: Any) -> siit.LoadedModel:
         return siit.load(repo_id, case, seed, endpoint=published.url, **options)
 
     with pytest.raises(

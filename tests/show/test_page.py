@@ -66,7 +66,7 @@ def test_what_it_holds():
     page = _check(draw_model(handmade.bundle()))
     for words in (
         *("previous_is_x, seed 0", "2 layers of 3 heads", "categorical answers", "certified"),
-        *("was the one before an x", "looks at the one before", "(measured)", "program (not measured)"),
+        *("at the position up to its own", "looks at the one before", "(measured)", "program (not measured)"),
         *("is_x->prev<v>", "m0->a1.h0<v>", "50 % of 768", "100 % of"),
         *("strict_edge", "1.00000", "≥ 0.999", "holds", "256 pairs; every number rests on at least"),
         *("evidence, base of pair 0", "all of them right", "permuted positions", "768 scored answers"),
@@ -78,7 +78,7 @@ def test_what_it_holds():
 def test_roles_of_an_earlier_version_are_said_to_mix_both():
     bundle = handmade.bundle()
     page = _check(draw_model(dataclasses.replace(bundle, circuit=dataclasses.replace(bundle.circuit, programs={}))))
-    assert "Roles as an earlier version wrote them" in page.text and "was the one before an x" in page.text
+    assert "Roles as an earlier version wrote them" in page.text and "at the position up to its own" in page.text
     assert "(measured)" not in page.text and "not measured)" not in page.text
 
 

@@ -1,0 +1,85 @@
+"""Parts that matter: each single node and edge on the circuit moves the output by a fair share of what its group does.
+
+An interchange of a group whose true members do all the work says nothing of an idle head that was added to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor
+
+from siit.certificate import Answers, ReferenceModel
+from siit.certificate.held_out import HeldOutPairs, held_out_pairs
+from siit.certificate.questions import Patch, Quantity, Question
+from siit.certificate.tally import ask, source_means
+from siit.graph.architecture import Edge
+from siit.graph.circuit import Circuit
+
+FAIR_SHARE = 0.02
+"""Least change of the logits by one member alone, as a share of the change by its whole group."""
+_BATCH = 128
+_JOINT = "together"
+
+
+def matter_findings(
+    circuit: Circuit, parameters: Mapping[str, Tensor], evidence: Mapping[str, Tensor], answers: Answers
+) -> Iterator[str]:
+    """Lists nodes and edges on the circuit that hardly move the output, beside the others that carry the same.
+
+    Args:
+        circuit: labels that follow from the causal model.
+        parameters: the weights, on the device where the model runs.
+        evidence: pairs with the causal model's answers.
+        answers: how outputs are compared.
+    """
+    checked = held_out_pairs(circuit, evidence, answers)
+    groups = {**_nodes(circuit), **_edges(circuit)}
+    questions = []
+    for group, members in groups.items():
+        for name, (nodes, edges) in members.items():
+            patch, interchange = _patch(checked, group[1], nodes, edges)
+            questions.append(Question(patch, (Quantity("/".join(group), name, "logits", interchange),)))
+    if not questions:
+        return
+    model = ReferenceModel(circuit.config, parameters)
+    counts = ask(model, checked, source_means(model, checked, _BATCH), questions, _BATCH)
+    for group, members in groups.items():
+        values = {name: counts["/".join(group)][name].value for name in members}
+        joint = values.pop(_JOINT)
+        for name, value in values.items():
+            if not value > FAIR_SHARE * joint:
+                yield (
+                    f"{group[0]} {name}: found a change of the logits of {value:.2g} by it alone, accepted is more "
+                    f"than {FAIR_SHARE:.0%} of that of {group[1]} as a whole, {joint:.2g}"
+                )
+
+
+_Parts = tuple[tuple[str, ...], tuple[Edge, ...]]
+
+
+def _nodes(circuit: Circuit) -> dict[tuple[str, str], dict[str, _Parts]]:
+    """Units of several nodes: the whole unit, and each node."""
+    return {
+        ("node", unit): {_JOINT: (nodes, ()), **{node: ((node,), ()) for node in nodes}}
+        for unit, nodes in circuit.alignment.items()
+        if len(nodes) > 1
+    }
+
+
+def _edges(circuit: Circuit) -> dict[tuple[str, str], dict[str, _Parts]]:
+    """High-level edges that several low-level edges carry: all of these, and each."""
+    return {
+        ("edge", name): {_JOINT: ((), tuple(carriers)), **{str(edge): ((), (edge,)) for edge in carriers}}
+        for name, carriers in circuit.edges_by_carried.items()
+        if len(carriers) > 1
+    }
+
+
+def _patch(
+    evidence: HeldOutPairs, interchange: str, nodes: tuple[str, ...], edges: tuple[Edge, ...]
+) -> tuple[Patch, str | None]:
+    """The interchange of these parts; their replacement by zero where it never changes the causal model's answer."""
+    if bool(evidence.changed(interchange).any()):
+        return Patch(nodes=nodes, edges=edges, interchange=interchange), interchange
+    return Patch(nodes=nodes, edges=edges, kind="zero"), None

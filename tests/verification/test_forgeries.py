@@ -1,0 +1,108 @@
+"""Forgeries: whole bundles that say something false are refused, and honest ones are not."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from scripts.damages import DAMAGES, damaged
+from scripts.forgeries import FORGERIES
+from siit.bundle import Bundle, BundleError, read_bundle
+from siit.verification import verify
+from tests.builders import handmade
+
+MODEL = Path(__file__).parents[1] / "data/frac_prevs/seed-0"
+AT_ONCE = (
+    "off_circuit_edges_declared_to_be_on_it",
+    "one_null_edge_between_two_units",
+    "an_off_circuit_edge_under_a_true_edges_name",
+    "an_edge_of_the_circuit_left_out",
+    "two_edges_names_exchanged",
+    "an_idle_head_with_null_edges",
+    "two_units_exchanged",
+    "an_edge_said_to_be_inert",
+    "an_exclusion_of_what_does_not_exist",
+    "a_role_that_lies",
+    "variables_that_lie",
+    "the_causal_model_of_another_program",
+    "no_causal_model",
+    "tokens_exchanged_in_the_vocabulary",
+    "a_program_that_agrees_on_short_inputs",
+)
+"""Those that are refused before anything is measured."""
+
+
+@cache
+def honest() -> Bundle:
+    return read_bundle(MODEL)
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_a_forgery_that_is_seen_at_once(name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("scripts.forgeries.recertified", lambda bundle: bundle)
+    found = verify(FORGERIES[name](honest()), seed=0)
+    assert not found.certified and found.stored is None and found.fresh is None
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+@pytest.mark.parametrize("name", [name for name in FORGERIES if name not in AT_ONCE])
+def test_a_forgery(name: str):
+    found = verify(FORGERIES[name](honest()), seed=0)
+    assert not found.certified and found.stored is not None
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+@pytest.mark.parametrize("seed", [0, 1])
+def test_an_honest_model(seed: int):
+    found = verify(honest(), seed=seed)
+    assert found.findings == () and found.certified and found.provenance == "frac_prevs of the catalogue"
+    assert found.fresh is not None and found.fresh.evidence["scored"]["accuracy"] >= 4096
+
+
+def test_an_honest_model_of_an_own_program():
+    found = verify(handmade.bundle(), seed=0)
+    assert found.findings == () and found.provenance == "an own program"
+    assert found.stored == handmade.certificate() and found.fresh is None, "all pairs there are had been measured"
+
+
+def test_the_seed_is_drawn_and_told():
+    seeds = {verify(handmade.bundle(causal_model={"format": "x"})).seed for _ in range(4)}
+    assert len(seeds) > 1
+
+
+def test_exhaustive_evidence_that_lacks_a_pair():
+    fewer = {name: tensor[:-1] for name, tensor in handmade.evidence().items()}
+    found = [str(finding) for finding in verify(handmade.bundle(evidence=fewer), seed=0).findings]
+    assert "evidence: exhaustive: found 255 different pairs, accepted are all 256" in found
+
+
+def test_weights_that_cannot_be_measured():
+    weights = handmade.parameters()
+    weights["unembed.W_U"][0, 0] = torch.nan
+    (finding,) = verify(handmade.bundle(parameters=weights), seed=0).findings
+    assert finding.check == "evidence" and "unembed.W_U: found 1 values that are NaN or infinite" in finding.message
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_damages_are_refused_or_harmless(seed: int, tmp_path: Path):
+    """The first sixty; scripts/attack.py draws them by the hundred, from a larger model."""
+    folder = tmp_path / "previous_is_x" / "seed-0"
+    pristine = handmade.put(tmp_path / "pristine")
+    folder.parent.mkdir()
+    how = damaged(pristine, folder, seed)
+    try:
+        bundle = read_bundle(folder)
+    except BundleError as error:
+        text = str(error)
+        assert "\n" not in text and len(text) <= 2000, how
+        return
+    assert isinstance(verify(bundle, seed=0).findings, tuple), how
+
+
+def test_every_damage_is_drawn():
+    assert len(set(DAMAGES)) >= 9

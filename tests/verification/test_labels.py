@@ -1,0 +1,81 @@
+"""Labels are derived again: what does not follow from causal model and alignment is named."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from siit.graph import Circuit, Edge
+from siit.verification.labels import derived_labels, differences, placement
+from tests.builders.programs import NAMES, labels, task
+
+
+def found(name: str, **changes: Any) -> list[str]:
+    """What a verifier says of a true circuit with changes."""
+    circuit = labels(task(name)).circuit
+    changed = dataclasses.replace(circuit, **changes)
+    return list(differences(changed, derived_labels(changed, task(name).model).circuit))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_true_labels_follow(name: str):
+    assert found(name) == []
+    circuit = labels(task(name)).circuit
+    again = Circuit.from_json(circuit.to_json(), circuit.config)
+    assert list(differences(again, derived_labels(again, task(name).model).circuit)) == []
+
+
+def test_each_circuit_edge_left_out_is_named():
+    circuit = labels(task("frac_prevs")).circuit
+    for edge in circuit.carries:
+        (line,) = found("frac_prevs", carries={e: n for e, n in circuit.carries.items() if e != edge})
+        assert line.startswith(f"edges: found {edge} off the circuit")
+
+
+def test_each_off_circuit_edge_put_on_it_is_named():
+    circuit = labels(task("frac_prevs")).circuit
+    for edge in circuit.off_edges:
+        for name in (None, *set(circuit.carries.values())):
+            (line,) = found("frac_prevs", carries={**circuit.carries, edge: name})
+            assert line.startswith(f"edges: found {edge} on the circuit")
+
+
+def test_an_edge_under_another_name():
+    circuit = labels(task("frac_prevs")).circuit
+    edge, name = next(iter(circuit.carries.items()))
+    (line,) = found("frac_prevs", carries={**circuit.carries, edge: None})
+    assert line == f"edges: found {edge} carrying None instead of {name!r}"
+
+
+@pytest.mark.parametrize("field", ["roles", "variables"])
+def test_words_that_lie(field: str):
+    circuit = labels(task("frac_prevs")).circuit
+    words = dict(getattr(circuit, field))
+    first = next(iter(words))
+    words[first] = "something else" if field == "roles" else {"kind": "numerical"}
+    (line,) = found("frac_prevs", **{field: words})
+    assert line.startswith(f"{field}: {first}: found")
+
+
+@pytest.mark.parametrize(
+    ("alignment", "message"),
+    [
+        ({"is_x": ("m0",)}, r"found no nodes for frac_prevs"),
+        ({"is_x": ("m0",), "frac_prevs": ("m1",)}, r"frac_prevs: found m1, accepted for frac_prevs is a head"),
+        ({"is_x": ("a0.h0",), "frac_prevs": ("a1.h0",)}, r"is_x: found a0.h0, accepted for is_x is an MLP"),
+        ({"is_y": ("m0",), "frac_prevs": ("a1.h0",)}, r"found a unit 'is_y', accepted are units of"),
+        ({"is_x+frac_prevs": ("m0",)}, r"is_x\+frac_prevs: found m0, accepted for frac_prevs is a head"),
+    ],
+)
+def test_alignments_that_cannot_be(alignment: dict[str, tuple[str, ...]], message: str):
+    circuit = Circuit(labels(task("frac_prevs")).circuit.config, alignment, {Edge("tok_embed", "logits"): None})
+    with pytest.raises(ValueError, match=message):
+        placement(circuit, task("frac_prevs").model)
+
+
+def test_an_exclusion_of_what_does_not_exist():
+    circuit = labels(task("frac_prevs")).circuit
+    with pytest.raises(ValueError, match="excluded: found 'is_y', accepted are variables and edges"):
+        derived_labels(dataclasses.replace(circuit, excluded={"is_y": "never changes"}), task("frac_prevs").model)

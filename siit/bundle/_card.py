@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from siit._install import how_to_install
+from siit._text import one_line
 from siit.bundle._summary import Summary
 from siit.certificate import BARS
 
@@ -29,6 +31,7 @@ _COLUMNS = (
     "joint",
 )
 _NUMBERS = _COLUMNS[3:6] + _COLUMNS[7:]
+_MARKUP = {ord(sign): f"&#{ord(sign)};" for sign in "|`<>[]*\\&"}
 _HEAD = f"""\
 ---
 license: {LICENSE}
@@ -165,8 +168,9 @@ def _loading(models: Sequence[Summary | Unreadable], repo_id: str | None, revisi
     first = next((model for model in models if isinstance(model, Summary)), None)
     case, seed = (first.case, first.seed) if first else ("<case>", 0)
     place = repo_id or "<this repository, or a folder>"
-    branch = f', revision="{revision}"' if revision else ""
-    arguments = f'"{place}", "{case}", seed={seed}{branch}'
+    place, name = json.dumps(place), json.dumps(case)
+    branch = f", revision={json.dumps(revision)}" if revision else ""
+    arguments = f"{place}, {name}, seed={seed}{branch}"
     return f"""\
 ## How to load them
 
@@ -179,7 +183,7 @@ import siit
 loaded = siit.load({arguments})
 loaded.model, loaded.circuit, loaded.vocab, loaded.causal_model, loaded.evidence, loaded.certificate
 labels = siit.load_circuit({arguments})  # the same without weights and evidence
-siit.list_models("{place}"{branch})
+siit.list_models({place}{branch})
 ```
 
 In TransformerLens, for EAP-IG, MIB, ACDC and other tools that take a `HookedTransformer`;
@@ -199,8 +203,8 @@ import json
 from huggingface_hub import hf_hub_download
 from safetensors.torch import load_file
 
-weights = load_file(hf_hub_download("{place}", "{case}/seed-{seed}/model.safetensors"{branch}))
-with open(hf_hub_download("{place}", "{case}/seed-{seed}/circuit.json"{branch})) as file:
+weights = load_file(hf_hub_download({place}, "{case}/seed-{seed}/model.safetensors"{branch}))
+with open(hf_hub_download({place}, "{case}/seed-{seed}/circuit.json"{branch})) as file:
     circuit = json.load(file)  # graph.json is the same in the format of EAP-IG and MIB
 ```
 """
@@ -222,13 +226,13 @@ def _line(cells: Sequence[str]) -> str:
 
 def _row(model: Summary | Unreadable) -> list[str]:
     if isinstance(model, Unreadable):
-        cells = [model.case, str(model.seed), f"cannot be read: {model.reason}"]
+        cells = [_plain(model.case), str(model.seed), f"cannot be read: {_plain(model.reason)}"]
         return cells + [""] * (len(_COLUMNS) - len(cells))
     certificate = model.certificate
     sizes = map(str, (model.layers, model.circuit_nodes, model.circuit_edges))
     joint = [certificate.strict_joint, certificate.joint_mean, certificate.joint_zero]
     return [
-        model.case,
+        _plain(model.case),
         str(model.seed),
         model.tier,
         *sizes,
@@ -244,7 +248,17 @@ def _worst(model: Summary, field: str) -> str:
     if field in model.certificate.evidence.get("nothing_measured", ()):
         return "there is none"
     value, worst = getattr(model.certificate, field), model.certificate.worst(field)
-    return _percent(value) + (f" (`{worst[0]}`)" if worst is not None and worst[1] < 1 else "")
+    return _percent(value) + (f" (`{_code(worst[0])}`)" if worst is not None and worst[1] < 1 else "")
+
+
+def _plain(text: str) -> str:
+    """Takes from a text what Markdown, HTML or a terminal would obey: it comes from files that are not trusted."""
+    return one_line(text).translate(_MARKUP)
+
+
+def _code(text: str) -> str:
+    """Takes from a text what would end a span of code, or a cell of a table."""
+    return one_line(text).replace("`", "'").replace("|", "\\|")
 
 
 def _percent(value: float | None) -> str:

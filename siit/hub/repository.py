@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from siit._text import shortened
 from siit.bundle import File
 from siit.hub.errors import LOG_IN, HubError, hub_errors
 
@@ -15,26 +17,31 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
 
 MAIN = "main"
+_NAME = r"(?!\S*(?:--|\.\.))[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
+_ID = re.compile(rf"{_NAME}/(?!\S*\.git$){_NAME}")
+"""As the Hub has them: up to 96 letters each, no sign at the ends, no two of - or of . together, no .git at the end."""
+_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 
 
 class Repository:
     """A repository that may not exist yet.
 
     Attributes:
-        url: where the Hub shows it.
+        url: where the Hub shows it, without a user and a password that the endpoint may hold.
 
     Raises:
-        HubError: from every method that asks the Hub.
+        HubError: from every method that asks the Hub; and at once where the Hub can have no such repository or branch.
     """
 
     def __init__(self, repo_id: str, revision: str | None = None, endpoint: str | None = None) -> None:
         # Only here: it takes half a second to import.
         from huggingface_hub import HfApi
 
+        _check_names(repo_id, revision)
         self._api: HfApi = HfApi(endpoint=endpoint)
         self._repo_id = repo_id
         self._branch = revision or MAIN
-        self.url = f"{self._api.endpoint}/{repo_id}"
+        self.url = f"{re.sub('//[^/@]*@', '//', self._api.endpoint)}/{repo_id}"
 
     def check(self, private: bool | None) -> None:
         """Raises HubError unless there is a token, and a repository that exists is as visible as it is meant to be."""
@@ -102,6 +109,15 @@ class Repository:
                 self._repo_id, operations, commit_message=message, revision=self._branch, parent_commit=parent
             )
         return done.oid
+
+
+def _check_names(repo_id: str, revision: str | None) -> None:
+    """Raises HubError unless the Hub can have a repository and a branch of these names; both reach the card's code."""
+    if not _ID.fullmatch(repo_id):
+        accepted = "<organization or user>/<name>, of letters, digits, -, _ and ., as the Hub has them"
+        raise HubError(f"repo_id: found {shortened(repo_id)}, accepted is {accepted}")
+    if revision is not None and (not _BRANCH.fullmatch(revision) or ".." in revision or revision.endswith(("/", "."))):
+        raise HubError(f"revision: found {shortened(revision)}, accepted is a branch's name, such as {MAIN}")
 
 
 def is_same(file: File, remote: RepoFile) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -49,6 +50,7 @@ class Hub:
         large: endings of files that are kept as LFS keeps them.
         calls: `METHOD path` of every request, in order.
         faults: pattern -> what happens, once, to the first request that fits; True if that was the answer.
+        always: pattern -> the same, for every request that fits.
     """
 
     def __init__(self) -> None:
@@ -57,6 +59,7 @@ class Hub:
         self.objects: dict[str, bytes] = {}
         self.calls: list[str] = []
         self.faults: dict[str, Callable[[Request], bool]] = {}
+        self.always: dict[str, Callable[[Request], bool]] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Request,), {"hub": self}))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -98,6 +101,9 @@ class Request(BaseHTTPRequestHandler):
         for pattern in [pattern for pattern in self.hub.faults if re.search(pattern, call)]:
             if self.hub.faults.pop(pattern)(self):
                 return
+        for pattern, answer in self.hub.always.items():
+            if re.search(pattern, call) and answer(self):
+                return
         for pattern, route in ROUTES.items():
             match = re.fullmatch(pattern, call)
             if match:
@@ -116,6 +122,18 @@ class Request(BaseHTTPRequestHandler):
 
     def fail(self, status: int, code: str = "", message: str = "") -> None:
         self.reply({"error": message}, status, {"X-Error-Code": code, "X-Error-Message": message or code})
+
+    def stream(self, chunks: Iterable[bytes], headers: Mapping[str, str]) -> bool:
+        """Answers with a body that is sent piece by piece, until the client has enough of it."""
+        self.send_response(200)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            for chunk in chunks:
+                self.wfile.write(chunk)
+        return True
 
     def hang_up(self) -> bool:
         """Breaks the connection without an answer."""

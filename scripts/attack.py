@@ -68,6 +68,12 @@ def judged(pristine: Bundle, make: Callable[[], Bundle], *, forged: bool) -> tup
     if not forged and same(bundle, pristine):
         return "harmless", "reads as it was"
     verification = verify(bundle, seed=0)
+    if (
+        verification.certified
+        and not forged
+        and same(dataclasses.replace(bundle, parameters=pristine.parameters), pristine)
+    ):
+        return "harmless", "other weights, of which all that is said is true"
     if verification.certified:
         return "WRONG", f"certified: {verification.provenance}"
     return "refused", str(verification.findings[0])

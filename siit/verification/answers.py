@@ -64,6 +64,8 @@ def _compared(prefix: str, run: Run, evidence: Mapping[str, Tensor]) -> Iterator
     other = int((scored != run.scored).sum())
     if other:
         yield f"{prefix}scored: found another value than the causal model's at {other} of {scored.numel()} positions"
+    if bool((target[~scored] != 0).any()):
+        yield f"{prefix}target: found values at positions that are not scored, accepted are zeros"
     gap = (target - run.output).abs() if target.is_floating_point() else (target != run.output)
     wrong = int(((gap > _ROUNDING) & scored & run.scored).sum())
     if wrong:

@@ -29,6 +29,8 @@ def declared_task(bundle: Bundle, model: CausalModel, known: Mapping[str, Any] |
     size = len(model.vocab)
     bos, pad, *_ = (*map(str, bundle.vocab.tokens[size:]), "PAD")
     task = task_from_json(bundle.case, model, data, (bos, pad))
+    if (bos, pad) != task.special_tokens:
+        raise ValueError(f"vocab.json: tokens: found {bos!r} and {pad!r}, accepted are {task.special_tokens}")
     if bundle.vocab.pad_id is None and task.min_len != model.max_len:
         raise ValueError(f"vocab.json: pad_id: found null, accepted where lengths vary is {size + 1}")
     found = bundle.config.attention_dir

@@ -52,6 +52,10 @@ key=value; all others take --flags (and key=value for the same).
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command with the rest of the arguments, and returns its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    return run(lambda: _main(given))
+
+
+def _main(given: Sequence[str]) -> int:
     if not given or given[0] in ("-h", "--help", "help"):
         print(_USAGE, end="")
         return 0 if given else BAD_INPUT
@@ -79,7 +83,7 @@ def _run(name: str, command: Command, arguments: list[str]) -> int:
     module = importlib.import_module(command.module)
     # Hydra reads the process' arguments, and starts further processes by them.
     sys.argv = [f"siit {name}", *arguments]
-    return run(lambda: module.main() or 0)
+    return module.main() or 0
 
 
 if __name__ == "__main__":

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import re
 import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from siit._console import say, steady
 from siit._text import one_line
 
 if TYPE_CHECKING:
     import torch
 
-BROKEN_PIPE = 141
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -127,15 +126,9 @@ class CommandParser(argparse.ArgumentParser):
 
 
 def run(main: Callable[[], int]) -> int:
-    """Runs a command line; where a pipe's reader has gone, as after `| head`, it ends as a signal would end it."""
-    try:
-        status = main()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # What is still in the buffer would raise again at the end of the process.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
-    return status
+    """Runs a command line and returns its exit status, which no stream can change, see `siit._console`."""
+    with steady():
+        return main()
 
 
 def suggestion(found: str, accepted: Collection[str]) -> str:
@@ -175,7 +168,7 @@ def chosen(accepted: Collection[str]) -> Any:
 
 def fail(command: str, error: object, status: int) -> int:
     """Prints an error as one line, without what a terminal would obey, and returns the status."""
-    print(f"siit.{command}: error: {one_line(error)}", file=sys.stderr)
+    say(f"siit.{command}: error: {one_line(error)}", error=True)
     return status
 
 

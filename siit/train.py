@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from siit._console import say, steady
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
@@ -33,11 +35,12 @@ def train(config: DictConfig) -> Path:
 
 def main() -> None:
     """Runs the command line."""
-    if sys.stderr.isatty():
-        print("siit.train: loading", file=sys.stderr, flush=True)
+    if sys.stderr is not None and sys.stderr.isatty():
+        say("siit.train: loading", error=True)
     from siit.training.fit.command_line import run
 
-    run()
+    with steady():
+        run()
 
 
 if __name__ == "__main__":

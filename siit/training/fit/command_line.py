@@ -17,6 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from siit._console import say
 from siit._text import printable
 from siit.training.configuration.groups import register_groups
 from siit.training.configuration.help import register_help
@@ -44,7 +45,6 @@ from siit.training.rasp.from_rasp import ProgramError
 UNCERTIFIED, BAD_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 """Exit statuses; 0: the model is certified."""
 _BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-_PRINTING = ("-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info")
 
 
 def run() -> None:
@@ -58,16 +58,13 @@ def run() -> None:
         _complain(error)
         sys.exit(BAD_USAGE)
     sys.argv[1:] = open_maps(sys.argv[1:])
-    if any(argument.partition("=")[0] in _PRINTING for argument in sys.argv[1:]) and hasattr(signal, "SIGPIPE"):
-        # What is only printed may be piped into a program that reads no more than the beginning.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
     except (KeyboardInterrupt, Terminated) as stop:
         _summary()
         how, status = ("terminated", TERMINATED) if isinstance(stop, Terminated) else ("interrupted", INTERRUPTED)
-        print(f"siit.train: {how}; the same command goes on from the last check", file=sys.stderr)
+        say(f"siit.train: {how}; the same command goes on from the last check", error=True)
         sys.exit(status)
     except SystemExit as end:
         if not end.code or SweepFolder.current is None:
@@ -141,7 +138,7 @@ def _display(config: DictConfig, prefix: str) -> Display:
 
 def _complain(message: object) -> None:
     """Prints an error, each of its lines safe to print."""
-    print("\n".join(printable(line) for line in f"siit.train: {message}".splitlines()), file=sys.stderr, flush=True)
+    say("\n".join(printable(line) for line in f"siit.train: {message}".splitlines()), error=True)
 
 
 def _terminate(number: int, frame: object) -> NoReturn:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import Any
+from typing import IO, Any, cast
 
 import pytorch_lightning as pl
 import rich
@@ -11,6 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 
+from siit._console import Steady, say, steady
 from siit.training.fit.module import SIITModule
 
 REFRESH = 0.5
@@ -32,12 +34,13 @@ class Display(Callback):
     def say(self, text: str) -> None:
         """Says one line."""
         if not self.quiet:
-            print(f"{self.prefix}{text}", flush=True)
+            say(f"{self.prefix}{text}")
 
     def show(self, table: RenderableType) -> None:
         """Shows what is more than a line."""
         if not self.quiet:
-            rich.print(table)
+            with steady():
+                rich.print(table)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
         self._began, self._first_step = time.monotonic(), trainer.global_step
@@ -74,7 +77,7 @@ class LiveDisplay(Display):
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             TextColumn("{task.fields[words]}"),
-            console=console or Console(highlight=False, soft_wrap=True),
+            console=console or Console(file=cast(IO[str], Steady(sys.stdout)), highlight=False, soft_wrap=True),
             transient=True,
             refresh_per_second=4,
         )

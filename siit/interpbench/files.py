@@ -19,10 +19,12 @@ from siit.bundle import BundleError
 from siit.bundle.untrusted import parse, read_file, wrong
 from siit.graph.architecture import Edge, ModelConfig
 from siit.graph.hooks import ARROW, EMBED_HOOKS, edges_by_hooks
-from siit.interpbench._pickles import PICKLE_LIMIT, read_config, read_edges
+from siit.interpbench._pickles import PICKLE_LIMIT, check_state, read_config, read_edges
 
 WEIGHTS, CONFIG, EDGES, META = "ll_model*.pth", "ll_model_cfg*.pkl", "edges.pkl", "meta*.json"
-_WEIGHTS_LIMIT = 4 << 30
+_RECORDS = 10_000
+_OVERHEAD = 16 << 20
+"""Bytes of a file of weights that are neither weights nor masks."""
 _BUFFERS = ("mask", "IGNORE")
 """Of HookedTransformer's state, what is no parameter."""
 _FIELDS = tuple(field.name for field in dataclasses.fields(ModelConfig))
@@ -82,7 +84,7 @@ def read_case(folder: str | Path) -> PublishedCase:
     config = _read_config(read_config(_read(fields, PICKLE_LIMIT), fields.name), fields.name)
     return PublishedCase(
         config=config,
-        parameters=_read_weights(_read(weights, _WEIGHTS_LIMIT), weights.name, config),
+        parameters=_read_weights(_read(weights, _weights_limit(config)), weights.name, config),
         edges=tuple(_read_edges(read_edges(_read(edges, PICKLE_LIMIT), edges.name), config)),
         meta=parse(_read(meta, PICKLE_LIMIT), meta.name),
     )
@@ -121,11 +123,7 @@ def _read_config(fields: Mapping[str, Any], file: str) -> ModelConfig:
 def _read_weights(data: bytes, file: str, config: ModelConfig) -> dict[str, Tensor]:
     stream = io.BytesIO(data)
     try:
-        if zipfile.is_zipfile(stream):
-            with zipfile.ZipFile(stream) as archive:
-                packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
-            if packed:
-                raise wrong(file, packed[0], "compressed data", "data as torch.save writes it, uncompressed")
+        _check_archive(stream, file)
         stream.seek(0)
         state = torch.load(stream, map_location="cpu", weights_only=True)
     except BundleError:
@@ -141,6 +139,37 @@ def _read_weights(data: bytes, file: str, config: ModelConfig) -> dict[str, Tens
         if name not in shapes and str(name).rpartition(".")[2] not in _BUFFERS:
             raise wrong(file, str(name), "a tensor of this name", "those of a HookedTransformer")
     return {name: _checked(state.get(name), name, shape, file) for name, shape in shapes.items()}
+
+
+def _check_archive(stream: io.BytesIO, file: str) -> None:
+    """Checks what torch would read without a limit: the sizes in the archive, and what its pickle asks for.
+
+    Raises:
+        BundleError: it is no archive of torch.save, or made to grow.
+    """
+    if not zipfile.is_zipfile(stream):
+        raise wrong(file, "content", "no archive", "an archive as torch.save writes it since torch 1.6")
+    with zipfile.ZipFile(stream) as archive:
+        entries = archive.infolist()
+        packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
+        if packed:
+            raise wrong(file, packed[0], "compressed data", "data as torch.save writes it, uncompressed")
+        total = sum(entry.file_size for entry in entries)
+        if total > stream.getbuffer().nbytes or len(entries) > _RECORDS:
+            raise wrong(file, "content", f"{len(entries)} records of {total} bytes", "no more bytes than the file has")
+        pickles = [entry for entry in entries if entry.filename.rpartition("/")[2] == "data.pkl"]
+        if len(pickles) != 1 or pickles[0].file_size > PICKLE_LIMIT:
+            raise wrong(
+                file, "data.pkl", [entry.file_size for entry in pickles], f"one, of {PICKLE_LIMIT} bytes at most"
+            )
+        stored = {entry.filename.rpartition("/")[2]: entry.file_size for entry in entries if "/data/" in entry.filename}
+        check_state(archive.read(pickles[0]), stored, file)
+
+
+def _weights_limit(config: ModelConfig) -> int:
+    """How large a file of weights may be, in bytes: with the masks of attention, which are published too."""
+    numbers = sum(math.prod(shape) for shape in config.parameter_shapes().values())
+    return 4 * numbers + config.n_layers * config.n_ctx**2 + _OVERHEAD
 
 
 def _checked(tensor: object, name: str, shape: tuple[int, ...], file: str) -> Tensor:

@@ -1,14 +1,21 @@
-"""Composes the real configuration at a small size."""
+"""Composes the real configuration at a small size, and trains with it."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from omegaconf import DictConfig
+from pytorch_lightning import Callback
 
 from siit.training.configuration.overrides import composed
+from siit.training.configuration.settings import Settings
+from siit.training.fit.checkpoints import RunFolder
+from siit.training.fit.loop import fit
+from siit.training.fit.module import SIITModule
+from siit.training.fit.plan import Plan, find_task, make_plan
 
 SMALL = (
     "case=frac_prevs",
@@ -18,13 +25,14 @@ SMALL = (
     "trainer.check_every=10",
     "trainer.batch_size=16",
     "trainer.validation_pairs=32",
+    "trainer.evidence_pairs=32",
     "trainer.warmup_steps=5",
     "trainer.progress_bar=false",
     "trainer.accelerator=cpu",
     "objective.circuit_first=0.3",
     "allow_uncertified=true",
 )
-"""A run of seconds that is not expected to be certified."""
+"""A run of seconds, certified on far too few pairs."""
 
 Compose = Callable[..., DictConfig]
 
@@ -37,3 +45,21 @@ def compose_small(*overrides: str) -> DictConfig:
 @cache
 def _composed(overrides: tuple[str, ...]) -> DictConfig:
     return composed(*SMALL, *overrides)
+
+
+def plan_of(settings: Settings) -> Plan:
+    """Makes the plan of a run, once for all runs that differ in how they are trained alone."""
+    key = repr((settings.case, settings.model, settings.seed))
+    if key not in _plans:
+        _plans[key] = make_plan(find_task(settings.case), settings)
+    return _plans[key]
+
+
+_plans: dict[str, Plan] = {}
+
+
+def fitted(settings: Settings, root: Path, *callbacks: Callback) -> SIITModule:
+    """Trains from the beginning to the end, without a certificate, in a run's folder below `root`."""
+    folder = RunFolder(root, settings.case.name, settings.seed)
+    folder.open({}, resume=False)
+    return fit(plan_of(settings), settings, folder, callbacks=callbacks).module

@@ -60,6 +60,9 @@ class TrainerSettings:
     small samples, keeps the certificate's 0.999."""
     screen: float = 0.998
     """Share that all else must reach before a check measures nodes, edges and subsets."""
+    evidence_pairs: int | None = None
+    """Pairs of the held-out evidence; null: drawn until everything that the certificate asks rests on enough of them.
+    With fewer, which a trial run may have to save time, no model is certified."""
     accelerator: str = "auto"
     """What to compute on: auto, cpu or gpu."""
     threads: int = 1
@@ -81,6 +84,8 @@ class TrainerSettings:
             require(f"trainer.{name}", getattr(self, name), getattr(self, name) >= 0, "0 or more")
         for name in ("validation_bar", "screen"):
             require(f"trainer.{name}", getattr(self, name), 0 <= getattr(self, name) <= 1, "a number from 0 to 1")
+        fixed = self.evidence_pairs
+        require("trainer.evidence_pairs", fixed, fixed is None or fixed > 0, "null or a number above 0")
         whole = self.max_steps % self.check_every == 0
         require("trainer.max_steps", self.max_steps, whole, f"a multiple of trainer.check_every={self.check_every}")
         known = self.accelerator in _ACCELERATORS

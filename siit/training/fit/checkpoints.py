@@ -22,7 +22,7 @@ CONFIG = "train.yaml"
 TASK = "task"
 """The key of the fingerprint in what is recorded: what the configuration does not say."""
 _FREE = ("logger", "resume", "out", "allow_uncertified")
-_FREE_TRAINER = ("progress_bar", "threads", "accelerator", "max_steps")
+_FREE_TRAINER = ("evidence_pairs", "progress_bar", "threads", "accelerator", "max_steps")
 """What may differ between a run and its continuation: nothing that changes a number on the same device."""
 FAILED_TESTS = "failed-tests.json"
 

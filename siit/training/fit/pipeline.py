@@ -146,8 +146,10 @@ def certify(
         tests: how many models of this run have met the test pairs, this one included.
     """
     task = plan.task
+    fixed = settings.trainer.evidence_pairs
+    size = {} if fixed is None else {"pairs": fixed, "min_scored": 0, "min_changed": 0}
     evidence = build_evidence(
-        plan.interchanges, task.pairs("test", seed=settings.seed), settings.seed, answers=task.answers
+        plan.interchanges, task.pairs("test", seed=settings.seed), settings.seed, answers=task.answers, **size
     )
     evidence |= task.further_evidence(evidence["base_tokens"], settings.seed)
     averaged = fitted.module.ema.state_dict()

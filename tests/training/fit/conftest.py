@@ -1,16 +1,18 @@
-"""What makes runs of seconds: few test pairs, for models that are not expected to be certified."""
+"""One uninterrupted run, for all tests that only look at what it left."""
 
 from __future__ import annotations
 
-import functools
+from pathlib import Path
 
 import pytest
 
-from siit.interchange import build_evidence
+from siit.train import train
+from tests.builders.runs import compose_small
 
 
-@pytest.fixture
-def few_test_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The certificate of an untrained model is not worth thousands of pairs."""
-    few = functools.partial(build_evidence, pairs=32, min_scored=1, min_changed=1)
-    monkeypatch.setattr("siit.training.fit.pipeline.build_evidence", few)
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root below which the small run, of 30 steps, has left its bundle and its folder; nobody may write there."""
+    root = tmp_path_factory.mktemp("small_run")
+    train(compose_small(f"out={root}"))
+    return root

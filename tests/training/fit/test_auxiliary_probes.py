@@ -10,15 +10,14 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from siit.training.configuration.settings import Settings, read_settings
+from siit.training.configuration.settings import read_settings
 from siit.training.fit.checkpoints import RunFolder
 from siit.training.fit.loop import fit, make_module
 from siit.training.fit.module import SIITModule
-from siit.training.fit.plan import find_task, make_plan
 from siit.training.fit.validation import circuit_alone
 from siit.training.objective import Objective
 from siit.training.objective.auxiliary_probes import AuxiliaryProbes
-from tests.builders.runs import Compose
+from tests.builders.runs import Compose, fitted, plan_of
 
 
 def weights(module: SIITModule) -> dict[str, Tensor]:
@@ -35,12 +34,6 @@ class Watch(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, *args: Any) -> None:
         self.seen.append(weights(module))
         self.everything_from.append(module.everything_from)
-
-
-def run(settings: Settings, root: Path, *further: pl.Callback) -> SIITModule:
-    folder = RunFolder(root, settings.case.name, settings.seed)
-    folder.open({}, resume=False)
-    return fit(make_plan(find_task(settings.case), settings), settings, folder, callbacks=further).module
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -65,7 +58,7 @@ def test_probes_are_used_in_the_circuit_only_phase(
         "siit.training.fit.callbacks.circuit_alone", lambda *arguments: 1.0 + 0 * circuit_alone(*arguments)
     )
     watch = Watch()
-    module = run(read_settings(composed("trainer.max_steps=20", f"case.keep_probes={kept}")), tmp_path, watch)
+    module = fitted(read_settings(composed("trainer.max_steps=20", f"case.keep_probes={kept}")), tmp_path, watch)
     assert module.everything_from == 10 and used == [True] * 10 + [kept] * 10
     before = [torch.equal(a["maps.0.weight"], b["maps.0.weight"]) for a, b in zip(watch.seen[:9], watch.seen[1:10])]
     after = [torch.equal(a["maps.0.weight"], b["maps.0.weight"]) for a, b in zip(watch.seen[10:19], watch.seen[11:])]
@@ -78,14 +71,14 @@ def test_probes_are_used_in_the_circuit_only_phase(
 def test_no_probes(composed: Compose, tmp_path: Path) -> None:
     watch = Watch()
     settings = read_settings(composed("objective.probe_weight=0", "trainer.max_steps=10"))
-    run(settings, tmp_path, watch)
-    untrained = make_module(make_plan(find_task(settings.case), settings), settings)
+    fitted(settings, tmp_path, watch)
+    untrained = make_module(plan_of(settings), settings)
     assert all(torch.equal(tensor, watch.seen[-1][name]) for name, tensor in weights(untrained).items())
 
 
 def test_a_run_is_resumed_with_its_probes(composed: Compose, tmp_path: Path) -> None:
     settings = read_settings(composed("objective.circuit_first=1", "trainer.max_steps=20"))
-    whole = run(settings, tmp_path / "whole")
+    whole = fitted(settings, tmp_path / "whole")
     assert whole.everything_from is None
 
     class Death(pl.Callback):
@@ -95,7 +88,7 @@ def test_a_run_is_resumed_with_its_probes(composed: Compose, tmp_path: Path) -> 
 
     folder = RunFolder(tmp_path / "cut", settings.case.name, settings.seed)
     folder.open({}, resume=True)
-    plan = make_plan(find_task(settings.case), settings)
+    plan = plan_of(settings)
     with pytest.raises(_Died):
         fit(plan, settings, folder, callbacks=[Death()])
     checkpoint = folder.open({}, resume=True)

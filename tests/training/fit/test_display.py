@@ -14,10 +14,7 @@ from siit.training.fit.checkpoints import RunFolder
 from siit.training.fit.display import Display, LiveDisplay, duration
 from siit.training.fit.loop import fit
 from siit.training.fit.pipeline import train_model
-from siit.training.fit.plan import find_task, make_plan
-from tests.builders.runs import Compose
-
-pytestmark = pytest.mark.usefixtures("few_test_pairs")
+from tests.builders.runs import Compose, plan_of
 
 
 def test_without_a_terminal_there_is_one_plain_line_for_each_stage_and_check(
@@ -57,7 +54,7 @@ def test_on_a_terminal_a_live_line_shows_phase_step_pace_and_loss(composed: Comp
     settings = read_settings(composed("trainer.max_steps=20", "objective.circuit_first=1"))
     folder = RunFolder(tmp_path, "frac_prevs", 0)
     folder.open({}, resume=False)
-    fit(make_plan(find_task(settings.case), settings), settings, folder, display=display)
+    fit(plan_of(settings), settings, folder, display=display)
     shown = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", terminal.getvalue())
     assert re.search(r"circuit only .*step \d+; loss \S+; \S+ steps/s, at most \d+ s more", shown)
     assert "checking step 10" in shown and "checking step 20" in shown

@@ -17,12 +17,10 @@ from siit.train import train
 from siit.training.configuration.settings import ConfigError, read_settings
 from siit.training.fit.checkpoints import RunFolder, checkpoint_step
 from siit.training.fit.loop import fit
-from siit.training.fit.plan import find_task, make_plan
 from siit.training.fit.shortfall import NotCertified, with_steps
 from siit.training.fit.validation import validation_certificate
-from tests.builders.runs import Compose
+from tests.builders.runs import Compose, plan_of
 
-pytestmark = pytest.mark.usefixtures("few_test_pairs")
 STRICT = "allow_uncertified=false"
 
 
@@ -84,7 +82,7 @@ def test_a_run_that_was_killed_between_its_last_check_and_its_bundle_trains_no_f
     composed: Compose, tmp_path: Path
 ) -> None:
     settings = read_settings(composed("objective.circuit_first=null", "trainer.checks_in_a_row=2"))
-    plan, folder = make_plan(find_task(settings.case), settings), RunFolder(tmp_path, "frac_prevs", 0)
+    plan, folder = plan_of(settings), RunFolder(tmp_path, "frac_prevs", 0)
     folder.open({}, resume=True)
     ended = fit(plan, settings, folder)
     assert ended.passed and ended.steps == 20

@@ -13,8 +13,6 @@ from siit.training.fit.loggers import MetricsFile, run_loggers
 from siit.training.fit.shortfall import NotCertified
 from tests.builders.runs import Compose
 
-pytestmark = pytest.mark.usefixtures("few_test_pairs")
-
 
 def rows(folder: Path) -> list[dict[str, str]]:
     with (folder / "metrics.csv").open(newline="") as file:

@@ -17,13 +17,12 @@ from siit.training.fit.checkpoints import RunFolder
 from siit.training.fit.loggers import MetricsFile
 from siit.training.fit.loop import fit, make_module
 from siit.training.fit.module import SIITModule
-from siit.training.fit.plan import find_task, make_plan
 from siit.training.fit.validation import validation_certificate
-from tests.builders.runs import Compose
+from tests.builders.runs import Compose, fitted, plan_of
 
 
 def module_of(settings: Settings) -> SIITModule:
-    return make_module(make_plan(find_task(settings.case), settings), settings)
+    return make_module(plan_of(settings), settings)
 
 
 def test_what_decays(composed: Compose) -> None:
@@ -42,9 +41,7 @@ def test_wrong_pairs_are_kept_where_they_are_replayed(composed: Compose, tmp_pat
     added = []
     for share in ("0.5", "0"):
         settings = read_settings(composed(f"objective.replay={share}", "trainer.max_steps=10"))
-        folder = RunFolder(tmp_path / share, settings.case.name, settings.seed)
-        folder.open({}, resume=False)
-        module = fit(make_plan(find_task(settings.case), settings), settings, folder).module
+        module = fitted(settings, tmp_path / share)
         added.append(int(module.replay_buffer.added))
         bos = module.replay_buffer.inputs[:, : added[-1], 0]
         assert bool((bos == 4).all()), "what is kept are inputs of frac_prevs"
@@ -67,7 +64,7 @@ def test_the_circuit_alone_is_checked_until_it_passes_and_then_the_certificate(
     folder = RunFolder(tmp_path, settings.case.name, settings.seed)
     folder.open({}, resume=False)
     logger = MetricsFile(folder.path)
-    module = fit(make_plan(find_task(settings.case), settings), settings, folder, loggers=[logger]).module
+    module = fit(plan_of(settings), settings, folder, loggers=[logger]).module
     assert module.everything_from == 20 and checks == [20, 30, 40]
     rows = [row for row in csv.DictReader(logger.path.read_text().splitlines()) if row["val/circuit_only"]]
     assert [row["val/circuit_alone"] for row in rows] == ["0.25", "0.5", "", ""]
@@ -97,7 +94,7 @@ def test_a_step_waits_for_the_device_only_where_losses_are_logged(
     settings = read_settings(composed("trainer.max_steps=20", "trainer.check_every=20", "objective.circuit_first=1"))
     folder = RunFolder(tmp_path, settings.case.name, settings.seed)
     folder.open({}, resume=False)
-    plan, waits = make_plan(find_task(settings.case), settings), Waits()
+    plan, waits = plan_of(settings), Waits()
     with waits:
         fit(plan, settings, folder, loggers=[MetricsFile(folder.path)])
     assert len(waits.found) == times * 3, "the loss, and that of the term and of the probes"

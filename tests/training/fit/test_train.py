@@ -20,16 +20,14 @@ from siit.training.configuration.settings import ConfigError, read_settings
 from siit.training.fit.checkpoints import RunFolder, run_record
 from siit.training.fit.loop import fit
 from siit.training.fit.pipeline import finished, plain_config
-from siit.training.fit.plan import find_task, make_plan
+from siit.training.fit.plan import find_task
 from siit.training.fit.shortfall import NotCertified
 from tests.builders import handmade
-from tests.builders.runs import Compose
+from tests.builders.runs import Compose, fitted, plan_of
 
 
-def test_a_run_ends_in_a_bundle_that_measures_the_same(composed: Compose, tmp_path: Path) -> None:
-    path = train(composed())
-    assert path == tmp_path / "frac_prevs" / "seed-0"
-    loaded = siit.load(tmp_path, "frac_prevs", 0)
+def test_a_run_ends_in_a_bundle_that_measures_the_same(small_run: Path) -> None:
+    loaded = siit.load(small_run, "frac_prevs", 0)
     again = measure(
         loaded.config,
         loaded.model.state_dict(),
@@ -40,11 +38,11 @@ def test_a_run_ends_in_a_bundle_that_measures_the_same(composed: Compose, tmp_pa
     stored = Certificate.from_json(loaded.certificate)
     assert stored.accuracy == pytest.approx(again.accuracy)
     assert stored.details["strict_edge"] == pytest.approx(again.details["strict_edge"])
-    record = json.loads((tmp_path / "frac_prevs" / "seed-0" / "training.json").read_text())
+    record = json.loads((small_run / "frac_prevs" / "seed-0" / "training.json").read_text())
     assert record["steps"] == 30 and record["device"] == "cpu" and record["threads"] == 1
     assert record["seconds"]["cpu"] > 0 and record["seconds"]["wall"] > 0
-    assert not (tmp_path / ".runs" / "frac_prevs" / "seed-0" / "last.ckpt").exists()
-    assert (tmp_path / ".runs" / "frac_prevs" / "seed-0" / "metrics.csv").exists()
+    assert not (small_run / ".runs" / "frac_prevs" / "seed-0" / "last.ckpt").exists()
+    assert (small_run / ".runs" / "frac_prevs" / "seed-0" / "metrics.csv").exists()
     assert record["tests"] == 1
 
 
@@ -61,31 +59,39 @@ def test_the_causal_model_of_a_bundle_answers_as_its_evidence_says(composed: Com
 
 def test_an_uncertified_model_is_not_bundled(composed: Compose, tmp_path: Path) -> None:
     with pytest.raises(NotCertified, match="accuracy"):
-        train(composed("allow_uncertified=false"))
+        train(composed("allow_uncertified=false", "trainer.max_steps=10"))
     assert not (tmp_path / "frac_prevs").exists()
     assert (tmp_path / ".runs" / "frac_prevs" / "seed-0" / "last.ckpt").exists()
 
 
-def test_the_seed_makes_a_run_repeatable_bit_for_bit(composed: Compose, tmp_path: Path) -> None:
-    settings = read_settings(composed("trainer.max_steps=20"))
-    weights = [_fitted(settings, tmp_path / name) for name in ("first", "second")]
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+def test_a_model_on_too_few_pairs_is_never_certified(small_run: Path) -> None:
+    """Whoever asks for less evidence than the certificate does, to save time, gets no certificate."""
+    loaded = siit.load(small_run, "frac_prevs")
+    assert len(loaded.evidence["base_tokens"]) == 32 and not loaded.certificate["certified"]
+    assert any(line.startswith("evidence: fewer than 4096 scored positions") for line in loaded.certificate["failed"])
+
+
+def test_the_seed_makes_a_run_repeatable_bit_for_bit(composed: Compose, tmp_path: Path, small_run: Path) -> None:
+    settings, first = read_settings(composed()), _weights(small_run)
+    second = fitted(settings, tmp_path / "second").ema.state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
     settings.seed = 1
-    other = _fitted(settings, tmp_path / "third")
-    assert not torch.equal(other["embed.W_E"], weights[0]["embed.W_E"])
+    other = fitted(settings, tmp_path / "other").ema.state_dict()
+    assert not torch.equal(other["embed.W_E"], first["embed.W_E"])
 
 
 @pytest.mark.parametrize("died_at", [3, 10, 14])
-def test_an_interrupted_run_ends_as_it_would_have(composed: Compose, tmp_path: Path, died_at: int) -> None:
-    settings = read_settings(composed())
-    whole = _fitted(settings, tmp_path / "whole")
+def test_an_interrupted_run_ends_as_it_would_have(
+    composed: Compose, tmp_path: Path, small_run: Path, died_at: int
+) -> None:
+    settings, whole = read_settings(composed()), _weights(small_run)
 
     class Death(pl.Callback):
         def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
             if trainer.global_step == died_at:
                 raise _Died
 
-    plan, folder = make_plan(find_task(settings.case), settings), RunFolder(tmp_path / "cut", "frac_prevs", 0)
+    plan, folder = plan_of(settings), RunFolder(tmp_path / "cut", "frac_prevs", 0)
     assert folder.open({}, resume=True) is None
     with pytest.raises(_Died):
         fit(plan, settings, folder, callbacks=[Death()])
@@ -171,7 +177,7 @@ def test_every_objective_trains(composed: Compose, tmp_path: Path, objective: st
     if objective != "siit":
         overrides.append("objective.circuit_first=null")
     settings = read_settings(composed(*overrides))
-    weights = _fitted(settings, tmp_path)
+    weights = fitted(settings, tmp_path).ema.state_dict()
     assert all(torch.isfinite(weight).all() for weight in weights.values())
 
 
@@ -209,6 +215,7 @@ def test_frac_prevs_is_certified(composed: Compose, tmp_path: Path) -> None:
         "trainer.check_every=100",
         "trainer.batch_size=64",
         "trainer.validation_pairs=512",
+        "trainer.evidence_pairs=null",
         "objective.circuit_first=0.96",
         "allow_uncertified=false",
     )
@@ -224,8 +231,6 @@ class _Died(Exception):
     """Stands for a kill."""
 
 
-def _fitted(settings: Any, root: Path) -> dict[str, torch.Tensor]:
-    """The averaged weights after a whole run."""
-    folder = RunFolder(root, settings.case.name, settings.seed)
-    folder.open({}, resume=False)
-    return dict(fit(make_plan(find_task(settings.case), settings), settings, folder).module.ema.state_dict())
+def _weights(root: Path) -> dict[str, torch.Tensor]:
+    """Reads the averaged weights of the small run from its bundle."""
+    return dict(siit.load(root, "frac_prevs").model.state_dict())

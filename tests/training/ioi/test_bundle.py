@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from pathlib import Path
@@ -14,7 +13,6 @@ from tokenizers import Tokenizer
 import siit
 from siit.bundle import BundleError, read_bundle
 from siit.causal import Inputs
-from siit.interchange.evidence import build_evidence
 from siit.train import train
 from siit.training.configuration.settings import ConfigError
 from siit.training.ioi.task import TOKENIZER_FILE
@@ -32,14 +30,6 @@ TINY = (
 SENTENCE = "Yesterday Mary met John near the station and John showed a ring to"
 
 
-@pytest.fixture
-def small_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An untrained model is not worth thousands of pairs."""
-    few = functools.partial(build_evidence, pairs=24, min_scored=1, min_changed=1)
-    monkeypatch.setattr("siit.training.fit.pipeline.build_evidence", few)
-
-
-@pytest.mark.usefixtures("small_evidence")
 def test_a_model_of_indirect_objects_in_its_folder(composed: Compose, tmp_path: Path) -> None:
     path = train(composed("case=ioi_next_token", *TINY))
     assert path == tmp_path / "ioi_next_token" / "seed-0"
@@ -103,7 +93,6 @@ def test_a_model_of_indirect_objects_in_its_folder(composed: Compose, tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.ci
-@pytest.mark.usefixtures("small_evidence")
 @pytest.mark.parametrize("case", ["ioi", "ioi_full"])
 def test_the_other_cases(composed: Compose, tmp_path: Path, case: str) -> None:
     train(composed(f"case={case}", *TINY, "model.n_layers=5"))

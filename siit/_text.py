@@ -7,6 +7,10 @@ import reprlib
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 120
 _REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = _REPR.maxset = 8
+_SHOWN = 200
+"""Letters of a value that an error shows; nested ones, each of few entries, may be long in all."""
+_MESSAGE = 1600
+"""Letters of a message; names in it may come from files."""
 
 
 def printable(text: str) -> str:
@@ -15,10 +19,16 @@ def printable(text: str) -> str:
 
 
 def one_line(message: object) -> str:
-    """Puts an error, or any other message, on one line that is safe to print."""
-    return printable(" ".join(str(message).split()))
+    """Puts an error, or any other message, on one line that is safe to print and not too long to read."""
+    return printable(_cut(" ".join(str(message).split()), _MESSAGE))
 
 
 def shortened(found: object) -> str:
     """Shows a value that was found, cut where it is long."""
-    return _REPR.repr(found)
+    return _cut(_REPR.repr(found), _SHOWN)
+
+
+def _cut(text: str, length: int) -> str:
+    """Leaves out the middle of a text that is longer than this."""
+    half = (length - 3) // 2
+    return text if len(text) <= length else f"{text[:half]}...{text[-half:]}"

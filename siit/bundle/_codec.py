@@ -39,7 +39,6 @@ SIZE_LIMITS = {WEIGHTS_FILE: 4 << 30, EVIDENCE_FILE: 4 << 30, TRAIN_FILE: 1 << 2
 _CASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _EXTRA = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(?:json|txt|md)")
 _CIRCUIT_TEXTS = {"nodes": ("name", "unit", "role", "program"), "edges": ("sender", "receiver", "slot", "carries")}
-_MAX_COMPONENTS = 1024
 _MAX_SEED = (1 << 63) - 1
 
 
@@ -149,10 +148,6 @@ def _read_config(data: dict[str, Any]) -> tuple[ModelConfig, Answers]:
     _json.expect_keys(data, ("format", "case", "seed", "output", "tolerance", *config.to_json()), CONFIG_FILE)
     check_case(data["case"])
     check_seed(data["seed"])
-    # The size of what is derived from a configuration is bounded before any of it is made.
-    count = config.n_layers * (config.n_heads + 1)
-    if count > _MAX_COMPONENTS:
-        raise wrong(CONFIG_FILE, "n_layers, n_heads", f"{count} heads and MLPs", f"at most {_MAX_COMPONENTS}")
     output, tolerance = data["output"], data["tolerance"]
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | None):
         raise wrong(CONFIG_FILE, "tolerance", tolerance, "a number, or null where the output is categorical")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from siit._text import shortened
+from siit._text import one_line, shortened
 
 
 class BundleError(ValueError):
     """A bundle that is damaged, incomplete, inconsistent or made to harm.
 
-    Its message is `<file>: <field>: found ..., accepted is ...`.
+    Its message is `<file>: <field>: found ..., accepted is ...`, on one line that is safe to print: names in it, and
+    what was found, may come from a stranger's files.
     """
+
+    def __init__(self, message: object) -> None:
+        super().__init__(one_line(message))
 
 
 def wrong(file: str, field: str, found: object, accepted: str) -> BundleError:

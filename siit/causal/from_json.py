@@ -8,10 +8,9 @@ from typing import Any, Literal, get_args
 from siit._text import shortened
 from siit.causal.mechanisms import Class, Scalar, kind_of, mechanism_from_json
 from siit.causal.variables import Variable
+from siit.graph.limits import MAX_POSITIONS, MAX_VARIABLES, MAX_VOCAB
 
 CAUSAL_MODEL_FORMAT = "siit-causal-model/1"
-MAX_LEN = 1 << 20
-"""The largest number of tokens: every position is a value of `indices`."""
 ScoredAt = Literal["all", "last"]
 _FIELDS = ("format", "vocab", "max_len", "variables")
 _OPTIONAL = ("scored_at", "inputs")
@@ -35,10 +34,15 @@ def read_model(data: Mapping[str, Any]) -> dict[str, Any]:
     try:
         _expect_fields(data, _FIELDS, _OPTIONAL)
         where = "vocab"
+        max_len = check_max_len(data["max_len"])
         vocab = _values(data["vocab"])
+        if len(vocab) > MAX_VOCAB:
+            raise ValueError(f"found {len(vocab)} tokens, accepted are at most {MAX_VOCAB}")
         where = "variables"
         if not isinstance(data["variables"], list):
             raise TypeError(f"found {shortened(data['variables'])}, accepted is a list")
+        if len(data["variables"]) > MAX_VARIABLES:
+            raise ValueError(f"found {len(data['variables'])}, accepted are at most {MAX_VARIABLES}")
         for number, item in enumerate(data["variables"]):
             where = f"variables[{number}]"
             if not isinstance(item, Mapping):
@@ -53,7 +57,7 @@ def read_model(data: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"causal model: {place}malformed: {' '.join(str(error).split())}") from error
     return {
         "vocab": vocab,
-        "max_len": check_max_len(data["max_len"]),
+        "max_len": max_len,
         "variables": variables,
         "scored_at": check_scored_at(data.get("scored_at", "all")),
     }
@@ -61,8 +65,8 @@ def read_model(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_max_len(found: object) -> int:
     """Raises ValueError unless this is a number of tokens."""
-    if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= MAX_LEN:
-        raise _wrong("max_len", found, f"a whole number from 1 to {MAX_LEN}")
+    if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found < MAX_POSITIONS:
+        raise _wrong("max_len", found, f"a whole number from 1 to {MAX_POSITIONS - 1}")
     return found
 
 

@@ -12,6 +12,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from siit._text import shortened
+from siit.graph.limits import MAX_LAYERS, SIZES, check_sums
+
 Slot = Literal["q", "k", "v"]
 HEAD_SLOTS: tuple[Slot, ...] = ("q", "k", "v")
 ACTIVATIONS = ("gelu", "gelu_new", "relu", "silu")
@@ -22,12 +25,11 @@ EMBEDDINGS = (TOK_EMBED, POS_EMBED)
 
 _HEAD = re.compile(r"a(0|[1-9]\d*)\.h(0|[1-9]\d*)")
 _MLP = re.compile(r"m(0|[1-9]\d*)")
-_MAX_SIZE = 1 << 20
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Architecture of a GPT-2-style transformer, under HookedTransformerConfig names.
+    """Architecture of a GPT-2-style transformer, under HookedTransformerConfig names, within `siit.graph.limits`.
 
     Raises:
         ValueError: names the field, what was found and what is accepted.
@@ -52,17 +54,18 @@ class ModelConfig:
     eps: float = 1e-5
 
     def __post_init__(self) -> None:
-        for name in ("n_layers", "n_heads", "d_model", "d_head", "d_mlp", "n_ctx", "d_vocab", "d_vocab_out"):
+        for name, limit in SIZES.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_SIZE:
-                raise ValueError(f"{name}: found {value!r}, accepted is an integer from 1 to {_MAX_SIZE}")
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
+                raise ValueError(f"{name}: found {shortened(value)}, accepted is an integer from 1 to {limit}")
         _check_choice("act_fn", self.act_fn, ACTIVATIONS)
         _check_choice("attention_dir", self.attention_dir, DIRECTIONS)
         _check_choice("normalization_type", self.normalization_type, NORMALIZATIONS)
         _check_choice("positional_embedding_type", self.positional_embedding_type, ("standard",))
         _check_choice("attn_only", self.attn_only, (False,))
         if not isinstance(self.eps, float) or not 0 < self.eps < 1:
-            raise ValueError(f"eps: found {self.eps!r}, accepted is a number between 0 and 1")
+            raise ValueError(f"eps: found {shortened(self.eps)}, accepted is a number between 0 and 1")
+        check_sums(self.n_layers, self.n_heads, self.parameter_shapes().values())
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Lists every parameter's name, as HookedTransformer names it, and shape."""
@@ -115,7 +118,7 @@ class ModelConfig:
 def _check_choice(name: str, value: object, accepted: tuple[object, ...]) -> None:
     # `in` alone would take 0 for False.
     if not any(value is choice or (isinstance(choice, str) and value == choice) for choice in accepted):
-        raise ValueError(f"{name}: found {value!r}, accepted: {', '.join(map(repr, accepted))}")
+        raise ValueError(f"{name}: found {shortened(value)}, accepted: {', '.join(map(repr, accepted))}")
 
 
 @dataclass(frozen=True, order=True)
@@ -179,7 +182,7 @@ def depth(node: str) -> tuple[int, int]:
     if node in EMBEDDINGS:
         return (-1, 0)
     if node == LOGITS:
-        return (_MAX_SIZE, 0)
+        return (MAX_LAYERS, 0)
     return (layer_of(node), 1 if is_mlp(node) else 0)
 
 

@@ -63,7 +63,7 @@ def top(**changes: Any) -> Change:
         ),
         ("reverse", top(vocab=[["a"]]), r"vocab: malformed: values: found \[\['a'\]\], accepted is a list"),
         ("reverse", top(vocab=[]), "vocab: found none, accepted is at least one value"),
-        ("reverse", top(max_len="9"), "max_len: found '9', accepted is a whole number from 1 to 1048576"),
+        ("reverse", top(max_len="9"), "max_len: found '9', accepted is a whole number from 1 to 4095"),
         ("reverse", top(max_len=0), "max_len: found 0, accepted is"),
         ("reverse", top(max_len=True), "max_len: found True, accepted is"),
         ("reverse", top(max_len=10**30), "max_len: found 10+, accepted is"),
@@ -136,7 +136,7 @@ def top(**changes: Any) -> Change:
         (
             "reverse",
             mechanism(1, points=[[1.0]], table=[[0]]),
-            r"points: found \[\[1.0\]\], accepted is a list of 1 dim",
+            r"points: found a list of dimension 2, accepted is one of dimension 1",
         ),
         ("reverse", mechanism(1, points=[None], table=[0]), r"points: found \[nan\], accepted is finite"),
         ("reverse", mechanism(1, points=["1"]), "points: found '1', accepted is a number that is finite as float32"),

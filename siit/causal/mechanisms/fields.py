@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from siit._text import shortened
+from siit.graph.limits import MAX_TABLE_ENTRIES
 
 _LARGEST = torch.finfo(torch.float32).max
 
@@ -63,7 +64,7 @@ def ids(data: Mapping[str, Any], field: str, ndim: int | None = None) -> Tensor:
             raise _wrong(field, value, "an integer")
         return value
 
-    return _of(ndim, torch.tensor(_nested(data[field], entry), dtype=torch.int64), field)
+    return _of(ndim, torch.tensor(_nested(_bounded(data, field), entry), dtype=torch.int64), field)
 
 
 def floats(data: Mapping[str, Any], field: str, ndim: int | None = None) -> Tensor:
@@ -72,12 +73,25 @@ def floats(data: Mapping[str, Any], field: str, ndim: int | None = None) -> Tens
     def entry(value: object) -> float:
         return torch.nan if value is None else _number(value, field)
 
-    return _of(ndim, torch.tensor(_nested(data[field], entry), dtype=torch.float32), field)
+    return _of(ndim, torch.tensor(_nested(_bounded(data, field), entry), dtype=torch.float32), field)
 
 
 def listed(tensor: Tensor) -> Any:
     """Gives nested lists, with None for NaN, which JSON does not know."""
     return _nested(tensor.tolist(), lambda value: None if value != value else value)
+
+
+def _bounded(data: Mapping[str, Any], field: str) -> Any:
+    """Gives nested lists, once they are known to have no more entries than a table may."""
+    lists, entries = [data[field]], 0
+    while lists:
+        found = lists.pop()
+        if isinstance(found, list):
+            entries += len(found)
+            lists += (item for item in found if isinstance(item, list))
+        if entries > MAX_TABLE_ENTRIES:
+            raise ValueError(f"{field}: found more than {MAX_TABLE_ENTRIES:,} entries, accepted are at most that many")
+    return data[field]
 
 
 def _nested(data: Any, entry: Callable[[Any], Any]) -> Any:
@@ -86,7 +100,7 @@ def _nested(data: Any, entry: Callable[[Any], Any]) -> Any:
 
 def _of(ndim: int | None, tensor: Tensor, field: str) -> Tensor:
     if ndim is not None and tensor.ndim != ndim:
-        raise _wrong(field, tensor.tolist(), f"a list of {ndim} dimension{'s' if ndim > 1 else ''}")
+        raise TypeError(f"{field}: found a list of dimension {tensor.ndim}, accepted is one of dimension {ndim}")
     return tensor
 
 

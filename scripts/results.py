@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import siit
-from siit.bundle import BundleError, find_folders
+from siit.bundle import TRAINING_FILE, BundleError, find_folders
 from siit.certificate.certificate import SHARES
 
-TRAINING_FILE = "training.json"
 SHORT = {"strict_node": "node", "strict_edge": "edge", "strict_joint": "joint", "strict_subsets": "subsets"}
 SHORT |= {"joint_mean": "mean", "joint_zero": "zero", "edge_iia": "edge IIA", "iia": "IIA"}
 COLUMNS = (

@@ -100,11 +100,9 @@ def _verdict(certificate: Mapping[str, Any]) -> str:
 def _certificate(bundle: Bundle) -> Certificate | None:
     """The stored certificate; None where another version wrote something else."""
     try:
-        found = Certificate.from_json(bundle.certificate)
-        rows(found)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return Certificate.from_json(bundle.certificate)
+    except ValueError:
         return None
-    return found
 
 
 def _shares(bundle: Bundle) -> str:

@@ -17,7 +17,7 @@ from siit.bundle import BundleError, read_bundle, write_bundle
 from siit.hub import HubError
 from siit.places import model_folder
 from tests.builders import handmade
-from tests.builders.bundles import CAUSAL_MODEL, CONFIG, make_bundle
+from tests.builders.bundles import CAUSAL_MODEL, CONFIG, make_bundle, salt_of
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -169,7 +169,7 @@ def test_a_lagging_index(root: Path, tmp_path: Path):
     index = (copy / "bundle.json").read_bytes()
     write_bundle(copy, make_bundle(salt=7))
     (copy / "bundle.json").write_bytes(index)
-    assert siit.load(copy, "toy").certificate["evidence"]["salt"] == 7
+    assert salt_of(siit.load(copy, "toy").bundle) == 7
 
 
 @pytest.fixture

@@ -64,14 +64,15 @@ def test_labels_without_weights(root: Path):
 
 def test_what_does_not_hold_is_said(model: siit.LoadedModel):
     failed = ["strict_edge: 0.75 is 0.249 below its bar"] * 5
-    certificate = {**model.certificate, "certified": False, "strict_edge": 0.75, "failed": failed}
+    certificate = {**model.certificate, "certified": False, "failed": failed}
     bundle = dataclasses.replace(model.bundle, certificate=certificate)
     shown = str(dataclasses.replace(model, bundle=bundle))
     assert "NOT certified" in shown and f"{failed[0]}; {failed[0]}; {failed[0]}; and 2 more" in shown
 
 
 def test_the_worst_shares_are_said(model: siit.LoadedModel):
-    details = {**model.certificate["details"], "strict_edge": {"m0->a1.h1<q>": 0.9995, "m0->m1": 1.0}}
+    edges = {"m0->a1.h1<q>": 0.9995, "m0->m1": 1.0}
+    details = {**model.certificate["details"], "strict_edge": edges, "strict_edge_zero": {}}
     certificate = {**model.certificate, "strict_edge": 0.9995, "details": details}
     shown = presentation.facts(dataclasses.replace(model.bundle, certificate=certificate))[-1]
     assert shown == ("measured", "strict_edge 0.99950 (m0->a1.h1<q>), all others are 1")

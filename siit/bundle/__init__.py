@@ -1,7 +1,6 @@
 """The benchmark bundle, format 1: models with their labels and the evidence for them, in files that run no code."""
 
 from siit.bundle._card import CARD_FILE, render_card
-from siit.bundle._codec import CAUSAL_FILE, EVIDENCE_FILE, MANIFEST_FILE, WEIGHTS_FILE
 from siit.bundle._errors import BundleError
 from siit.bundle._files import File, ModelFiles, model_files
 from siit.bundle._folder import set_aside
@@ -15,9 +14,11 @@ from siit.bundle._index import (
     seed_folder,
     write_index,
 )
+from siit.bundle._names import CAUSAL_FILE, EVIDENCE_FILE, MANIFEST_FILE, WEIGHTS_FILE
 from siit.bundle._reader import read_bundle
 from siit.bundle._store import write_bundle
 from siit.bundle._summary import Summary, summarize
+from siit.bundle._training import TRAINING_FILE
 from siit.bundle._types import BUNDLE_FORMAT, Bundle
 from siit.bundle._vocab import Vocab
 
@@ -28,6 +29,7 @@ __all__ = [
     "EVIDENCE_FILE",
     "INDEX_FILE",
     "MANIFEST_FILE",
+    "TRAINING_FILE",
     "WEIGHTS_FILE",
     "Bundle",
     "BundleError",

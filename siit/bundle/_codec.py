@@ -11,35 +11,31 @@ from torch import Tensor
 
 from siit.bundle import _json, _tensors
 from siit.bundle._errors import BundleError, wrong
-from siit.bundle._types import BUNDLE_FORMAT, Bundle
-from siit.bundle._vocab import VOCAB_FILE, Vocab
-from siit.certificate import Answers, Certificate
-from siit.certificate.schema import EvidenceError, Schema, Special
-from siit.graph.architecture import ModelConfig
-from siit.graph.circuit import Circuit
-
-CONFIG_FILE, CIRCUIT_FILE, GRAPH_FILE = "config.json", "circuit.json", "graph.json"
-CAUSAL_FILE, CERTIFICATE_FILE, TRAIN_FILE = "causal_model.json", "certificate.json", "train.yaml"
-WEIGHTS_FILE, EVIDENCE_FILE = "model.safetensors", "evaluation.safetensors"
-MANIFEST_FILE = "manifest.json"
-FILES = (
-    CONFIG_FILE,
-    VOCAB_FILE,
-    CIRCUIT_FILE,
-    GRAPH_FILE,
+from siit.bundle._labels import check_certificate, check_counts, read_circuit
+from siit.bundle._names import (
     CAUSAL_FILE,
     CERTIFICATE_FILE,
-    TRAIN_FILE,
-    WEIGHTS_FILE,
+    CIRCUIT_FILE,
+    CONFIG_FILE,
     EVIDENCE_FILE,
+    FILES,
+    GRAPH_FILE,
+    MANIFEST_FILE,
+    TRAIN_FILE,
+    VOCAB_FILE,
+    WEIGHTS_FILE,
 )
-SIZE_LIMITS = {WEIGHTS_FILE: 4 << 30, EVIDENCE_FILE: 4 << 30, TRAIN_FILE: 1 << 20}
-"""Bytes; every other file is held to the limit for JSON."""
+from siit.bundle._training import TRAINING_FILE, check_training
+from siit.bundle._types import BUNDLE_FORMAT, Bundle
+from siit.bundle._vocab import Vocab
+from siit.certificate import Answers
+from siit.certificate.schema import EvidenceError, Schema, Special
+from siit.graph.architecture import ModelConfig
 
 _CASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _EXTRA = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(?:json|txt|md)")
-_CIRCUIT_TEXTS = {"nodes": ("name", "unit", "role", "program"), "edges": ("sender", "receiver", "slot", "carries")}
 _MAX_SEED = (1 << 63) - 1
+_MAX_TOLERANCE = 1e30
 
 
 def encode(bundle: Bundle) -> dict[str, bytes]:
@@ -86,19 +82,18 @@ def decode(files: Mapping[str, bytes]) -> Bundle:
     config, answers = _read_config(data)
     vocab = Vocab.from_json(_json.parse(files[VOCAB_FILE], VOCAB_FILE))
     _check_vocab(vocab, config, data["output"])
-    circuit = _read_circuit(files, config)
+    circuit = read_circuit(files, config)
     causal_model = _json.parse(files[CAUSAL_FILE], CAUSAL_FILE)
     if not isinstance(causal_model.get("format"), str):
         raise wrong(CAUSAL_FILE, "format", causal_model.get("format"), "the format's name")
     certificate = _json.parse(files[CERTIFICATE_FILE], CERTIFICATE_FILE)
-    try:
-        Certificate.from_json(certificate)
-    except ValueError as error:
-        raise BundleError(f"{CERTIFICATE_FILE}: {str(error).removeprefix('certificate: ')}") from error
+    check_certificate(certificate, circuit)
     extra = {name: content for name, content in files.items() if name not in FILES}
     for name, content in extra.items():
         _check_extra(name, content)
     evidence, exhaustive = _read_evidence(files.get(EVIDENCE_FILE), Schema(circuit, answers), vocab)
+    if evidence:
+        check_counts(certificate["evidence"], len(evidence["base_tokens"]), exhaustive)
     return Bundle(
         config=config,
         case=data["case"],
@@ -149,8 +144,9 @@ def _read_config(data: dict[str, Any]) -> tuple[ModelConfig, Answers]:
     check_case(data["case"])
     check_seed(data["seed"])
     output, tolerance = data["output"], data["tolerance"]
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | None):
-        raise wrong(CONFIG_FILE, "tolerance", tolerance, "a number, or null where the output is categorical")
+    if type(tolerance) not in (float, int, type(None)) or (tolerance is not None and abs(tolerance) > _MAX_TOLERANCE):
+        accepted = f"a number up to {_MAX_TOLERANCE:g}, or null where the output is categorical"
+        raise wrong(CONFIG_FILE, "tolerance", tolerance, accepted)
     try:
         return config, Answers(output, tolerance)
     except ValueError as error:
@@ -166,43 +162,6 @@ def _check_vocab(vocab: Vocab, config: ModelConfig, output: str) -> None:
     if classes != config.d_vocab_out:
         accepted = f"{classes}: the classes of {VOCAB_FILE}, or 1 where the output is numerical"
         raise wrong(CONFIG_FILE, "d_vocab_out", config.d_vocab_out, accepted)
-
-
-def _read_circuit(files: Mapping[str, bytes], config: ModelConfig) -> Circuit:
-    data = _json.parse(files[CIRCUIT_FILE], CIRCUIT_FILE)
-    for key, fields in _CIRCUIT_TEXTS.items():
-        for index, item in enumerate(_objects(data.get(key), key)):
-            for name in fields:
-                if not isinstance(item.get(name), str | None):
-                    raise wrong(CIRCUIT_FILE, f"{key}[{index}].{name}", item[name], "text or null")
-    try:
-        circuit = Circuit.from_json(data, config)
-        again = circuit.to_json()
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise BundleError(f"{CIRCUIT_FILE}: {str(error).removeprefix('circuit: ')}") from error
-    for key in sorted({*again, *data}):
-        if not _same(again.get(key), data.get(key, {} if key == "excluded" else None)):
-            raise wrong(CIRCUIT_FILE, key, data.get(key), "what follows from the alignment and the architecture")
-    if _json.parse(files[GRAPH_FILE], GRAPH_FILE) != circuit.to_graph_json():
-        raise wrong(GRAPH_FILE, "content", "another circuit", f"the circuit of {CIRCUIT_FILE}")
-    return circuit
-
-
-def _objects(items: object, key: str) -> list[dict[str, Any]]:
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise wrong(CIRCUIT_FILE, key, items, "a list of objects")
-    return items
-
-
-def _same(left: Any, right: Any) -> bool:
-    """Equal, the order of lists of objects aside."""
-    if isinstance(left, list) and isinstance(right, list):
-        return sorted(map(repr, map(_ordered, left))) == sorted(map(repr, map(_ordered, right)))
-    return bool(left == right)
-
-
-def _ordered(item: Any) -> Any:
-    return sorted(item.items()) if isinstance(item, dict) else item
 
 
 def _read_weights(data: bytes | None, config: ModelConfig) -> dict[str, Tensor]:
@@ -235,7 +194,9 @@ def _check_extra(name: str, content: bytes) -> None:
     _tensors.refuse_pickle(content, name)
     _text(content, name)
     if name.endswith(".json"):
-        _json.parse(content, name)
+        data = _json.parse(content, name)
+        if name == TRAINING_FILE:
+            check_training(data)
 
 
 def _text(content: bytes, name: str) -> str:

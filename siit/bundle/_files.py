@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from siit.bundle import _json
-from siit.bundle._codec import CERTIFICATE_FILE, MANIFEST_FILE
 from siit.bundle._folder import read_file
 from siit.bundle._index import IndexEntry, make_entry
 from siit.bundle._manifest import MANIFEST_LIMIT, read_manifest, with_certificate
+from siit.bundle._names import CERTIFICATE_FILE, MANIFEST_FILE
 from siit.bundle._places import reach_of_model
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from siit._text import one_line
 from siit.bundle import _json
 from siit.bundle._card import CARD_FILE, Unreadable, is_generated, render_card
-from siit.bundle._codec import MANIFEST_FILE, check_case, check_seed
+from siit.bundle._codec import check_case, check_seed
 from siit.bundle._errors import BundleError, wrong
 from siit.bundle._folder import locked, put_file, read_file, recover
 from siit.bundle._manifest import MANIFEST_LIMIT, read_manifest
+from siit.bundle._names import MANIFEST_FILE
 from siit.bundle._places import reach_of_model, reach_of_root
-from siit.bundle._summary import Summary, read_summary
+from siit.bundle._reader import read_bundle
+from siit.bundle._summary import Summary, summarize
 from siit.bundle._types import BUNDLE_FORMAT
 
 INDEX_FILE = "bundle.json"
@@ -50,7 +54,7 @@ def list_folders(root: Path) -> list[IndexEntry]:
         try:
             data = read_file(folder / MANIFEST_FILE, reach_of_model(folder), MANIFEST_LIMIT)
             entries.append(make_entry(folder, data))
-        except BundleError as error:
+        except (BundleError, OSError) as error:
             warnings.warn(f"{folder} is left out of {INDEX_FILE}: {error}", stacklevel=2)
     return sorted(entries, key=lambda entry: (entry.case, entry.seed))
 
@@ -118,7 +122,9 @@ def rebuild_index(root: Path) -> None:
     entries = list_folders(root)
     put_file(root / INDEX_FILE, render_index(entries))
     card = root / CARD_FILE
-    if not card.exists() or is_generated(card.read_text(encoding="utf-8", errors="replace")):
+    if not os.path.lexists(card) or (
+        card.is_file() and is_generated(card.read_text(encoding="utf-8", errors="replace"))
+    ):
         put_file(card, render_card([_summary(root, entry) for entry in entries]).encode())
 
 
@@ -129,6 +135,7 @@ def render_index(entries: Sequence[IndexEntry]) -> bytes:
 
 def _summary(root: Path, entry: IndexEntry) -> Summary | Unreadable:
     try:
-        return read_summary(root / entry.path)
-    except (ValueError, KeyError, TypeError) as error:
-        return Unreadable(entry.case, entry.seed, type(error).__name__)
+        return summarize(read_bundle(root / entry.path, weights=False, evidence=False))
+    # Whatever is wrong with a neighbour, the model that was just written is not to suffer from it.
+    except Exception as error:
+        return Unreadable(entry.case, entry.seed, one_line(error) or type(error).__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -12,6 +13,7 @@ from siit.bundle._errors import BundleError, wrong
 
 JSON_LIMIT = 64 << 20
 _DIGEST = "digest"
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def dump(data: Mapping[str, Any], file: str, *, indent: int | None = 1) -> bytes:
@@ -31,7 +33,7 @@ def parse(data: bytes, file: str) -> dict[str, Any]:
     """Reads the object that a JSON file holds.
 
     Raises:
-        BundleError: too large, not UTF-8, not JSON, not an object, a duplicate key, NaN or an infinity.
+        BundleError: too large, not JSON in UTF-8, not an object; a duplicate key, NaN, an infinity or half a character.
     """
     if len(data) > JSON_LIMIT:
         raise wrong(file, "size", len(data), f"at most {JSON_LIMIT} bytes")
@@ -51,7 +53,11 @@ def parse(data: bytes, file: str) -> dict[str, Any]:
         return value if math.isfinite(value) else constant(text)
 
     try:
-        result = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=constant, parse_float=finite)
+        text = data.decode("utf-8")
+        result = json.loads(text, object_pairs_hook=unique, parse_constant=constant, parse_float=finite)
+        if _ESCAPED_SURROGATE.search(text):
+            # Half of a pair, which an escape can write, is in no text that can be printed or written.
+            json.dumps(result, ensure_ascii=False).encode("utf-8")
     except BundleError:
         raise
     except (ValueError, RecursionError) as error:

@@ -17,8 +17,9 @@ import torch
 
 from siit._version import __version__
 from siit.bundle import _json
-from siit.bundle._codec import CERTIFICATE_FILE, FILES, MANIFEST_FILE, check_case, check_seed
+from siit.bundle._codec import check_case, check_seed
 from siit.bundle._errors import wrong
+from siit.bundle._names import CERTIFICATE_FILE, FILES, MANIFEST_FILE
 from siit.bundle._types import BUNDLE_FORMAT, Bundle
 
 MANIFEST_LIMIT = 1 << 20

@@ -9,10 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from siit.bundle import _codec, _json
-from siit.bundle._codec import CERTIFICATE_FILE, CONFIG_FILE, EVIDENCE_FILE, MANIFEST_FILE, WEIGHTS_FILE
 from siit.bundle._errors import BundleError, wrong
 from siit.bundle._folder import read_file, recover_folder
 from siit.bundle._manifest import MANIFEST_LIMIT, Manifest, read_manifest
+from siit.bundle._names import (
+    CERTIFICATE_FILE,
+    CONFIG_FILE,
+    EVIDENCE_FILE,
+    MANIFEST_FILE,
+    SIZE_LIMITS,
+    WEIGHTS_FILE,
+)
 from siit.bundle._places import is_foreign, reach_of_model
 from siit.bundle._types import Bundle
 
@@ -78,7 +85,7 @@ def _names(folder: Path) -> list[str]:
 
 def _read_listed(path: Path, manifest: Manifest, within: Path) -> bytes:
     name, entry = path.name, manifest.files[path.name]
-    limit = _codec.SIZE_LIMITS.get(name, _json.JSON_LIMIT)
+    limit = SIZE_LIMITS.get(name, _json.JSON_LIMIT)
     if entry.size > limit:
         raise wrong(MANIFEST_FILE, f"files.{name}.size", entry.size, f"at most {limit} bytes")
     data = read_file(path, within, entry.size)

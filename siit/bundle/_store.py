@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from siit.bundle import _codec
-from siit.bundle._codec import CERTIFICATE_FILE, MANIFEST_FILE
 from siit.bundle._errors import wrong
 from siit.bundle._folder import locked, put_folder, recover
 from siit.bundle._index import rebuild_index, seed_folder
 from siit.bundle._manifest import make_manifest
+from siit.bundle._names import CERTIFICATE_FILE, MANIFEST_FILE
 from siit.bundle._types import Bundle
 
 

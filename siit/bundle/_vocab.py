@@ -13,8 +13,8 @@ from torch import Tensor
 
 from siit.bundle._errors import wrong
 from siit.bundle._json import expect_keys
+from siit.bundle._names import VOCAB_FILE
 
-VOCAB_FILE = "vocab.json"
 Scalar = str | int | float | bool
 
 

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from siit._text import shortened
+from siit.certificate.consistency import check_consistency
+from siit.certificate.fields import BARS, CERTIFICATE_FORMAT, FIELDS, SHARES
+from siit.certificate.reading import check_fields
 
-CERTIFICATE_FORMAT = "siit-certificate/1"
-BAR = 0.999
-LOGIT_BAR = 1e-3
-"""Of a node that shares its unit with others: its effect is a mean absolute change of logits, and must exceed this."""
-SHARES = (
-    "accuracy",
-    "iia",
-    "edge_iia",
-    "strict_node",
-    "strict_edge",
-    "strict_joint",
-    "strict_subsets",
-    "joint_mean",
-    "joint_zero",
-)
-"""Fields that are a share of scored positions, the minimum over their components."""
-FIELDS = (*SHARES, "effect")
-BARS: Mapping[str, float] = {**dict.fromkeys(SHARES, BAR), "effect": 0.0, "effect_logits": LOGIT_BAR}
+__all__ = ["BARS", "CERTIFICATE_FORMAT", "FIELDS", "SHARES", "Certificate", "Effect"]
 
 
 @dataclass(frozen=True)
@@ -104,64 +88,18 @@ class Certificate:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Certificate:
-        """Reads what `to_json` writes, and nothing else.
+        """Reads what `to_json` writes, and nothing else; a certificate that contradicts itself is none.
+
+        Args:
+            data: the file's content.
 
         Raises:
-            ValueError: names the field, what was found and what is accepted.
+            ValueError: names the field, what was found and what is accepted. A verdict that does not follow from the
+                stored numbers, by the same rule that measuring goes by, is wrong too.
         """
-        if data.get("format") != CERTIFICATE_FORMAT:
-            raise _wrong("format", data.get("format"), repr(CERTIFICATE_FORMAT))
-        names = [field.name for field in dataclasses.fields(cls)]
-        for name in names:
-            if name not in data:
-                raise _wrong(name, "nothing", "a value")
-        for name in data:
-            if name not in ("format", *names):
-                raise _wrong(name, "a field of this name", ", ".join(names))
-        if type(data["certified"]) is not bool:
-            raise _wrong("certified", data["certified"], "true or false")
-        for name in SHARES:
-            if data[name] is not None and not (_is_number(data[name]) and 0 <= data[name] <= 1):
-                raise _wrong(name, data[name], "a number from 0 to 1, or null if not measured")
-        for name in ("details", "bars", "evidence"):
-            if not isinstance(data[name], Mapping):
-                raise _wrong(name, data[name], "an object")
-        _check_numbers("bars", data["bars"])
-        for name, values in data["details"].items():
-            if not isinstance(values, Mapping):
-                raise _wrong(f"details.{name}", values, "an object")
-        failed = data["failed"]
-        if not isinstance(failed, list) or not all(isinstance(line, str) for line in failed):
-            raise _wrong("failed", failed, "a list of strings")
-        unmeasured = [name for name in FIELDS if data[name] is None]
-        if data["certified"] and (failed or unmeasured):
-            raise _wrong("certified", True, f"false, for {', '.join(failed or unmeasured)}")
-        content = {name: data[name] for name in names}
-        return cls(**{**content, "effect": _read_effect(data["effect"]), "failed": tuple(failed)})
-
-
-def _read_effect(data: object) -> Effect | None:
-    if data is None:
-        return None
-    parts = ("units", "edges", "nodes")
-    if not isinstance(data, Mapping) or set(data) != set(parts):
-        raise _wrong("effect", data, f"an object of {', '.join(parts)}, or null if not measured")
-    for part in parts:
-        _check_numbers(f"effect.{part}", data[part])
-    return Effect(**data)
-
-
-def _check_numbers(name: str, values: object) -> None:
-    if not isinstance(values, Mapping):
-        raise _wrong(name, values, "an object")
-    for key, value in values.items():
-        if not _is_number(value) or value < 0:
-            raise _wrong(f"{name}.{key}", value, "a finite number from 0 up")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _wrong(field: str, found: object, accepted: str) -> ValueError:
-    return ValueError(f"certificate: {field}: found {shortened(found)}, accepted is {accepted}")
+        check_fields(data)
+        content = {field.name: data[field.name] for field in dataclasses.fields(cls)}
+        effect = None if data["effect"] is None else Effect(**data["effect"])
+        certificate = cls(**{**content, "effect": effect, "failed": tuple(data["failed"])})
+        check_consistency(certificate)
+        return certificate

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from siit.certificate.answers import Answers
 from siit.certificate.certificate import BARS, SHARES, Certificate, Effect
+from siit.certificate.fields import MIN_CHANGED, MIN_SCORED
 from siit.certificate.held_out import HeldOutPairs, held_out_pairs
 from siit.certificate.parameters import check_parameters
 from siit.certificate.questions import Patch, Quantity, Question, draw_subsets, first_questions, remaining_questions
@@ -37,8 +38,8 @@ def measure(
     batch_size: int = 128,
     screen: float | None = None,
     exhaustive: bool = False,
-    min_scored: int = 4096,
-    min_changed: int = 200,
+    min_scored: int = MIN_SCORED,
+    min_changed: int = MIN_CHANGED,
     bars: Mapping[str, float] = BARS,
 ) -> Certificate:
     """Measures every number of the certificate, on the device where the weights are.

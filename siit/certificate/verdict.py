@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from siit.certificate.certificate import Effect
+if TYPE_CHECKING:
+    from siit.certificate.certificate import Effect
 
 _NAMED = 3
 """Components that a failure names."""

@@ -9,12 +9,11 @@ from torch import Tensor
 
 from siit.causal import Inputs, Run
 from siit.certificate import Answers
+from siit.certificate.fields import MIN_CHANGED, MIN_SCORED
 from siit.certificate.schema import BASE, SOURCE, positions_under, prefix_of, scored_masks
 from siit.interchange.interventions import ROUNDING, Interchanges, differs
 from siit.interchange.pairs import Pairs, PairSampler, permuted_positions
 
-MIN_SCORED = 4096
-MIN_CHANGED = 200
 MAX_PAIRS = 1 << 15
 
 

@@ -46,7 +46,10 @@ def draw_model(
     from siit.show.circuit_picture import circuit_picture
     from siit.show.effects_picture import effects_picture
 
-    certificate = Certificate.from_json(bundle.certificate)
+    try:
+        certificate = Certificate.from_json(bundle.certificate)
+    except ValueError as error:
+        raise BundleError(f"certificate.json: {str(error).removeprefix('certificate: ')}") from error
     if tokens is None:
         shown = evidence_example(bundle, example, device)
     else:
@@ -58,10 +61,5 @@ def draw_model(
         "attention": attention_picture(circuit, shown, f"{title}: attention"),
         "effects": effects_picture(circuit, effects, f"{title}: what each part does"),
     }
-    try:
-        html = page(bundle, certificate, shown, effects, pictures)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise BundleError(
-            f"certificate.json: found no table in it ({type(error).__name__}: {error}), accepted is what siit writes"
-        ) from error
+    html = page(bundle, certificate, shown, effects, pictures)
     return {**{f"{name}.png": picture for name, picture in pictures.items()}, "index.html": html}

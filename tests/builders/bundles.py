@@ -14,22 +14,14 @@ from torch import Tensor
 
 from siit.bundle import MANIFEST_FILE, Bundle, Vocab, _json
 from siit.certificate import Answers, Certificate, Effect
-from siit.certificate.certificate import SHARES
+from siit.certificate.certificate import BARS, SHARES
+from siit.certificate.questions import draw_subsets
 from siit.graph.architecture import LOGITS, TOK_EMBED, Edge, ModelConfig, head, mlp
 from siit.graph.circuit import Circuit
 
 CONFIG = ModelConfig(
     n_layers=2, n_heads=2, d_model=8, d_head=4, d_mlp=16, n_ctx=5, d_vocab=5, d_vocab_out=2, normalization_type=None
 )
-CERTIFICATE = Certificate(
-    certified=True,
-    **dict.fromkeys(SHARES, 1.0),
-    effect=Effect({}, {}, {}),
-    details={},
-    bars={},
-    failed=(),
-    evidence={},
-).to_json()
 CAUSAL_MODEL = {
     "format": "siit-causal-model/1",
     "vocab": ["a", "b", "c"],
@@ -70,11 +62,55 @@ def make_bundle(
         causal_model=CAUSAL_MODEL,
         evidence=make_evidence(config, circuit, generator),
         exhaustive=True,
-        certificate={**CERTIFICATE, "evidence": {"salt": salt}},
-        train_yaml=f"seed: {seed}\n",
+        certificate=make_certificate(circuit),
+        train_yaml=f"seed: {seed}\nsalt: {salt}\n",
         extra_files={"tokenizer.json": b'{"version": "1.0"}\n'},
     )
     return dataclasses.replace(bundle, **changes)
+
+
+def salt_of(bundle: Bundle) -> int:
+    """Tells with which salt a bundle was made."""
+    return int(bundle.train_yaml.rpartition("salt: ")[2])
+
+
+def make_certificate(circuit: Circuit, pairs: int = 3) -> dict[str, Any]:
+    """Makes the certificate of a circuit of which all is well."""
+    units, edges = list(circuit.alignment), list(circuit.edges_by_carried)
+    subsets = draw_subsets(circuit, 3)
+    components = {
+        "iia": units,
+        "edge_iia": edges,
+        "strict_node": circuit.off_nodes,
+        "strict_edge": [str(edge) for edge in circuit.off_edges],
+        "strict_subsets": subsets,
+    }
+    details: dict[str, Any] = {field: dict.fromkeys(names, 1.0) for field, names in components.items()}
+    effect = Effect(*(dict.fromkeys(names, 1.0) for names in (units, edges, circuit.unit_of)))
+    how = {"by": "exchange", "measure": "output", "positions": pairs}
+    details |= {
+        "strict_edge_zero": {},
+        "subsets": subsets,
+        "effect": {part: dict.fromkeys(names, how) for part, names in dataclasses.asdict(effect).items()},
+    }
+    spared = [field for field, names in components.items() if not names]
+    counts = {"scored": pairs, "undefined_share": 0.0, "changed_pairs": pairs, "changed_positions": pairs}
+    return Certificate(
+        certified=True,
+        **dict.fromkeys(SHARES, 1.0),
+        effect=effect,
+        details=details,
+        bars=dict(BARS),
+        failed=(),
+        evidence={
+            "pairs": pairs,
+            "exhaustive": True,
+            "required": {"scored": 4096, "changed_pairs": 200},
+            "scored": {field: pairs for field in SHARES if field not in spared},
+            "exchanges": dict.fromkeys((*units, *edges), counts),
+            "nothing_measured": spared,
+        },
+    ).to_json()
 
 
 def make_circuit(config: ModelConfig) -> Circuit:

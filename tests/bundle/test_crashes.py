@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from siit.bundle import BundleError, _folder, list_folders, read_bundle, read_index, write_bundle, write_index
-from tests.builders.bundles import make_bundle
+from tests.builders.bundles import make_bundle, salt_of
 
 _ROOT = Path(__file__).resolve().parents[2]
 _HIDDEN = [".lock"]
@@ -43,7 +43,7 @@ def test_killed_at_random_moments(tmp_path: Path):
         writer.communicate()
         folder = tmp_path / "toy/seed-0"
         if folder.exists():
-            found.append(read_bundle(folder).certificate["evidence"]["salt"])
+            found.append(salt_of(read_bundle(folder)))
         else:
             assert not any(salt is not None for salt in found), "a whole bundle has been lost"
             found.append(None)
@@ -73,7 +73,7 @@ def test_killed_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, e
                 pass
             else:
                 break
-        found.append(read_bundle(tmp_path / "toy/seed-0").certificate["evidence"]["salt"])
+        found.append(salt_of(read_bundle(tmp_path / "toy/seed-0")))
         write_bundle(tmp_path, make_bundle(salt=1))
         assert hidden(tmp_path) == _HIDDEN
     else:
@@ -109,7 +109,7 @@ def test_readers_recover_a_folder_that_was_set_aside(tmp_path: Path):
     folder = write_bundle(tmp_path, make_bundle(salt=1))
     folder.rename(folder.with_name(".bundle-old-seed-0"))
     (folder.parent / ".bundle-new-seed-0-x").mkdir()
-    assert read_bundle(folder).certificate["evidence"]["salt"] == 1
+    assert salt_of(read_bundle(folder)) == 1
     assert hidden(tmp_path) == _HIDDEN
 
 

@@ -19,8 +19,8 @@ import safetensors.torch
 import torch
 
 from siit.bundle import MANIFEST_FILE, Bundle, BundleError, read_bundle, read_index, write_bundle
-from siit.bundle._codec import FILES
-from tests.builders.bundles import change_tensor, make_bundle, reseal
+from siit.bundle._names import FILES
+from tests.builders.bundles import change_tensor, make_bundle, reseal, salt_of
 
 Damage = Callable[[Path], object]
 
@@ -270,7 +270,7 @@ def replaced(name: str, old: str, new: str) -> Damage:
     [
         (replaced("config.json", '"n_layers": 2', '"n_layers": 2, "n_layers": 2'), "config.json: n_layers: found"),
         (replaced("config.json", '"n_layers": 2', '"n_layers": 3'), "circuit.json: nodes"),
-        (replaced("config.json", '"n_layers": 2', '"n_layers": 1000000'), "config.json: n_layers, n_heads"),
+        (replaced("config.json", '"n_layers": 2', '"n_layers": 1000000'), "config.json: n_layers: found 1000000"),
         (replaced("config.json", '"n_layers": 2', '"n_layers": true'), "config.json: n_layers: found True"),
         (replaced("config.json", '"d_mlp": 16', '"d_mlp": 17'), "model.safetensors: blocks.0.mlp.W_in"),
         (replaced("config.json", '"eps"', '"epsilon"'), "config.json: config: missing eps"),
@@ -297,11 +297,14 @@ def replaced(name: str, old: str, new: str) -> Damage:
         (replaced("circuit.json", '"role": ""', '"role": "", "program": ""'), "circuit.json: nodes: found"),
         (replaced("circuit.json", '"nodes": [', '"nodes": ["a0.h0", '), "circuit.json: nodes: found"),
         (replaced("circuit.json", "{", '{"code": "",'), "circuit.json: code"),
-        (replaced("circuit.json", '"tokens->is_x<v>"', '"other"'), "evaluation.safetensors: do/"),
+        (replaced("circuit.json", '"tokens->is_x<v>"', '"other"'), "certificate.json: details.edge_iia"),
         (replaced("graph.json", '"in_graph":true', '"in_graph":false'), "graph.json: content"),
         (replaced("graph.json", '"score":1.0', '"score":0.5'), "graph.json: content"),
         (replaced("causal_model.json", '"format"', '"form"'), "causal_model.json: format"),
-        (replaced("certificate.json", '"certified": true', '"certified": false'), "manifest.json: certified"),
+        (
+            replaced("certificate.json", '"certified": true', '"certified": false'),
+            "certificate.json: certified",
+        ),
         (replaced("certificate.json", '"certified": true', '"certified": 1'), "certificate.json: certified"),
     ],
 )
@@ -328,6 +331,11 @@ def test_content(folder: Path, damage: Damage, message: str):
 def test_manifest_fields(folder: Path, field: str, value: object):
     reseal(folder, lambda content: content.update({field: value}))
     assert error(folder).startswith(f"manifest.json: {field}: ")
+
+
+def test_a_manifest_of_another_verdict(folder: Path):
+    reseal(folder, lambda content: content.update({"certified": False}))
+    assert error(folder).startswith("manifest.json: certified: found False, accepted is what certificate.json says")
 
 
 @pytest.mark.parametrize(("key", "value"), [("sha256", "x"), ("size", -1), ("size", True), ("size", 1 << 60)])
@@ -371,4 +379,4 @@ def test_read_of_a_folder_that_is_being_replaced(folder: Path, monkeypatch: pyte
         return read(*arguments)
 
     monkeypatch.setattr(_reader, "_read", replaced_meanwhile)
-    assert read_bundle(folder).certificate["evidence"]["salt"] == 3
+    assert salt_of(read_bundle(folder)) == 3

@@ -19,8 +19,9 @@ from siit.bundle import Bundle, BundleError, Vocab, read_bundle, read_index, wri
 from siit.bundle._tensors import read_header
 from siit.certificate import Answers
 from siit.graph.architecture import ModelConfig
-from tests.builders.bundles import CERTIFICATE, CONFIG, make_bundle, make_circuit
+from tests.builders.bundles import CONFIG, make_bundle, make_certificate, make_circuit
 
+CERTIFICATE = make_certificate(make_circuit(CONFIG))
 NUMERICAL = dataclasses.replace(CONFIG, d_vocab_out=1)
 
 configs = st.builds(
@@ -107,7 +108,7 @@ def test_a_copy_may_have_any_name(tmp_path: Path):
 
 
 def test_uncertified(tmp_path: Path):
-    bundle = make_bundle(certificate={**CERTIFICATE, "certified": False, "iia": None})
+    bundle = make_bundle(certificate={**CERTIFICATE, "certified": False, "failed": ["accuracy: low"]})
     with pytest.raises(BundleError, match=r"certificate\.json: certified: found False"):
         write_bundle(tmp_path, bundle)
     assert not list(tmp_path.iterdir())
@@ -132,7 +133,7 @@ def test_uncertified(tmp_path: Path):
         ({"causal_model": {}}, "causal_model.json: format"),
         ({"certificate": {}}, "certificate.json: format"),
         ({"certificate": {**CERTIFICATE, "certified": 1}}, "certificate.json: certified"),
-        ({"certificate": {**CERTIFICATE, "iia": None}}, "certificate.json: certified"),
+        ({"certificate": {**CERTIFICATE, "iia": None}}, "certificate.json: evidence.scored"),
         ({"certificate": {**CERTIFICATE, "iia": 2}}, "certificate.json: iia"),
         ({"certificate": {**CERTIFICATE, "iia": math.nan}}, "certificate.json: content"),
         ({"certificate": {**CERTIFICATE, "iia": torch.zeros(1)}}, "certificate.json: content"),

@@ -188,9 +188,9 @@ NUMBER = {"type": "table", "inputs": ["tokens"], "table": [0.0, 1.0, 2.0, None]}
         (mechanism(0, members=[0.5]), "variable 'twice': malformed: members: found 0.5, accepted is an integer"),
         (
             mechanism(0, members=[[0], [1]]),
-            r"variable 'twice': malformed: members: found \[\[0\], \[1\]\], accepted is a list of 1",
+            r"variable 'twice': malformed: members: found a list of dimension 2, accepted is one",
         ),
-        (mechanism(0, members=0), "variable 'twice': malformed: members: found 0, accepted is a list of 1 dim"),
+        (mechanism(0, members=0), "variable 'twice': malformed: members: found a list of dimension 0, accepted is"),
         (mechanism(0, members=[1 << 70]), "variable 'twice': malformed: .*[Oo]verflow"),
         (mechanism(0, relation="like"), "variable 'twice': malformed: "),
         (

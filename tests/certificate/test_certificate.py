@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from siit.certificate import Certificate
+from siit.certificate import BARS, Certificate
+from siit.certificate.certificate import SHARES
 from siit.certificate.report import disagreements, evidence_line
-from tests.builders.handmade import certify, parameters
+from tests.builders.handmade import TOKEN, certify, parameters
 
 torch.set_num_threads(1)
 
@@ -53,13 +54,14 @@ def put(name: str, value: object) -> Callable[[dict[str, Any]], object]:
         (put("accuracy", True), "accuracy: found True, accepted is a number from 0 to 1"),
         (put("accuracy", float("nan")), "accuracy: found nan"),
         (put("joint_zero", "1.0"), "joint_zero: found '1.0'"),
-        (put("joint_zero", None), "certified: found True, accepted is false, for joint_zero"),
+        (put("joint_zero", None), r"evidence.scored: found \"other fields than those measured: \['joint_zero'\]\""),
         (put("failed", ["accuracy: low"]), "certified: found True, accepted is false, for accuracy: low"),
         (put("failed", "accuracy"), "failed: found 'accuracy', accepted is a list of strings"),
         (put("effect", {"units": {}}), "effect: found {'units': {}}, accepted is an object of units, edges, nodes"),
         (put("effect", {"units": {"a": -1}, "edges": {}, "nodes": {}}), "effect.units.a: found -1"),
         (put("effect", {"units": [], "edges": {}, "nodes": {}}), r"effect.units: found \[\], accepted is an object"),
-        (put("bars", {"accuracy": "high"}), "bars.accuracy: found 'high', accepted is a finite number"),
+        (put("bars", {"accuracy": 0.9}), "bars: found {'accuracy': 0.9}, accepted is an object of accuracy, iia"),
+        (put("bars", {**BARS, "accuracy": "high"}), "bars.accuracy: found 'high', accepted is a finite number"),
         (put("details", []), r"details: found \[\], accepted is an object"),
         (put("details", {"iia": 1}), "details.iia: found 1, accepted is an object"),
         (put("evidence", "x" * 1000), r"evidence: found 'x{56,59}\.\.\.x{56,59}', accepted is an object"),
@@ -105,3 +107,72 @@ def test_evidence_in_words(certificate: Certificate):
     assert words.startswith("256 pairs; every number rests on at least ") and words.endswith(
         "; said to be all there are"
     )
+
+
+def forged(certificate: Certificate, **changes: object) -> dict[str, Any]:
+    """The certificate as data, with values at dotted places (`__` for the point) replaced."""
+    data: dict[str, Any] = json.loads(json.dumps(certificate.to_json()))
+    for place, value in changes.items():
+        *path, last = place.split("__")
+        inside = data
+        for name in path:
+            inside = inside[name]
+        inside[last] = value
+    return data
+
+
+@pytest.fixture(scope="module")
+def failing() -> Certificate:
+    weights = parameters()
+    weights["blocks.1.attn.W_V"][0, TOKEN + 1, 0] = 0.8
+    return certify(weights)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"accuracy": 0.5},
+        {"joint_mean": 0.0},
+        *({field: 0.0} for field in SHARES),
+        dict.fromkeys(SHARES, 0.0),
+        {"strict_edge": 0.5, "details__strict_edge": {"tok_embed->m1": 0.5}},
+        {"iia": 0.99, "details__iia": {"is_x": 0.99, "prev": 1.0}},
+        {"bars__accuracy": 0.5},
+        {"bars__accuracy": 0.5, "accuracy": 0.6},
+        {"bars": dict.fromkeys(BARS, 0.0)},
+        {"effect__units__prev": 0.0},
+        {"effect__edges": {}},
+        {"effect": None},
+        {"effect__nodes__m0": 1.5},
+        {"details__effect__units__prev__measure": "logits"},
+        {"evidence__exhaustive": False},
+        {"evidence__exhaustive": False, "evidence__required": {"scored": 100, "changed_pairs": 100}},
+        {"evidence__exhaustive": False, "evidence__required": {"scored": 4096, "changed_pairs": 200}},
+        {"evidence__nothing_measured": ["strict_edge"]},
+        {"evidence__scored": {}},
+        {"evidence__exchanges": {}},
+        {"details__iia": {}},
+        {"failed": ["accuracy: low"]},
+    ],
+)
+def test_a_verdict_that_does_not_follow_from_the_numbers(certificate: Certificate, changes: dict[str, object]):
+    assert certificate.certified
+    with pytest.raises(ValueError, match=r"^certificate: "):
+        Certificate.from_json(forged(certificate, **changes))
+
+
+def test_a_failure_that_is_called_certified(failing: Certificate):
+    assert not failing.certified
+    with pytest.raises(ValueError, match=r"certified: found True, accepted is false, for iia: 0\.75000 is 0\.24900"):
+        Certificate.from_json(forged(failing, certified=True, failed=[]))
+    with pytest.raises(ValueError, match=r"certified: found False, accepted is true"):
+        Certificate.from_json(forged(certify(), certified=False))
+
+
+@pytest.mark.parametrize("screened", [True, False])
+def test_what_is_measured_is_never_a_contradiction(failing: Certificate, screened: bool):
+    """Whatever the model: here one with random weights."""
+    generator = torch.Generator().manual_seed(int(screened))
+    weights = {name: torch.randn(tensor.shape, generator=generator) for name, tensor in parameters().items()}
+    for found in (failing, certify(weights, screen=0.9 if screened else None)):
+        assert Certificate.from_json(json.loads(json.dumps(found.to_json()))) == found

@@ -34,8 +34,9 @@ def refusal(make: Callable[[], object]) -> str:
 @pytest.mark.parametrize("times", [1, 10**6, 10**300])
 def test_sizes(field: str, times: int):
     limit = limits.SIZES[field]
-    assert refusal(lambda: dataclasses.replace(SMALL, **{field: limit * times + 1})).startswith(f"{field}: found ")
-    at_limit = {"n_heads": 1, "n_layers": 1, "d_model": 1, field: limit}
+    too_much: dict[str, Any] = {field: limit * times + 1}
+    assert refusal(lambda: dataclasses.replace(SMALL, **too_much)).startswith(f"{field}: found ")
+    at_limit: dict[str, Any] = {"n_heads": 1, "n_layers": 1, "d_model": 1, field: limit}
     assert getattr(dataclasses.replace(SMALL, **at_limit), field) == limit
 
 

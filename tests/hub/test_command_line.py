@@ -92,7 +92,7 @@ def test_exit_status(hub: Hub, single: Path, capsys: pytest.CaptureFixture[str],
     assert err.startswith("siit.publish: error: somebody/name: permission: ")
     status, out, err = run(bundle="nowhere")
     assert (status, err.count("\n")) == (2, 1)
-    handmade.put(single, certificate={**handmade.certificate().to_json(), "certified": False})
+    handmade.put(single, certificate={**handmade.certificate().to_json(), "certified": False, "failed": ["low"]})
     status, out, err = run()
     assert (status, err.count("\n")) == (1, 1)
     hub.faults["^POST .*/commit/"] = interrupt

@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 
 from siit.bundle import read_bundle, render_card
 from siit.bundle._card import Unreadable
-from siit.bundle._summary import Summary, read_summary, summarize
+from siit.bundle._summary import Summary, summarize
 from siit.hub.croissant import render_croissant
 from siit.hub.models import PackedModel, pack_models
 from tests.builders import handmade
@@ -78,14 +78,14 @@ def test_a_folders_own_card(pristine: Path):
     assert 'siit.load("<this repository, or a folder>", "previous_is_x", seed=0)' in card
     assert "recheck" not in card
     folder = pristine / "previous_is_x/seed-0"
-    assert read_summary(folder) == summarize(read_bundle(folder))
+    assert summarize(read_bundle(folder, weights=False, evidence=False)) == summarize(read_bundle(folder))
 
 
 def test_a_damaged_folder_is_listed_as_such(tmp_path: Path):
     folder = handmade.put(tmp_path)
     (folder / "circuit.json").write_text("{}")
     handmade.put(tmp_path, seed=1)
-    assert "| previous_is_x | 0 | cannot be read: ValueError |" in (tmp_path / "README.md").read_text()
+    assert "| previous_is_x | 0 | cannot be read: circuit.json: " in (tmp_path / "README.md").read_text()
 
 
 def test_croissant(packed: list[PackedModel], tmp_path: Path):

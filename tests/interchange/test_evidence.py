@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from siit.causal import Inputs
+from siit.certificate.fields import MIN_CHANGED, MIN_SCORED
 from siit.interchange import Pairs
-from siit.interchange.evidence import MIN_CHANGED, MIN_SCORED, build_evidence, evidence_pairs
+from siit.interchange.evidence import build_evidence, evidence_pairs
 from siit.tasks import ProgramPairSampler
 from tests.builders.programs import NAMES, NEUTRAL, interchanges, task
 

@@ -13,7 +13,6 @@ import pytest
 from siit.bundle import Bundle, BundleError
 from siit.show.draw import draw_model
 from tests.builders import handmade
-from tests.builders.bundles import CERTIFICATE
 from tests.builders.shown import EVIL, evil_bundle, large_bundle, random_bundle
 
 _TAGS = {
@@ -123,5 +122,7 @@ def test_a_large_model():
 
 
 def test_a_certificate_without_a_table():
-    with pytest.raises(BundleError, match=r"certificate.json: found no table in it \(KeyError: 'scored'\)"):
-        draw_model(handmade.bundle(certificate=CERTIFICATE), pairs=1)
+    bundle = handmade.bundle()
+    without = {**bundle.certificate, "details": {**bundle.certificate["details"], "effect": {}}}
+    with pytest.raises(BundleError, match=r"^certificate.json: details.effect: found \{\}, accepted is an object of"):
+        draw_model(dataclasses.replace(bundle, certificate=without), pairs=1)

@@ -12,7 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from siit._text import one_line
-from siit.bundle import Bundle, BundleError, read_bundle, set_aside, write_bundle
+from siit.bundle import TRAINING_FILE, Bundle, BundleError, read_bundle, set_aside, write_bundle
 from siit.certificate import Certificate
 from siit.certificate.report import evidence_line, table
 from siit.interchange import build_evidence
@@ -24,9 +24,6 @@ from siit.training.fit.loggers import log_certificate, run_loggers
 from siit.training.fit.loop import Fitted, fit
 from siit.training.fit.plan import Plan, find_task, make_plan
 from siit.training.fit.shortfall import NotCertified, not_certified
-
-TRAINING_FILE = "training.json"
-"""A further file of a model's folder: what training it took."""
 
 
 @dataclass(frozen=True)

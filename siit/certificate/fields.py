@@ -1,0 +1,28 @@
+"""Names the certificate's fields, the bars that each must reach, and the counts that each must rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CERTIFICATE_FORMAT = "siit-certificate/1"
+BAR = 0.999
+LOGIT_BAR = 1e-3
+"""Of a node that shares its unit with others: its effect is a mean absolute change of logits, and must exceed this."""
+SHARES = (
+    "accuracy",
+    "iia",
+    "edge_iia",
+    "strict_node",
+    "strict_edge",
+    "strict_joint",
+    "strict_subsets",
+    "joint_mean",
+    "joint_zero",
+)
+"""Fields that are a share of scored positions, the minimum over their components."""
+FIELDS = (*SHARES, "effect")
+BARS: Mapping[str, float] = {**dict.fromkeys(SHARES, BAR), "effect": 0.0, "effect_logits": LOGIT_BAR}
+MIN_SCORED = 4096
+"""Scored positions that every number must rest on, unless the evidence is all there is."""
+MIN_CHANGED = 200
+"""Pairs in which an interchange must change the causal model's answer, unless it never does."""

@@ -97,6 +97,7 @@ def _plain(found: Score) -> dict[str, Any]:
         "average_precision": found.average_precision,
         "positives": found.positives,
         "negatives": found.negatives,
+        "unlabelled": found.unlabelled,
         "random": dataclasses.asdict(found.random),
         "structure": {"roc_auc": found.structure.roc_auc, "average_precision": found.structure.average_precision},
         "by_slot": {
@@ -113,7 +114,8 @@ def _table(title: str, found: Score) -> str:
     rows += [(name, f"{r.roc_auc:.3f}", f"{r.average_precision:.3f}") for name, r in rankings.items()]
     rows.append(("random order", f"{found.random.roc_auc:.3f}", f"{found.random.average_precision:.3f}"))
     wide = max(len(row[0]) for row in rows)
-    head = f"{title}: {found.positives} on the circuit, {found.negatives} off it"
+    others = f"; {found.unlabelled} others have no label" if found.unlabelled else ""
+    head = f"{title}: {found.positives} on the circuit, {found.negatives} off it{others}"
     return "\n".join([head, *(f"  {name:<{wide}}  {auc:>7}  {precision:>17}" for name, auc, precision in rows)])
 
 

@@ -30,11 +30,14 @@ class Score(Ranking):
         structure: what the structure null reaches: architecture and rule of placement alone (`siit.scoring.structure`).
         by_slot: slot -> the ranking of the edges into it alone; None stands for edges into MLPs and logits. A slot
             without edges on or off the circuit is left out, and all are where slots are not told apart.
+        unlabelled: how many edges of the model were not ranked, since no certificate measures them alone: those into
+            and out of off-circuit nodes. 0 at node level, where all nodes have labels.
     """
 
     random: Chance
     structure: Ranking
     by_slot: Mapping[Slot | None, Ranking]
+    unlabelled: int
 
 
 def score(
@@ -47,18 +50,18 @@ def score(
 ) -> Score:
     """Measures how well scores tell a circuit's edges, or nodes, from the model's others; higher means on the circuit.
 
-    Where a score's sign says in which direction an edge acts, give absolute values. Edges into and out of off-circuit
-    nodes count as off the circuit, which no certificate measures yet edge by edge (docs/method.md).
+    Where a score's sign says in which direction an edge acts, give absolute values. Ranked are the edges that have a
+    label: those between members of the circuit. No certificate measures the others alone (docs/method.md).
 
     Args:
-        edge_scores: a number for every edge, by `Edge` or by name:
+        edge_scores: a number for every edge that has a label, by `Edge` or by name; others are not looked at:
 
             - `m0->a1.h2<v>`, or `m0->a1.h2` where slots are not told apart;
             - `input->a1.h2<v>`, which makes both embeddings one sender;
             - `blocks.0.hook_mlp_out -> blocks.1.hook_v_input[2]`;
             - at node level also a number for every node, by its name: `a1.h2`.
         circuit: the labels.
-        level: `edge` ranks all edges of the model, `node` its heads and MLPs. A node without a score of its own has
+        level: `edge` ranks edges between members, `node` all heads and MLPs. A node without a score of its own has
             that of its best edge.
         slots: whether edges from one node into q, k and v of one head are three edges (the default) or one. That one
             has the best of their scores, and is on the circuit if one of them is. Nodes have no slots.
@@ -97,6 +100,7 @@ def score(
         random=chance(ranking.positives, ranking.negatives),
         structure=rank(labels, np.array([item.probability for item in items])),
         by_slot=_by_slot([item.slot for item in items], labels, scores) if by_slot else {},
+        unlabelled=_unlabelled(circuit, embeddings) if level == "edge" else 0,
     )
 
 
@@ -122,8 +126,10 @@ class _Item:
 def _edge_items(circuit: Circuit, merged: bool, by_slot: bool, embeddings: bool) -> list[_Item]:
     probabilities = edge_probabilities(circuit)
     groups: dict[str, list[Edge]] = {}
+    labelled = _labelled(circuit)
     for edge in _ranked_edges(circuit.config, embeddings):
-        groups.setdefault(_edge_name(edge, merged, by_slot), []).append(edge)
+        if edge in labelled:
+            groups.setdefault(_edge_name(edge, merged, by_slot), []).append(edge)
     return [
         _Item(
             name=name,
@@ -155,6 +161,16 @@ def _node_items(circuit: Circuit, merged: bool, embeddings: bool, *, by_edges: b
         )
         for name, group in groups.items()
     ]
+
+
+def _labelled(circuit: Circuit) -> set[Edge]:
+    """Collects the edges that a certificate speaks of: on the circuit, or off it between members."""
+    return {*circuit.carries, *circuit.off_edges}
+
+
+def _unlabelled(circuit: Circuit, embeddings: bool) -> int:
+    labelled = _labelled(circuit)
+    return sum(edge not in labelled for edge in _ranked_edges(circuit.config, embeddings))
 
 
 def _ranked_edges(config: ModelConfig, embeddings: bool) -> Iterable[Edge]:
@@ -215,7 +231,7 @@ def _scores(items: list[_Item], values: Mapping[str, float]) -> np.ndarray:
         scores.append(max(values.get(name, math.nan) for name in names))
     if missing:
         missing = list(dict.fromkeys(missing))
-        raise ValueError(f"scores: found none for {_listed(missing)}, accepted is a score for each of the model's")
+        raise ValueError(f"scores: found none for {_listed(missing)}, accepted is a score for each that has a label")
     return np.array(scores)
 
 

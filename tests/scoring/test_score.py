@@ -29,7 +29,7 @@ CIRCUIT = Circuit(
         Edge("m0", "logits"): "flag->output",
     },
 )
-"""Of 21 edges 4; without those from the embeddings 2 of 5: a0.h0 and a0.h1 to m0 and logits, m0 to logits."""
+"""Of 21 edges 13 are between members: 4 on the circuit and 9 off it. The 8 into and out of a0.h0 have no label."""
 
 
 def labels() -> dict[Any, float]:
@@ -39,13 +39,13 @@ def labels() -> dict[Any, float]:
 def test_the_labels_themselves_are_perfect():
     found = siit.score(labels(), CIRCUIT)
     assert (found.roc_auc, found.average_precision) == (1, 1)
-    assert (found.positives, found.negatives) == (4, 17)
-    # Each slot has edges on and off the circuit but k, whose four edges are all off.
+    assert (found.positives, found.negatives, found.unlabelled) == (4, 9, 8)
+    # Each slot has edges on and off the circuit but k, whose two edges are both off.
     assert set(found.by_slot) == {"q", "v", None}
     assert {slot: (ranking.positives, ranking.negatives) for slot, ranking in found.by_slot.items()} == {
-        "q": (1, 3),
-        "v": (1, 3),
-        None: (2, 7),
+        "q": (1, 1),
+        "v": (1, 1),
+        None: (2, 5),
     }
     assert siit.score({edge: -value for edge, value in labels().items()}, CIRCUIT).roc_auc == 0
 
@@ -59,26 +59,38 @@ def test_without_embeddings_by_hand():
         "m0->logits": 0,
     }
     found = siit.score(scores, CIRCUIT, embeddings=False)
-    # m0->logits loses all three pairs, a0.h1->m0 only the one with a0.h0->m0.
-    assert found.roc_auc == pytest.approx(2 / 6)
-    assert found.average_precision == pytest.approx((1 / 2 + 2 / 5) / 2)
+    # Ranked are a0.h1->m0, a0.h1->logits and m0->logits: the first and the last are on the circuit.
+    assert (found.positives, found.negatives, found.unlabelled) == (2, 1, 2)
+    assert found.roc_auc == pytest.approx(1 / 2)
+    assert found.average_precision == pytest.approx((1 + 2 / 3) / 2)
     # Of one layer and two heads: m0->logits is certain, either head may be the one that feeds m0.
     assert found.structure.roc.thresholds.tolist() == [np.inf, 1, 0.5, 0]
-    assert found.structure.roc_auc == pytest.approx((3 + 2.5) / 6)
+    assert found.structure.roc_auc == 1
     assert found.random.roc_auc == 0.5
-    assert found.random.average_precision == pytest.approx(sum((1 + (i - 1) / 4) / i for i in range(1, 6)) / 5)
+    assert found.random.average_precision == pytest.approx(sum((1 + (i - 1) / 2) / i for i in range(1, 4)) / 3)
 
 
 def test_without_slots_the_best_one_counts():
     scores = dict.fromkeys(edges(CONFIG), 0.0)
     scores[Edge("tok_embed", "a0.h1", "k")] = 1.0
     found = siit.score(scores, CIRCUIT, slots=False)
-    # Of 13 pairs; the four on the circuit: one is first, the others tie with the rest.
-    assert (found.positives, found.negatives) == (4, 9)
-    assert found.roc_auc == pytest.approx((9 + 3 * 4.5) / 36)
+    # Of 9 pairs of members; the four on the circuit: one is first, the others tie with the rest.
+    assert (found.positives, found.negatives) == (4, 5)
+    assert found.roc_auc == pytest.approx((5 + 3 * 2.5) / 20)
     assert found.by_slot == {}
     pairs = {str(Edge(edge.sender, edge.receiver)): 0.0 for edge in edges(CONFIG)} | {"tok_embed->a0.h1": 1.0}
     assert siit.score(pairs, CIRCUIT, slots=False).roc_auc == found.roc_auc
+
+
+def test_scores_of_edges_without_a_label_change_nothing():
+    scores, expected = labels(), siit.score(labels(), CIRCUIT)
+    for edge in edges(CONFIG):
+        if "a0.h0" in (edge.sender, edge.receiver):
+            scores[edge] = 99.0
+    assert same(siit.score(scores, CIRCUIT), expected)
+    between = {edge: value for edge, value in scores.items() if value != 99.0}
+    assert len(between) == 13 and same(siit.score(between, CIRCUIT), expected)
+    assert siit.score(labels(), CIRCUIT, level="node").unlabelled == 0
 
 
 def same(one: Score, other: Score) -> bool:
@@ -99,7 +111,7 @@ def test_both_embeddings_as_one_input():
     scores = {name: edge["score"] for name, edge in graph["edges"].items()}
     found = siit.score(scores, CIRCUIT)
     assert found.roc_auc == 1
-    assert (found.positives, found.negatives) == (4, 9)
+    assert (found.positives, found.negatives) == (4, 4)
     nodes = {name: node["in_graph"] for name, node in graph["nodes"].items()}
     assert siit.score(nodes, CIRCUIT, level="node").roc_auc == 1
     with pytest.raises(ValueError, match=r"found tok_embed->m0, accepted are edges of the model"):
@@ -137,8 +149,8 @@ def change(**values: Any) -> Callable[[dict[Any, Any]], Any]:
 @pytest.mark.parametrize(
     ("spoil", "options", "message"),
     [
-        (lambda s: s.pop(Edge("a0.h0", "m0")), {}, "found none for a0.h0->m0, accepted is a score for each"),
-        (lambda s: s.clear(), {}, r"none for tok_embed->a0.h0<q>, .* and 18 more"),
+        (lambda s: s.pop(Edge("a0.h1", "logits")), {}, "found none for a0.h1->logits, accepted is a score for each th"),
+        (lambda s: s.clear(), {}, r"none for tok_embed->a0.h1<q>, .* and 10 more"),
         (lambda s: s.clear(), {"level": "node"}, "found none for tok_embed->a0.h0<q>"),
         (change(**{"m1->logits": 1.0}), {}, "found m1->logits, accepted are edges of the model"),
         (change(**{"m0->a0.h1<v>": 1.0}), {}, "found m0->a0.h1<v>, accepted are edges"),
@@ -168,7 +180,7 @@ def test_missing_nodes():
 
 def test_nothing_to_tell_apart():
     empty = Circuit(CONFIG, {}, {})
-    with pytest.raises(ValueError, match="circuit: found none of 21 edges on it"):
+    with pytest.raises(ValueError, match="circuit: found none of 2 edges on it"):
         siit.score(labels(), empty)
     full = Circuit(CONFIG, {"all": ("a0.h0", "a0.h1", "m0")}, {})
     with pytest.raises(ValueError, match="circuit: found all of 3 nodes on it"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -305,6 +306,7 @@ def _read(
     endpoint: str | None,
 ) -> tuple[Bundle, CausalModel]:
     """One model's files, with weights and evidence if `whole`."""
+    seed = _plain_seed(seed)
     place = seed_folder(case, seed)
     root = Path(root_or_repo)
     if root.is_dir():
@@ -319,6 +321,13 @@ def _read(
         return bundle, CausalModel.from_json(bundle.causal_model)
     except ValueError as error:
         raise BundleError(f"{place}/causal_model.json: {error}") from error
+
+
+def _plain_seed(seed: int) -> int:
+    """Makes an integer of NumPy's or torch's a plain one; what is none is left for the check of seeds."""
+    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+        return seed
+    return operator.index(seed)
 
 
 @contextmanager

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -48,6 +50,17 @@ def test_load(root: Path):
     assert loaded.causal_model.to_json() == CAUSAL_MODEL
     assert loaded.certificate["certified"]
     assert "base_tokens" in loaded.evidence
+
+
+@pytest.mark.parametrize("seed", [np.int64(3), np.uint8(3), torch.tensor(3)])
+def test_seeds_of_other_libraries(root: Path, seed: Any):
+    assert type(siit.load_circuit(root, "toy", seed).seed) is int
+
+
+@pytest.mark.parametrize("seed", [True, 1.0, np.float64(1), "1", None, -1, np.int64(-1)])
+def test_what_is_no_seed(root: Path, seed: Any):
+    with pytest.raises(BundleError, match=r"seed: found .*, accepted is a whole number"):
+        siit.load_circuit(root, "toy", seed)
 
 
 def test_loading_draws_no_random_numbers(root: Path):

@@ -38,7 +38,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return handmade.put(tmp_path_factory.mktemp("bundle"), parameters=handmade.broken())
 
 
-@pytest.mark.parametrize(("place", "encoding"), zip(PLACES, ENCODINGS, strict=True))
+@pytest.mark.parametrize(("place", "encoding"), list(zip(PLACES, ENCODINGS, strict=True)))
 def test_certify_says_the_same_to_every_stream(model: Path, place: str, encoding: str):
     assert shell(f"siit certify {model}", place, encoding) == 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -62,7 +64,7 @@ def check_overrides(arguments: Sequence[str]) -> str | None:
         try:
             overrides.append(parser.parse_override(text))
         except HydraException as error:
-            return f"{text}: {explain(error)}"
+            return f"{text}: {explain(error)}{_how_to_quote(text)}"
     with _composer():
         loader = GlobalHydra.instance().config_loader()
         groups = set(loader.list_groups("")) - {BASE}
@@ -90,6 +92,16 @@ def check_overrides(arguments: Sequence[str]) -> str | None:
         except HydraException as error:
             return explain(error)
     return None
+
+
+def _how_to_quote(text: str) -> str:
+    """Says how to write what the parser would take apart, with the value as far as it was a list."""
+    key, _, value = text.partition("=")
+    if not value.startswith("["):
+        return f"; accepted are signs such as ( {{ * ' only in quotes: '{key}=\"...\"'"
+    tokens = [token.strip().strip("\"'") for token in value.strip("[]").split(",")]
+    quoted = ",".join(json.dumps(token, ensure_ascii=False) for token in tokens)
+    return f"; accepted are signs such as ( {{ * ' only in quotes: {shlex.quote(f'{key}=[{quoted}]')}"
 
 
 def _values(override: Override, options: Sequence[str] = ()) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 from omegaconf import MISSING
 
+from siit._text import one_line
 from siit.graph.tiers import COMPOSED, TIERS
 from siit.tasks import SAMPLERS
 from siit.training.configuration.case import CaseSettings
@@ -191,16 +193,35 @@ class CustomCase(ProgramSettings):
 
 
 def _imported(path: str) -> Callable[[], Any]:
-    """Imports the function of `<module>:<function>`."""
+    """Imports the function of `<module>:<function>`.
+
+    Raises:
+        ConfigError: there is none, or its module cannot be imported, whatever stops it; names the line that does.
+    """
     module_name, _, name = path.partition(":")
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        accepted = "a module as `import` names it, such as folder.module for ./folder/module.py"
+        raise ConfigError(f"case.program: found the module {module_name!r}, accepted is {accepted}")
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigError(f"case.program: cannot import {module_name!r}: {error}") from error
+    # A module that is imported can raise anything, and end the process.
+    except (Exception, SystemExit) as error:
+        raise ConfigError(
+            f"case.program: cannot import {module_name!r}: {one_line(f'{type(error).__name__}: {error}')} "
+            f"({_place(error)}), accepted is a module that can be imported"
+        ) from error
     make = getattr(module, name, None)
     if not callable(make):
         functions = sorted(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
         raise ConfigError(f"case.program: {module_name} has no function {name!r}, it has: {', '.join(functions)}")
     return make
+
+
+def _place(error: BaseException) -> str:
+    """Names the file and the line at which a module failed."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}, line {last.lineno}"

@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -42,8 +43,10 @@ from siit.training.fit.sweep import (
 )
 from siit.training.rasp.from_rasp import ProgramError
 
-UNCERTIFIED, BAD_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
-"""Exit statuses; 0: the model is certified."""
+UNCERTIFIED, BAD_USAGE, FAULT, INTERRUPTED, TERMINATED = 1, 2, 3, 130, 143
+"""Exit statuses; 0: the model is certified; FAULT: a fault of our own, or of a library, which says nothing of it."""
+_USAGE = (ConfigError, ProgramError, TrainingError, OSError)
+"""What the user can mend: arguments, a program, a place."""
 _BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
@@ -58,6 +61,9 @@ def run() -> None:
         _complain(error)
         sys.exit(BAD_USAGE)
     sys.argv[1:] = open_maps(sys.argv[1:])
+    if (error := _no_place(sys.argv[1:])) is not None:
+        _complain(error)
+        sys.exit(BAD_USAGE)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
@@ -72,6 +78,18 @@ def run() -> None:
         _summary()  # a launcher failed, and Hydra has said how
         sys.exit(BAD_USAGE)
     sys.exit(_summary())
+
+
+def _no_place(arguments: Sequence[str]) -> str | None:
+    """Says why a sweep cannot write where `out` says, which Hydra would find out with a traceback; None if it can."""
+    given = [argument.partition("=")[2] for argument in arguments if argument.startswith("out=")]
+    if not given or not {"-m", "--multirun"} & set(arguments) or "$" in given[-1]:
+        return None
+    try:
+        Path(given[-1]).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"out: {_in_words(error)}"
+    return None
 
 
 def _summary() -> int:
@@ -91,9 +109,15 @@ def _job(config: DictConfig) -> str | None:
     command = shlex.join([*COMMAND.split(), *started.overrides.task])
     try:
         return str(train_model(config, _display(config, ""), command).path)
-    except (ConfigError, ProgramError, TrainingError, NotCertified) as error:
+    except NotCertified as error:
         _complain(error)
-        sys.exit(UNCERTIFIED if isinstance(error, NotCertified) else BAD_USAGE)
+        sys.exit(UNCERTIFIED)
+    except _USAGE as error:
+        _complain(_in_words(error))
+        sys.exit(BAD_USAGE)
+    except Exception:  # shown in full; Hydra would end it with the status of a model that is not certified
+        traceback.print_exc()
+        sys.exit(FAULT)
 
 
 def _sweep_job(config: DictConfig) -> str | None:
@@ -111,9 +135,9 @@ def _sweep_job(config: DictConfig) -> str | None:
     except NotCertified as error:
         _complain(error)
         ended = {"verdict": NOT_CERTIFIED, "why": error.failed[0], "steps": error.steps, "seconds": error.seconds}
-    except (ConfigError, ProgramError, TrainingError) as error:
-        _complain(f"{case}, seed {seed}: {error}")
-        ended = {"verdict": FAILED, "why": str(error)}
+    except _USAGE as error:
+        _complain(f"{case}, seed {seed}: {_in_words(error)}")
+        ended = {"verdict": FAILED, "why": _in_words(error)}
     except Exception as error:  # a fault of our own: shown in full, and the other jobs go on
         traceback.print_exc()
         ended = {"verdict": FAILED, "why": f"{type(error).__name__}: {error}"}
@@ -127,6 +151,14 @@ def _sweep_job(config: DictConfig) -> str | None:
         }
     Outcome(job.job, case, seed, further, **ended).write(folder)
     return str(ended["verdict"])
+
+
+def _in_words(error: Exception) -> str:
+    """Words for an error that the user can mend."""
+    if not isinstance(error, OSError):
+        return str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}found {error.strerror or error}, accepted is a place that can be read and written"
 
 
 def _display(config: DictConfig, prefix: str) -> Display:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import Any
 
@@ -15,6 +17,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 from tracr.compiler import assemble, compiling
+from tracr.craft import transformers
 from tracr.rasp import causal_eval, rasp
 from tracr.transformer.encoder import NumericalEncoder
 
@@ -169,7 +172,7 @@ def run_compiled(program: Case, words: Sequence[Sequence[Any]]) -> list[list[Any
 def _compiled(program: Case) -> assemble.AssembledTransformerModel:
     def compile_with_zeros() -> assemble.AssembledTransformerModel:
         # Tracr has Haiku draw random weights, which takes most of its time, and sets them all to zero: so do we.
-        with hk.custom_creator(_zeros):
+        with hk.custom_creator(_zeros), _room_for_values():
             return compiling.compile_rasp_to_model(
                 program.expression(),
                 vocab=set(program.vocab),
@@ -184,6 +187,28 @@ def _compiled(program: Case) -> assemble.AssembledTransformerModel:
         return hk.transform(compile_with_zeros).apply({}, None)
     except (NotImplementedError, ValueError, TypeError, KeyError) as error:
         raise ProgramError(f"{program.name}: Tracr cannot compile it: {type(error).__name__}: {error}") from error
+
+
+@contextlib.contextmanager
+def _room_for_values() -> Iterator[None]:
+    """Makes heads as wide as their values, too: Tracr 1.0.0 looks at keys and queries only, and then fails."""
+    sized = assemble._get_model_config_and_module_names
+
+    def wide_enough(craft_model: transformers.SeriesWithResiduals) -> tuple[Any, list[str]]:
+        config, names = sized(craft_model)
+        values = [
+            head.w_ov.matrix.shape[1]
+            for module in craft_model.blocks
+            if not isinstance(module, transformers.MLP)
+            for head in module.as_multi().heads()
+        ]
+        return dataclasses.replace(config, key_size=max([config.key_size, *values])), names
+
+    assemble._get_model_config_and_module_names = wide_enough
+    try:
+        yield
+    finally:
+        assemble._get_model_config_and_module_names = sized
 
 
 def _zeros(create: Callable[..., Any], shape: Any, dtype: Any, init: Any, context: Any) -> Any:

@@ -10,7 +10,7 @@ from siit.bundle import _json
 from siit.bundle._errors import BundleError, wrong
 from siit.bundle._names import CERTIFICATE_FILE, CIRCUIT_FILE, EVIDENCE_FILE, GRAPH_FILE
 from siit.certificate import Certificate
-from siit.graph.architecture import ModelConfig
+from siit.graph.architecture import ModelConfig, count_edges
 from siit.graph.circuit import Circuit
 
 _CIRCUIT_TEXTS = {"nodes": ("name", "unit", "role", "program"), "edges": ("sender", "receiver", "slot", "carries")}
@@ -45,7 +45,12 @@ def read_circuit(files: Mapping[str, bytes], config: ModelConfig) -> Circuit:
     for key in sorted({*again, *data}):
         if not _same(again.get(key), data.get(key, {} if key == "excluded" else None)):
             raise wrong(CIRCUIT_FILE, key, data.get(key), "what follows from the alignment and the architecture")
-    if not _identical(_json.parse(files[GRAPH_FILE], GRAPH_FILE), circuit.to_graph_json()):
+    graph, count = _json.parse(files[GRAPH_FILE], GRAPH_FILE), count_edges(config)
+    listed = graph.get("edges")
+    # Before all of them are made, which takes a while where there are many.
+    if not isinstance(listed, dict) or len(listed) != count:
+        raise wrong(GRAPH_FILE, "edges", listed, f"an object of the {count} edges of the architecture")
+    if not _identical(graph, circuit.to_graph_json()):
         raise wrong(GRAPH_FILE, "content", "another circuit", f"the circuit of {CIRCUIT_FILE}")
     return circuit
 

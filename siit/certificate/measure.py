@@ -18,11 +18,13 @@ from siit.certificate.questions import Patch, Quantity, Question, draw_subsets, 
 from siit.certificate.reference import ReferenceModel
 from siit.certificate.tally import Count, Means, ask, source_means
 from siit.certificate.verdict import failures
-from siit.graph.architecture import ModelConfig
+from siit.graph.architecture import ModelConfig, nodes
 from siit.graph.circuit import Circuit
 
 Counts = dict[str, dict[str, Count]]
 
+_NUMBERS = 1 << 27
+"""Numbers, of one sort, that a batch may hold at once: half a GiB in float32."""
 _FIRST = ("accuracy", "iia", "edge_iia", "strict_joint", "joint_mean", "joint_zero")
 """Fields that are measured even where screening spares the rest."""
 
@@ -53,7 +55,7 @@ def measure(
             inputs of another kind, reported under `details["probes"]`. Other tensors are not looked at.
         answers: how outputs are read and compared.
         subsets: how many random subsets of the off-circuit parts are replaced.
-        batch_size: pairs per forward pass.
+        batch_size: pairs per forward pass, at most; fewer where one of them alone is large.
         screen: what accuracy, the joint ablations, IIA and edge IIA must reach. Below it the rest, which takes most
             of the time, is not measured, and the model not certified.
         exhaustive: the evidence is all there is, so the two minima below do not apply.
@@ -72,6 +74,7 @@ def measure(
     check_parameters(config, parameters)
     checked = held_out_pairs(circuit, evidence, answers)
     model = ReferenceModel(config, parameters)
+    batch_size = min(batch_size, _fitting(config))
     means = source_means(model, checked, batch_size)
     interchanges = {name: checked.counts(name) for name in (*circuit.alignment, *circuit.edges_by_carried)}
     constant = frozenset(name for name, counts in interchanges.items() if not counts.changed_positions)
@@ -117,6 +120,12 @@ def measure(
         failed=tuple(failed),
         evidence=record,
     )
+
+
+def _fitting(config: ModelConfig) -> int:
+    """Tells how many pairs fit into one batch, by the largest thing that is held of each."""
+    components = len(nodes(config)) * config.d_model
+    return max(1, _NUMBERS // (config.n_ctx * max(config.n_heads * config.n_ctx, components, config.d_mlp)))
 
 
 def _probe(

@@ -245,9 +245,17 @@ def edges(config: ModelConfig, members: list[str] | None = None) -> Iterator[Edg
         config: the architecture.
         members: the nodes; all if None.
     """
-    names = nodes(config) if members is None else sorted(members, key=nodes(config).index)
-    for receiver in names:
+    place = {name: index for index, name in enumerate(nodes(config))}
+    depths = {name: depth(name) for name in (place if members is None else sorted(members, key=place.__getitem__))}
+    for receiver, own in depths.items():
+        senders = [sender for sender, other in depths.items() if other < own]
         for slot in slots(receiver):
-            for sender in names:
-                if depth(sender) < depth(receiver):
-                    yield Edge(sender, receiver, slot)
+            for sender in senders:
+                yield Edge(sender, receiver, slot)
+
+
+def count_edges(config: ModelConfig) -> int:
+    """Counts all edges of the model as graph formats have them, in which both embeddings are one node."""
+    layer = config.n_heads + 1
+    before = [1 + layer * index for index in range(config.n_layers + 1)]
+    return sum(3 * config.n_heads * count + count + config.n_heads for count in before[:-1]) + before[-1]

@@ -300,6 +300,9 @@ def replaced(name: str, old: str, new: str) -> Damage:
         (replaced("circuit.json", '"tokens->is_x<v>"', '"other"'), "certificate.json: details.edge_iia"),
         (replaced("graph.json", '"in_graph":true', '"in_graph":false'), "graph.json: content"),
         (replaced("graph.json", '"score":1.0', '"score":0.5'), "graph.json: content"),
+        (replaced("graph.json", '"score":1.0', '"score":true'), "graph.json: content"),
+        (replaced("graph.json", '"edges":{', '"edges":{"a":{},'), "graph.json: edges"),
+        (replaced("graph.json", '"edges":{', '"edges":[],"edge":{'), "graph.json: edges"),
         (replaced("causal_model.json", '"format"', '"form"'), "causal_model.json: format"),
         (
             replaced("certificate.json", '"certified": true', '"certified": false'),

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from siit.causal import CausalModel
 from siit.graph import limits
-from siit.graph.architecture import ModelConfig
+from siit.graph.architecture import ModelConfig, count_edges
+from siit.graph.circuit import Circuit
 from tests.builders import handmade
 
 SMALL = handmade.CONFIG
+measure_module = importlib.import_module("siit.certificate.measure")
+"""`siit.certificate.measure` is the function."""
 
 
 def refusal(make: Callable[[], object]) -> str:
@@ -86,3 +92,26 @@ def test_parts_of_a_causal_model():
     assert "predicate: found more than 16,777,216 entries" in refusal(
         lambda: CausalModel.from_json(causal_model(variables=large))
     )
+
+
+@given(layers=st.integers(1, 5), heads=st.integers(1, 5))
+def test_edges_are_counted_without_being_made(layers: int, heads: int):
+    config = dataclasses.replace(SMALL, n_layers=layers, n_heads=heads)
+    assert count_edges(config) == len(Circuit(config, {}, {}).to_graph_json()["edges"])
+
+
+def test_a_batch_holds_fewer_pairs_where_one_of_them_is_large(monkeypatch: pytest.MonkeyPatch):
+    """Whatever a batch is, what is measured is the same."""
+    sizes: list[int] = []
+    source_means = measure_module.source_means
+
+    def watched(model: Any, evidence: Any, batch_size: int) -> Any:
+        sizes.append(batch_size)
+        return source_means(model, evidence, batch_size)
+
+    monkeypatch.setattr(measure_module, "source_means", watched)
+    # Of one pair, the most numbers are those of the 2 * 3 heads, 2 MLPs and 3 other nodes, at 5 positions of 11.
+    for numbers in (1 << 27, 100 * 5 * 11 * 11, 1):
+        monkeypatch.setattr(measure_module, "_NUMBERS", numbers)
+        assert handmade.certify() == handmade.certify(batch_size=64)
+    assert sizes == [128, 64, 100, 64, 1, 1]

@@ -16,7 +16,7 @@ from siit.bundle._index import (
 )
 from siit.bundle._names import CAUSAL_FILE, EVIDENCE_FILE, MANIFEST_FILE, WEIGHTS_FILE
 from siit.bundle._reader import read_bundle
-from siit.bundle._store import write_bundle
+from siit.bundle._store import check_bundle, check_root, write_bundle
 from siit.bundle._summary import Summary, summarize
 from siit.bundle._training import TRAINING_FILE
 from siit.bundle._types import BUNDLE_FORMAT, Bundle
@@ -38,6 +38,8 @@ __all__ = [
     "ModelFiles",
     "Summary",
     "Vocab",
+    "check_bundle",
+    "check_root",
     "find_folders",
     "list_folders",
     "model_files",

@@ -88,6 +88,27 @@ def set_aside(folder: Path) -> Path:
     return place
 
 
+def try_folder(folder: Path) -> None:
+    """Under the lock: writes a folder beside a model's place and removes it, so that what forbids it comes out.
+
+    Args:
+        folder: a model's place.
+
+    Raises:
+        OSError: the case's folder cannot be made, or written.
+    """
+    made = not folder.parent.exists()
+    folder.parent.mkdir(exist_ok=True)
+    new = folder.with_name(f"{_NEW}{folder.name}-{uuid.uuid4().hex}")
+    try:
+        new.mkdir()
+        _write(new / "empty", b"")
+    finally:
+        _remove(new)
+        if made:
+            folder.parent.rmdir()
+
+
 def put_file(path: Path, data: bytes) -> None:
     """Under the lock: writes a file, replacing what is there in one step."""
     new = path.with_name(f".{path.name}.new")

@@ -11,14 +11,14 @@ from functools import cache
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
 
 import tracr_cases
 from siit.training.configuration.location import conf_dir
 from siit.training.configuration.loggers import CSVFile, NoLogger, TensorBoardFiles, WeightsAndBiases
 from siit.training.configuration.model import ModelSettings
 from siit.training.configuration.objective import ObjectiveSettings, plain_objective
-from siit.training.configuration.programs import CatalogueCase, CustomCase, DrawnCase
+from siit.training.configuration.programs import CatalogueCase, CustomCase, DrawnCase, program_name
 from siit.training.configuration.sentences import SentenceCase
 from siit.training.configuration.settings import RunSettings
 from siit.training.configuration.trainer import TrainerSettings
@@ -27,6 +27,9 @@ BASE = "base"
 """The group of the bases."""
 _DRAWN_NAME = "random-${.tier}-${.generator_seed}"
 """As `siit.training.generator.case_name` gives it."""
+
+_OWN_NAME = "${siit_program_name:${oc.select:.program,custom}}"
+"""As `siit.training.configuration.programs.program_name` gives it."""
 
 
 @dataclass
@@ -54,7 +57,8 @@ def register_groups() -> None:
     add("model", {"gpt2_style": ModelSettings})
     add("trainer", {"default": TrainerSettings})
     add("logger", {"csv": CSVFile, "none": NoLogger, "tensorboard": TensorBoardFiles, "wandb": WeightsAndBiases})
-    add("case", {"custom": CustomCase, "random": DrawnCase(name=_DRAWN_NAME)})
+    OmegaConf.register_new_resolver("siit_program_name", program_name, replace=True)
+    add("case", {"custom": CustomCase(name=_OWN_NAME), "random": DrawnCase(name=_DRAWN_NAME)})
     folder = conf_dir() / "case"
     plain = [name for name in tracr_cases.names() if not (folder / f"{name}.yaml").exists()]
     add("case", {name: {"defaults": [f"/{BASE}/catalogue@_here_"], "name": name} for name in plain})

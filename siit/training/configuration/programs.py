@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import traceback
 from abc import abstractmethod
@@ -139,8 +140,8 @@ class CustomCase(ProgramSettings):
     FIXED_BY: ClassVar[str] = "its author"
     CHOSEN_BY: ClassVar[str] = "case=custom"
     _target_: str = "siit.training.configuration.programs.CustomCase"
-    name: str = "custom"
-    """Name of the case, and of its models' folder."""
+    name: str = ""
+    """Name of the case, and of its models' folder; empty: it follows from the program, <module>-<function>."""
     program: str = MISSING
     """<module>:<function>, which takes no arguments and returns a rasp.SOp; the working directory is searched too."""
     vocab: list[Any] = MISSING
@@ -159,6 +160,10 @@ class CustomCase(ProgramSettings):
     """Whether inputs with rare answers are drawn as often as others, see siit/tasks/balance.py."""
     rearranged: bool = Case.rearranged
     """Whether half of the sources are the base in another order, see siit/tasks/pairs.py."""
+
+    def __post_init__(self) -> None:
+        if not self.name and self.program != MISSING:
+            self.name = program_name(self.program)
 
     def check(self) -> None:
         """Checks what takes no import; see `CaseSettings.check`."""
@@ -190,6 +195,15 @@ class CustomCase(ProgramSettings):
             balanced=self.balanced,
             rearranged=self.rearranged,
         )
+
+
+def program_name(program: str) -> str:
+    """Names the case of a program of one's own, so that each has a folder of its own.
+
+    Args:
+        program: `<module>:<function>`.
+    """
+    return re.sub(r"[^A-Za-z0-9_]+", "-", program).strip("-_")[:100] or "custom"
 
 
 def _imported(path: str) -> Callable[[], Any]:

@@ -47,7 +47,10 @@ class RunSettings:
     out: str = "checkpoints"
     """Root of the bundles: the model goes to <out>/<case>/seed-<seed>."""
     resume: bool = True
-    """Whether an interrupted run is continued, and a finished one left as it is; false starts anew."""
+    """Whether an interrupted run is continued, and a finished one left as it is; false starts anew. It may replace the
+    model that is there, but not a certified one by one that is not."""
+    overwrite: bool = False
+    """Whether the model that is there is replaced, whatever it is."""
     allow_uncertified: bool = False
     """Whether a model that fails its certificate is put into a bundle all the same, marked as uncertified."""
 

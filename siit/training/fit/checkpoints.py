@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import torch
-from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from omegaconf import OmegaConf
 
+from siit._text import one_line
 from siit.tasks import Task
 from siit.training.configuration.settings import ConfigError
+from siit.training.fit.checkpoint_file import CHECKPOINT, DAMAGED, PREVIOUS, CheckpointError, read_checkpoint, recorded
 from siit.training.fit.loggers import WANDB_ID
+from siit.training.fit.recorded_yaml import RecordError, read_recorded
 
 RUNS = ".runs"
-CHECKPOINT = "last.ckpt"
 CONFIG = "train.yaml"
 TASK = "task"
 """The key of the fingerprint in what is recorded: what the configuration does not say."""
-_FREE = ("logger", "resume", "out", "allow_uncertified")
+_FREE = ("logger", "resume", "overwrite", "out", "allow_uncertified")
 _FREE_TRAINER = ("evidence_pairs", "progress_bar", "threads", "accelerator", "max_steps")
-"""What may differ between a run and its continuation: nothing that changes a number on the same device."""
+"""What may differ between a run and its continuation. Only `threads` and `accelerator` change bits: by rounding."""
 FAILED_TESTS = "failed-tests.json"
 
 
@@ -31,15 +32,8 @@ class TrainingError(RuntimeError):
     """Training that cannot go on; the message says why and what to do."""
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and moves it there, so that a kill leaves the old one or the new one."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Writes a checkpoint; Lightning calls this."""
-        target = Path(path)
-        beside = target.with_name(f".{target.name}.{os.getpid()}")
-        super().save_checkpoint(checkpoint, beside, storage_options)
-        os.replace(beside, target)
+def _complain(message: str) -> None:
+    print(message, file=sys.stderr)
 
 
 class RunFolder:
@@ -48,46 +42,92 @@ class RunFolder:
     Args:
         root: the root of the bundles.
         case, seed: of the model.
+
+    Attributes:
+        record: what the run is configured with, once it is open.
     """
 
     def __init__(self, root: Path, case: str, seed: int) -> None:
         self.path = root / RUNS / case / f"seed-{seed}"
+        self.record: dict[str, Any] = {}
 
     @property
     def checkpoint(self) -> Path:
         """Where the last checkpoint stands, if there is one."""
         return self.path / CHECKPOINT
 
-    def open(self, config: dict[str, Any], resume: bool) -> Path | None:
+    def open(self, config: dict[str, Any], resume: bool, say: Callable[[str], None] = _complain) -> Path | None:
         """Prepares the folder; returns the checkpoint to resume from, if there is one.
+
+        Args:
+            config: of this run, as `run_record` makes it; its checkpoints will hold it.
+            resume: whether an interrupted run is gone on with; if not, its checkpoints are deleted.
+            say: is told of what is not as it should be.
 
         Raises:
             ConfigError: an interrupted run with another configuration is there.
+            TrainingError: its checkpoints are damaged.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         for stale in self.path.glob(f".{CHECKPOINT}.*"):
             stale.unlink()
+        self.record = _plain(config)
         if not resume:
             self.close()
-        recorded = self.path / CONFIG
-        if self.checkpoint.exists() and recorded.exists():
-            other = OmegaConf.to_container(OmegaConf.load(recorded))
-            differences = differing(config, other)
-            if differences:
+        found = self._whole_checkpoint(say)
+        if found is not None:
+            _, other = found
+            if differences := differing(self.record, other):
                 raise ConfigError(
                     f"{self.path}: an interrupted run has another configuration ({'; '.join(differences)}); "
                     "finish it with that one, or start anew with resume=false"
                 )
-            return self.checkpoint
-        self.checkpoint.unlink(missing_ok=True)
-        _replace(recorded, OmegaConf.to_yaml(OmegaConf.create(config)))
+            self._compare(other, say)
+        _replace(self.path / CONFIG, OmegaConf.to_yaml(OmegaConf.create(config)))
+        return None if found is None else found[0]
+
+    def _whole_checkpoint(self, say: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
+        """Finds the last checkpoint that is whole, with the record that it holds; moves a damaged one aside."""
+        faults = []
+        for path in (self.checkpoint, self.path / PREVIOUS):
+            if not path.exists():
+                continue
+            try:
+                checkpoint = read_checkpoint(path)
+                record = recorded(checkpoint)
+            except CheckpointError as error:
+                faults.append(f"{path}: the checkpoint cannot be used: {error}")
+                continue
+            if path.name == PREVIOUS:
+                for fault in faults:
+                    # The next checkpoint would otherwise take the place of the one that is whole.
+                    os.replace(self.checkpoint, self.path / DAMAGED)
+                    say(f"{fault}; it is kept as {DAMAGED}")
+                say(f"{path}: training goes on from this checkpoint, of step {checkpoint['global_step']}")
+            return path, record
+        if faults:
+            raise TrainingError(f"{'; '.join(faults)}; no other one is there: start anew with resume=false")
         return None
+
+    def _compare(self, record: dict[str, Any], say: Callable[[str], None]) -> None:
+        """Says where `train.yaml` does not tell of the run whose checkpoint is there; it is written anew then."""
+        path, anew = self.path / CONFIG, "it is written anew, as the checkpoint has it"
+        try:
+            if differences := differing(_plain(read_recorded(path.read_bytes())), record):
+                say(f"{path}: tells of another run than the checkpoint ({one_line('; '.join(differences))}); {anew}")
+        except FileNotFoundError:
+            say(f"{path}: missing; {anew}")
+        except (OSError, RecordError) as error:
+            say(f"{path}: cannot be read ({one_line(error)}); {anew}")
 
     @property
     def failed_tests(self) -> list[int]:
         """The steps at which models of this run failed their test certificate, each once."""
         path = self.path / FAILED_TESTS
-        return [int(step) for step in json.loads(path.read_text())] if path.exists() else []
+        try:
+            return [int(step) for step in json.loads(path.read_text())] if path.exists() else []
+        except (ValueError, TypeError, RecursionError) as error:
+            raise TrainingError(f"{path}: found no list of steps; delete it, or set resume=false") from error
 
     @property
     def failed_at(self) -> int | None:
@@ -100,8 +140,14 @@ class RunFolder:
 
     def close(self) -> None:
         """Ends the run once its model is in its bundle, or where it starts anew; metrics stay."""
-        for name in (CHECKPOINT, FAILED_TESTS, WANDB_ID):
+        for name in (CHECKPOINT, PREVIOUS, DAMAGED, FAILED_TESTS, WANDB_ID):
             (self.path / name).unlink(missing_ok=True)
+
+
+def _plain(config: dict[str, Any]) -> dict[str, Any]:
+    """Makes of a configuration what JSON gives back, as a checkpoint's record is."""
+    plain: dict[str, Any] = json.loads(json.dumps(config))
+    return plain
 
 
 def _replace(path: Path, text: str) -> None:
@@ -114,14 +160,12 @@ def checkpoint_step(path: Path) -> int:
     """Reads at which step a checkpoint was written.
 
     Raises:
-        TrainingError: it cannot be read.
+        TrainingError: it cannot be used.
     """
     try:
-        return int(torch.load(path, map_location="cpu", mmap=True, weights_only=True)["global_step"])
-    except (UnpicklingError, EOFError, KeyError, RuntimeError, OSError, ValueError) as error:
-        raise TrainingError(
-            f"{path}: the checkpoint cannot be read ({type(error).__name__}); start anew with resume=false"
-        ) from error
+        return int(read_checkpoint(path)["global_step"])
+    except CheckpointError as error:
+        raise TrainingError(f"{path}: the checkpoint cannot be used: {error}; start anew with resume=false") from error
 
 
 def run_record(config: dict[str, Any], task: Task) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -17,10 +17,12 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
+from siit._text import one_line
 from siit.interchange.evidence import build_evidence
 from siit.training.configuration.settings import ConfigError, Settings, terms_of
-from siit.training.fit.callbacks import Averaging, CircuitOnlyPhase, LossLog, Stopwatch, ValidationCheck
-from siit.training.fit.checkpoints import AtomicCheckpointIO, RunFolder, TrainingError
+from siit.training.fit.callbacks import Averaging, CircuitOnlyPhase, FiniteWeights, LossLog, Stopwatch, ValidationCheck
+from siit.training.fit.checkpoint_file import AtomicCheckpointIO
+from siit.training.fit.checkpoints import RunFolder, TrainingError
 from siit.training.fit.data_module import PairDataModule
 from siit.training.fit.display import Display
 from siit.training.fit.module import SIITModule
@@ -50,12 +52,14 @@ class Fitted:
         steps: trained in all, those before a resumption included.
         seconds: `wall` and `cpu`, over all interruptions.
         passed: whether it ended because its checks passed, rather than for want of steps.
+        threads: CPU threads of each process that trained it, as they followed each other.
     """
 
     module: SIITModule
     steps: int
     seconds: dict[str, float]
     passed: bool
+    threads: tuple[int, ...]
 
 
 def fit(
@@ -80,8 +84,8 @@ def fit(
         display: says what is done; None: nothing does.
 
     Raises:
-        ConfigError: an unknown accelerator; TrainingError: a checkpoint that cannot be read; KeyboardInterrupt,
-        Terminated: it was stopped.
+        ConfigError: an unknown accelerator; TrainingError: a checkpoint that does not fit, or weights that
+        are not finite; KeyboardInterrupt, Terminated: it was stopped.
     """
     chosen, display = settings.trainer, display or Display(quiet=True)
     torch.set_num_threads(chosen.threads)
@@ -92,12 +96,13 @@ def fit(
     # With `allow_uncertified` a model that passed its checks is bundled as it is, whatever the test says.
     failed_at = None if settings.allow_uncertified else folder.failed_at
     check = ValidationCheck(evidence, chosen.checks_in_a_row, chosen.screen, failed_at, display)
-    stopwatch = Stopwatch()
+    stopwatch = Stopwatch(chosen.threads)
     own = [
         display,
         stopwatch,
         Averaging(chosen.ema_decay),
         LossLog(),
+        FiniteWeights(),
         CircuitOnlyPhase(settings.objective.circuit_first, evidence, display),
         check,
     ]
@@ -105,14 +110,15 @@ def fit(
     with warnings.catch_warnings():
         for known in _KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", known)
-        trainer = make_trainer(settings, folder.path, [*own, *callbacks], loggers)
+        trainer = make_trainer(settings, folder.path, [*own, *callbacks], loggers, folder.record)
         try:
             trainer.fit(module, data, ckpt_path=None if resume_from is None else str(resume_from))
-        except (UnpicklingError, EOFError, KeyError, RuntimeError, OSError) as error:
-            if resume_from is None or trainer.global_step:
+        except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+            if resume_from is None or stopwatch.started or isinstance(error, ConfigError):
                 raise
             raise TrainingError(
-                f"{resume_from}: the checkpoint cannot be read ({type(error).__name__}); start anew with resume=false"
+                f"{resume_from}: the checkpoint does not fit this model ({one_line(error)[:200]}); start anew with "
+                "resume=false"
             ) from error
         except SystemExit as end:  # Lightning's own answer to both signals, with exit status 1 and 0
             if trainer.received_sigterm:
@@ -120,7 +126,8 @@ def fit(
             if isinstance(end.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from end
             raise
-    return Fitted(module, trainer.global_step, stopwatch.clock.read(), check.passes >= check.in_a_row)
+    passed = check.passes >= check.in_a_row
+    return Fitted(module, trainer.global_step, stopwatch.clock.read(), passed, tuple(stopwatch.threads))
 
 
 def validation_evidence(plan: Plan, settings: Settings) -> dict[str, Tensor]:
@@ -160,7 +167,11 @@ def make_module(plan: Plan, settings: Settings) -> SIITModule:
 
 
 def make_trainer(
-    settings: Settings, folder: Path, callbacks: Sequence[Callback], loggers: Sequence[Logger] = ()
+    settings: Settings,
+    folder: Path,
+    callbacks: Sequence[Callback],
+    loggers: Sequence[Logger] = (),
+    record: Mapping[str, Any] | None = None,
 ) -> pl.Trainer:
     """Makes Lightning's Trainer: one epoch is the steps between two checks; each ends with a checkpoint.
 
@@ -169,6 +180,7 @@ def make_trainer(
         folder: where checkpoints go.
         callbacks: beside the one that writes checkpoints, which Lightning moves behind them.
         loggers: where metrics go.
+        record: what the run is configured with, which its checkpoints hold.
 
     Raises:
         ConfigError: an accelerator that is not there.
@@ -194,7 +206,7 @@ def make_trainer(
             log_every_n_steps=trainer.check_every,
             callbacks=[*callbacks, checkpoint],
             # In a job of SLURM, Lightning would otherwise save between two checks and requeue the job by itself.
-            plugins=[AtomicCheckpointIO(), LightningEnvironment()],
+            plugins=[AtomicCheckpointIO(record or {}), LightningEnvironment()],
             enable_progress_bar=False,
             enable_model_summary=False,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,21 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from siit._text import one_line
-from siit.bundle import TRAINING_FILE, Bundle, BundleError, read_bundle, set_aside, write_bundle
+from siit.bundle import TRAINING_FILE, Bundle, BundleError, write_bundle
 from siit.certificate import Certificate
 from siit.certificate.report import evidence_line, table
 from siit.interchange import build_evidence
+from siit.tasks import Task
 from siit.training.bundling import measured_bundle
 from siit.training.configuration.settings import ConfigError, Settings, read_settings
-from siit.training.fit.checkpoints import TASK, RunFolder, checkpoint_step, differing, run_record
+from siit.training.fit.checkpoints import RunFolder, TrainingError, checkpoint_step, run_record
 from siit.training.fit.display import Display, duration
+from siit.training.fit.existing import Existing, find_existing, make_room
+from siit.training.fit.lock import Locked, run_lock
 from siit.training.fit.loggers import log_certificate, run_loggers
 from siit.training.fit.loop import Fitted, fit
 from siit.training.fit.plan import Plan, find_task, make_plan
+from siit.training.fit.rehearsal import check_content, check_place
 from siit.training.fit.shortfall import NotCertified, not_certified
 
 
@@ -70,18 +73,64 @@ def train_model(config: DictConfig, display: Display, command: str | None = None
         ConfigError, ProgramError, TrainingError: for what cannot be trained; NotCertified: for a model that fails.
     """
     settings = read_settings(config)
-    root, title = Path(settings.out), f"{settings.case.name}, seed {settings.seed}"
+    title = f"{settings.case.name}, seed {settings.seed}"
     display.say("building the causal model" if display.prefix else f"{title}: building the causal model")
     task = find_task(settings.case)
-    record = run_record(plain_config(config), task)
-    if (done := finished(root, settings, record)) is not None:
-        display.say(f"{done}: is already there, certified, with this configuration (resume=false trains it anew)")
-        return Trained(done, True, (), _read_record(done))
+    record = _record(config, task)
+    folder = RunFolder(Path(settings.out), settings.case.name, settings.seed)
+    try:
+        if (there := find_existing(settings, record, display.say)) is not None:
+            return _already_there(there, display)
+        check_place(settings)
+        with run_lock(folder.path):
+            # Before the lock was held, another process may have ended with this model.
+            if (there := find_existing(settings, record, display.say)) is not None:
+                return _already_there(there, display)
+            return _train(task, settings, record, folder, display, command)
+    except Locked as error:
+        raise TrainingError(str(error)) from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        where = f"{error.filename}: " if error.filename else ""
+        raise TrainingError(
+            f"{where}cannot be read or written ({reason}); what was saved before is whole: mend that, and the same "
+            "command goes on from the last check"
+        ) from error
 
+
+def _already_there(there: Existing, display: Display) -> Trained:
+    """Reports a model that need not be trained."""
+    verdict = "certified" if there.certified else "NOT certified"
+    display.say(f"{there.path}: is already there, {verdict}, with this configuration (overwrite=true trains it anew)")
+    return Trained(there.path, there.certified, there.failed, _read_record(there.path))
+
+
+def _record(config: DictConfig, task: Task) -> dict[str, Any]:
+    """Makes what is recorded; see `run_record`.
+
+    Raises:
+        ConfigError: the causal model has values that no file can hold.
+    """
+    try:
+        return run_record(plain_config(config), task)
+    except TypeError as error:
+        raise ConfigError(
+            f"{task.name}: its causal model has a value that JSON has no word for ({one_line(error)}); accepted are "
+            "strings, numbers and booleans of Python's own"
+        ) from error
+
+
+def _train(
+    task: Task, settings: Settings, record: dict[str, Any], folder: RunFolder, display: Display, command: str | None
+) -> Trained:
+    """Trains, certifies and bundles one model, alone in its run's folder."""
+    title = f"{settings.case.name}, seed {settings.seed}"
     display.say("checking it against RASP and Tracr, drawing the alignment")
     plan = make_plan(task, settings)
-    folder = RunFolder(root, settings.case.name, settings.seed)
-    checkpoint = folder.open(record, settings.resume)
+    check_content(plan, settings, record)
+    checkpoint = folder.open(record, settings.resume, display.say)
     from_step = checkpoint_step(checkpoint) if checkpoint else 0
     if from_step > settings.trainer.max_steps:
         raise ConfigError(
@@ -99,7 +148,7 @@ def train_model(config: DictConfig, display: Display, command: str | None = None
         accepted = certificate.certified or settings.allow_uncertified
         # Before the logger is told: no fault of its own may cost the model.
         if accepted:
-            path = write_bundle(root, bundle, allow_uncertified=settings.allow_uncertified)
+            path = _write(bundle, settings, folder, display)
         else:
             folder.note_failed_test(fitted.steps)
         log_certificate(loggers, certificate, bundle.circuit, title)
@@ -110,6 +159,19 @@ def train_model(config: DictConfig, display: Display, command: str | None = None
     verdict = "certified" if certificate.certified else "NOT certified"
     display.say(f"{path}: {verdict}, {fitted.steps:,} steps in {spent}")
     return Trained(path, certificate.certified, certificate.failed, _read_record(path))
+
+
+def _write(bundle: Bundle, settings: Settings, folder: RunFolder, display: Display) -> Path:
+    """Writes the bundle; its last checkpoint is kept until it is there, so that the same command can try again."""
+    make_room(settings, display.say)
+    allowed = settings.allow_uncertified
+    try:
+        return write_bundle(Path(settings.out), bundle, allow_uncertified=allowed, overwrite=settings.overwrite)
+    except BundleError as error:
+        raise TrainingError(
+            f"{error}; nothing was bundled, and the checkpoint is kept: {folder.checkpoint}; mend that, and the same "
+            "command writes the bundle (overwrite=true replaces whatever is there)"
+        ) from error
 
 
 def _describe(plan: Plan, settings: Settings, folder: RunFolder, display: Display) -> None:
@@ -167,6 +229,8 @@ def certify(
 def training_record(fitted: Fitted, tests: int) -> bytes:
     """Writes as JSON what training took: steps, seconds (clock, and CPU on all threads), threads, device, tests.
 
+    Where processes with different numbers of threads trained it, all are listed: they round differently.
+
     Args:
         fitted: what training ended with.
         tests: how many models of this run have met the test pairs: more than 1 where it went on after a failure.
@@ -176,6 +240,7 @@ def training_record(fitted: Fitted, tests: int) -> bytes:
         "steps": fitted.steps,
         "seconds": {name: round(value, 1) for name, value in fitted.seconds.items()},
         "threads": torch.get_num_threads(),
+        **({"threads_used": sorted(set(fitted.threads))} if len(set(fitted.threads)) > 1 else {}),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "tests": tests,
     }
@@ -188,48 +253,10 @@ def _read_record(path: Path) -> dict[str, Any]:
     return record
 
 
-def finished(root: Path, settings: Settings, record: dict[str, Any]) -> Path | None:
-    """Finds the model's folder, if it is there, whole, certified, and of the configuration as it is now.
-
-    Args:
-        root: of the bundles.
-        settings: name the case and the seed.
-        record: what would be recorded now.
-
-    Raises:
-        ConfigError: the folder is damaged; with `resume=false` it is moved aside instead.
-    """
-    path = root / settings.case.name / f"seed-{settings.seed}"
-    if not path.exists():
-        return None
-    try:
-        bundle = read_bundle(path)
-    except BundleError as error:
-        found = f"found a damaged model, {one_line(error)}"
-        if settings.resume:
-            raise ConfigError(
-                f"{path}: {found}; accepted is a whole one: put that file back as it was, or let resume=false move the "
-                f"folder aside, to {path.name}.damaged-1, and train anew"
-            ) from error
-        print(f"{path}: {found}; moved aside to {set_aside(path)}", file=sys.stderr)
-        return None
-    if not settings.resume:
-        return None
-    other: Any = OmegaConf.to_container(OmegaConf.create(bundle.train_yaml))
-    if not bundle.certificate["certified"]:
-        return None
-    if differences := differing(record, other):
-        print(f"{path}: has another configuration, trained anew ({one_line('; '.join(differences))})", file=sys.stderr)
-        return None
-    if TASK not in other:
-        print(f"{path}: an earlier version did not note its program, which is taken to be the same", file=sys.stderr)
-    return path
-
-
 def plain_config(config: DictConfig) -> dict[str, Any]:
     """Resolves the configuration into a plain dictionary."""
     container: Any = OmegaConf.to_container(config, resolve=True)
     return container
 
 
-__all__ = ["NotCertified", "Trained", "certify", "finished", "plain_config", "train", "train_model"]
+__all__ = ["NotCertified", "Trained", "certify", "plain_config", "train", "train_model"]

@@ -6,21 +6,25 @@ requeued by a cluster, is seen too.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict
 from rich.table import Table
 
 from siit._text import printable
 from siit.training.fit.display import duration
+from siit.training.fit.shared_folders import shared_folders
 
 RUNNING, CERTIFIED, NOT_CERTIFIED, FAILED = "running", "certified", "not certified", "failed"
 ALLOWED = "not certified, as allowed"
@@ -102,13 +106,21 @@ def _escaped(text: str) -> str:
 class SweepFolder(Callback):
     """Pins the sweep's folder for all of its jobs, as Hydra's callback, and knows it afterwards.
 
-    Without that a job which sets `out` would take another one.
+    Without that a job which sets `out` would take another one. A sweep whose jobs would share a model's folder ends
+    before it starts.
     """
 
     current: Path | None = None
     """Of the sweep that this process has started; None if it has started none."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if (refusal := shared_folders(config)) is not None:
+            # Hydra takes an error of a callback for a warning, but not the end of the process.
+            print(f"siit.train: {printable(refusal)}", file=sys.stderr, flush=True)
+            sys.exit(2)
+        if HydraConfig.instance().cfg is None:
+            # `out` may name what was chosen, as ${hydra:runtime.choices.model}; a copy, for this makes it read-only.
+            HydraConfig.instance().set_config(copy.deepcopy(config))
         folder = Path(config.hydra.sweep.dir).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         SweepFolder.current = folder

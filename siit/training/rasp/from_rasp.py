@@ -7,6 +7,7 @@ two variables, as Tracr compiles it: an attention variable (the attention left o
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -103,13 +104,14 @@ class _Builder:
     def add(self, expr: rasp.SOp) -> None:
         name = self._name(expr)
         found = self.graph.nodes[expr.label][nodes.VALUE_SET]
-        strange = [value for value in found if not isinstance(value, str | int | float)]
+        strange = [value for value in found if not _is_plain(value, exactly=rasp.is_categorical(expr))]
         if strange or not found:
             what = f"the value {strange[0]!r}" if strange else "no value at all"
             raise ProgramError(
-                f"{self.program.name}: {name} can take {what}, accepted are strings, numbers and booleans"
+                f"{self.program.name}: {name} can take {what}, accepted are strings, finite numbers and booleans of "
+                "Python's own"
             )
-        values: tuple[Class, ...] | None = _ordered(found) if rasp.is_categorical(expr) else None
+        values: tuple[Class, ...] | None = _ordered(self._written(expr, found)) if rasp.is_categorical(expr) else None
         if isinstance(expr, rasp.Aggregate):
             parent = self._parent(expr.sop)
             self._require(parent, name, categorical=values is not None)
@@ -171,6 +173,24 @@ class _Builder:
         if isinstance(expr, rasp.SelectorWidth):
             return self._width(expr, name, values)
         raise ProgramError(f"{self.program.name}: {name} is a {type(expr).__name__}, which Tracr cannot compile")
+
+    def _written(self, expr: rasp.SOp, found: Iterable[Any]) -> list[Any]:
+        """Says how each value is written: as the program first gives it, of those that are equal (0, 0.0 and False).
+
+        Tracr's value sets keep one of them by the order of a set, which is another one in each process.
+        """
+        first: dict[Any, Any] = {}
+        if isinstance(expr, rasp.Map | rasp.SequenceMap) and not isinstance(expr, rasp.LinearSequenceMap):
+            inputs = [expr.inner] if isinstance(expr, rasp.Map) else [expr.fst, expr.snd]
+            parents = [self._parent(part) for part in inputs]
+            domains = [self.values[parent] or self.points.get(parent, ()) for parent in parents]
+            for argument in itertools.product(*domains):
+                try:
+                    result = expr.f(*argument)
+                except ArithmeticError:  # as in a table
+                    continue
+                first.setdefault(result, result)
+        return [first.get(value, value) for value in found]
 
     def _parent(self, expr: rasp.SOp) -> str:
         return self.names[expr.label]
@@ -305,6 +325,12 @@ def _ordered(values: Iterable[Any]) -> tuple[Scalar, ...]:
     return tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))
 
 
+def _is_plain(value: Any, exactly: bool) -> bool:
+    """Whether a file can hold a value: text, a truth value or a finite number; `exactly`: not of a subclass either."""
+    known = type(value) in (str, bool, int, float) if exactly else isinstance(value, str | int | float)
+    return known and (isinstance(value, str) or math.isfinite(value))
+
+
 def _decide(predicate: Callable[[Any, Any], Any], key: Any, query: Any) -> int:
     """Computes one entry of a selection's table. What raises is undecided: RASP itself would raise there."""
     try:
@@ -333,6 +359,11 @@ def _tabulated(
         except ArithmeticError:  # what Tracr ignores, and nothing else
             return undefined
         if ids is not None:
+            if result not in ids:
+                raise ProgramError(
+                    f"a function gives {result!r} for {argument}, and another value for what equals it (0, 0.0 and "
+                    "False are equal, and so are 1, 1.0 and True); accepted are values of one type"
+                )
             return ids[result]
         return undefined if result is None else float(result)
 

@@ -7,14 +7,20 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig
 from rich.console import Console
 
 from siit.training.configuration.groups import register_groups
 from siit.training.configuration.location import conf_dir
+from siit.training.fit.shared_folders import shared_folders
 from siit.training.fit.sweep import (
     ALLOWED,
     CERTIFIED,
@@ -127,3 +133,53 @@ def test_the_outcomes_of_one_sweep_are_together_wherever_models_go(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert "2 jobs: 2 not certified, as allowed" in done.stdout
     assert sorted(path.name for path in (tmp_path / "here").glob("*.json")) == ["0.json", "1.json"]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "differ", "suggested"),
+    [
+        (["trainer.learning_rate=0.01,0.003"], "trainer.learning_rate", "learning_rate-${trainer.learning_rate}"),
+        (["model=gpt2_style,interpbench"], "model", "model-${hydra:runtime.choices.model}"),
+        (["case.name=x", "case=square,reverse"], "case", "case-${hydra:runtime.choices.case}"),
+        (["seed=0,1,0"], None, None),
+        (
+            ["case=square", "trainer.batch_size=8,16", "model.d_model=8,16", "seed=0,1"],
+            "trainer.batch_size, model.d_model",
+            "batch_size-${trainer.batch_size}/d_model-${model.d_model}",
+        ),
+    ],
+)
+def test_jobs_that_would_share_a_folder_are_found(jobs: list[str], differ: str | None, suggested: str | None) -> None:
+    with sweep_config(*jobs) as config:
+        refusal = shared_folders(config)
+    assert refusal is not None and "jobs of this sweep would train one model" in refusal
+    assert "they are all the same" in refusal if differ is None else f"they differ in {differ}." in refusal
+    if suggested:
+        assert refusal.endswith(f"out='checkpoints/{suggested}'")
+        with sweep_config(*jobs, f"out='checkpoints/{suggested}'") as config:
+            assert shared_folders(config) is None, "what is suggested works"
+
+
+@pytest.mark.parametrize("jobs", [["case=square,reverse", "seed=0,1"], ["out=a,b"], ["experiment=cross_section"]])
+def test_jobs_with_folders_of_their_own_are_let_be(jobs: list[str]) -> None:
+    with sweep_config(*jobs) as config:
+        assert shared_folders(config) is None
+
+
+@contextmanager
+def sweep_config(*overrides: str) -> Iterator[DictConfig]:
+    """The configuration that Hydra hands to its callbacks when a sweep starts."""
+    register_groups()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        yield loader.load_configuration("config", list(overrides), RunMode.MULTIRUN)
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_a_sweep_into_one_folder_ends_before_it_starts(tmp_path: Path) -> None:
+    done = sweep(tmp_path, "case=square", "trainer.learning_rate=0.01,0.003")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("siit.train: 2 jobs of this sweep would train one model, ")
+    assert done.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []

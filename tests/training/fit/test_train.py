@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,20 +9,27 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from omegaconf import OmegaConf
 
 import siit
-from siit.bundle import read_bundle
 from siit.certificate import Certificate, measure
 from siit.train import train
 from siit.training.configuration.settings import ConfigError, read_settings
-from siit.training.fit.checkpoints import RunFolder, run_record
+from siit.training.fit.checkpoint_file import AtomicCheckpointIO
+from siit.training.fit.checkpoints import RunFolder
 from siit.training.fit.loop import fit
-from siit.training.fit.pipeline import finished, plain_config
-from siit.training.fit.plan import find_task
+from siit.training.fit.pipeline import plain_config
 from siit.training.fit.shortfall import NotCertified
-from tests.builders import handmade
 from tests.builders.runs import Compose, fitted, plan_of
+
+CHECKPOINT: dict[str, Any] = {
+    "state_dict": {"weight": torch.zeros(1)},
+    "optimizer_states": [{}],
+    "lr_schedulers": [{}],
+    "callbacks": {"a": {}},
+    "loops": {"a": {}},
+    "global_step": 10,
+}
+"""What a checkpoint holds at least."""
 
 
 def test_a_run_ends_in_a_bundle_that_measures_the_same(small_run: Path) -> None:
@@ -105,70 +111,15 @@ def test_an_interrupted_run_of_another_configuration_is_not_overwritten(composed
     folder = RunFolder(tmp_path, "frac_prevs", 0)
     config = plain_config(composed())
     folder.open(config, resume=True)
-    folder.checkpoint.write_bytes(b"a checkpoint")
+    AtomicCheckpointIO(config).save_checkpoint(CHECKPOINT, folder.checkpoint)
+    before = folder.checkpoint.read_bytes()
     changed = plain_config(composed("trainer.batch_size=32"))
     with pytest.raises(ConfigError, match=r"trainer\.batch_size: 16 there, 32 here"):
         folder.open(changed, resume=True)
-    assert folder.checkpoint.read_bytes() == b"a checkpoint"
+    assert folder.checkpoint.read_bytes() == before
     # What changes no number may differ.
     assert folder.open({**config, "logger": {"_target_": None}}, resume=True) == folder.checkpoint
     assert folder.open(changed, resume=False) is None
-
-
-def test_a_finished_model_is_that_of_the_same_configuration_and_program(
-    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = composed("trainer.max_steps=10")
-    path = train(config)
-    bundle = dataclasses.replace(read_bundle(path, evidence=False), certificate={"certified": True})
-    monkeypatch.setattr("siit.training.fit.pipeline.read_bundle", lambda *args, **options: bundle)
-    manifest = (path / "manifest.json").read_bytes()
-    assert train(config) == path and "is already there" in capsys.readouterr().out
-    assert (path / "manifest.json").read_bytes() == manifest
-
-    settings, plain = read_settings(config), plain_config(config)
-    changed = run_record(plain, dataclasses.replace(find_task(settings.case), min_len=2))
-    assert finished(tmp_path, settings, changed) is None
-    assert "another configuration, trained anew (task.min_len: 3 there, 2 here)" in capsys.readouterr().err
-    # A model of an earlier version, which noted the configuration alone.
-    bundle = dataclasses.replace(bundle, train_yaml=OmegaConf.to_yaml(OmegaConf.create(plain)))
-    assert finished(tmp_path, settings, changed) == path
-    assert "did not note its program" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("name", ["manifest.json", "config.json", "model.safetensors", "evaluation.safetensors"])
-def test_a_damaged_model_is_set_aside_on_the_users_word_alone(
-    composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
-    path = handmade.put(tmp_path, case="frac_prevs")
-    (path / name).write_bytes((path / name).read_bytes()[:-1])
-    kept = {file.name: file.read_bytes() for file in path.iterdir()}
-    message = rf"seed-0: found a damaged model, {name}: .*resume=false.* aside, to seed-0\.damaged-1"
-    with pytest.raises(ConfigError, match=message):
-        train(composed())
-    assert {file.name: file.read_bytes() for file in path.iterdir()} == kept
-    config = composed("resume=false")
-    assert finished(tmp_path, read_settings(config), plain_config(config)) is None
-    assert f"moved aside to {path}.damaged-1" in capsys.readouterr().err
-    assert not path.exists()
-    assert {file.name: file.read_bytes() for file in Path(f"{path}.damaged-1").iterdir()} == kept
-
-
-def test_a_whole_model_stays_in_its_place(composed: Compose, tmp_path: Path) -> None:
-    path = handmade.put(tmp_path, case="frac_prevs")
-    (path / ".DS_Store").touch()
-    for config in (composed(), composed("resume=false")):
-        assert finished(tmp_path, read_settings(config), plain_config(config)) is None
-    assert read_bundle(path).certificate["certified"]
-
-
-def test_a_damaged_checkpoint_is_named(composed: Compose, tmp_path: Path) -> None:
-    config = composed()
-    folder = RunFolder(tmp_path, "frac_prevs", 0)
-    folder.open(plain_config(config), resume=True)
-    folder.checkpoint.write_bytes(b"not a checkpoint")
-    with pytest.raises(RuntimeError, match=r"last\.ckpt: the checkpoint cannot be read"):
-        train(config)
 
 
 @pytest.mark.parametrize("objective", ["siit", "siit_node", "iit", "behaviour"])
@@ -192,7 +143,7 @@ def test_a_program_of_ones_own(composed: Compose, tmp_path: Path, monkeypatch: p
     path = train(composed(*own, "trainer.max_steps=10"))
     circuit = json.loads((path / "circuit.json").read_text())
     assert list(circuit["alignment"]) == ["is_a"]
-    assert siit.load(tmp_path, "custom").vocab.tokens[:3] == ("a", "b", "c")
+    assert siit.load(tmp_path, "my_program-make_program").vocab.tokens[:3] == ("a", "b", "c")
 
 
 @pytest.mark.slow

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,7 +16,7 @@ from siit.causal import Aggregate, CausalModel, SelectionShare, Table
 from siit.training.rasp.agreement import check_agreement, run_compiled
 from siit.training.rasp.from_rasp import ProgramError, build_causal_model
 from tests.builders.programs import causal_model, decoded, everything, own, run
-from tracr_cases import get
+from tracr_cases import Case, get
 
 FIRST = rasp.Select(rasp.indices, rasp.indices, lambda key, query: key == 0)
 EQUAL = rasp.Select(rasp.tokens, rasp.tokens, rasp.Comparison.EQ)
@@ -324,3 +327,43 @@ def test_an_error_names_the_compiler(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("siit.training.rasp.agreement.compiling.compile_rasp_to_model", refuse)
     with pytest.raises(ProgramError, match="own: Tracr cannot compile it: NotImplementedError: no such thing"):
         check_agreement(case, model)
+
+
+_MIXED = """
+from tracr.rasp import rasp
+from siit.tasks.fingerprint import causal_fingerprint
+from siit.training.rasp.from_rasp import build_causal_model
+from tracr_cases import Case
+
+def make():
+    mixed = rasp.Map(lambda token: False if token in "abc" else 0 if token == "d" else 1, rasp.tokens).named("mixed")
+    return rasp.SequenceMap(lambda x, token: x if token == "a" else x == 0, mixed, rasp.tokens).named("answer")
+
+model = build_causal_model(Case("mixed", make, tuple("abcdef"), 4, "own", "Mixes 0 and False."))
+print(causal_fingerprint(model.to_json()), model.variables["mixed"].values, model.classes)
+"""
+
+
+def test_which_of_equal_values_names_a_class_depends_on_the_program_alone() -> None:
+    """With these two hash seeds Python's sets have another order, and Tracr's value sets another one of 0 and False."""
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", _MIXED],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "2")
+    }
+    assert len(said) == 1 and "(False, 1)" in said.pop()
+
+
+def test_equal_values_that_a_later_function_tells_apart_are_refused() -> None:
+    def make() -> rasp.SOp:
+        mixed = rasp.Map(lambda token: (0, False, 1)[token], rasp.tokens).named("mixed")
+        return rasp.SequenceMap(lambda x, token: str(x), mixed, rasp.tokens).named("answer")
+
+    case = Case("mixed", make, (0, 1, 2), 4, "own", "Tells 0 from False.")
+    with pytest.raises(ProgramError, match=r"values of one type|RASP"):
+        check_agreement(case, build_causal_model(case))

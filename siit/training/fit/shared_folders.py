@@ -1,0 +1,84 @@
+"""Finds jobs of a sweep that would put their models into one folder, before any of them starts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+
+def shared_folders(config: DictConfig) -> str | None:
+    """Says which jobs of a sweep would share a folder, and what to add to `out`; None if none would.
+
+    Args:
+        config: of the sweep, as Hydra hands it to its callbacks.
+    """
+    if not str(config.hydra.sweeper.get("_target_")).endswith(f".{BasicSweeper.__name__}"):
+        return None  # another sweeper draws its jobs while it runs
+    loader = GlobalHydra.instance().config_loader()
+    # Not resolved: ${...} is another value in each job.
+    plain: Any = OmegaConf.to_container(config, resolve=False)
+    params: dict[str, Any] = plain["hydra"]["sweeper"].get("params") or {}
+    # The command line's own come last, as with Hydra's sweeper.
+    texts = [*(f"{key}={value}" for key, value in params.items()), *plain["hydra"]["overrides"]["task"]]
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(texts)
+    jobs = [list(job) for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
+    swept = {override.key_or_group for override in parsed if override.is_sweep_override()}
+    named = any(override.key_or_group == "case.name" for override in parsed)
+    if swept <= {"case", "seed"} and not named and len(set(map(tuple, jobs))) == len(jobs):
+        return None  # other cases and seeds have other folders; to compose hundreds of jobs takes a while
+    groups = set(loader.list_groups(""))
+    before = HydraConfig.instance().cfg
+    folders: dict[Path, list[list[str]]] = defaultdict(list)
+    try:
+        for job in jobs:
+            folder = _folder(loader, config, job)
+            if folder is not None:
+                folders[folder].append(job)
+    finally:
+        HydraConfig.instance().cfg = before
+    for folder, sharing in folders.items():
+        if len(sharing) > 1:
+            return _refusal(folder, sharing, str(plain["out"]), groups)
+    return None
+
+
+def _folder(loader: ConfigLoader, config: DictConfig, overrides: list[str]) -> Path | None:
+    """Tells where a job's model goes; None where its configuration cannot say, which the job itself reports."""
+    try:
+        job = loader.load_sweep_config(config, overrides)
+        HydraConfig.instance().set_config(job)
+        out, case, seed = str(job.out), str(job.case.name), str(job.seed)
+    except (HydraException, OmegaConfBaseException):
+        return None
+    return Path(out).absolute() / case / f"seed-{seed}"
+
+
+def _refusal(folder: Path, sharing: Sequence[Sequence[str]], out: str, groups: set[str]) -> str:
+    both = [dict(_key_and_value(text) for text in job) for job in sharing]
+    keys = [key for key in both[0] if any(other.get(key) != both[0][key] for other in both[1:])]
+    found = f"{len(sharing)} jobs of this sweep would train one model, {folder}"
+    if not keys:
+        return f"{found}: they are all the same; accepted are different jobs"
+    names = [f"{key.rpartition('.')[2]}-{_reference(key, groups)}" for key in keys]
+    suggested = "/".join([out, *names])
+    return f"{found}: they differ in {', '.join(keys)}. Let each have a root of its own: out='{suggested}'"
+
+
+def _reference(key: str, groups: set[str]) -> str:
+    return f"${{hydra:runtime.choices.{key}}}" if key in groups else f"${{{key}}}"
+
+
+def _key_and_value(text: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    return key.lstrip("+~"), value

@@ -2,7 +2,7 @@
 
 from siit.tasks.declared import declare, task_from_json
 from siit.tasks.inputs import InputSpace
-from siit.tasks.pairs import ProgramPairSampler, Split
+from siit.tasks.pairs import ProgramPairSampler, Split, TooFewInputsError
 from siit.tasks.samplers import SAMPLERS
 from siit.tasks.sentence_task import SentencePairSampler, SentenceTask
 from siit.tasks.sentences import Sentences
@@ -18,6 +18,7 @@ __all__ = [
     "Sentences",
     "Split",
     "Task",
+    "TooFewInputsError",
     "declare",
     "task_from_json",
 ]

@@ -31,6 +31,10 @@ REARRANGED = 0.5
 """Share of pairs whose source is the base in another order, where the task asks for such pairs."""
 
 
+class TooFewInputsError(ValueError):
+    """A task has too few inputs to keep the splits apart."""
+
+
 class ProgramPairSampler:
     """Draws pairs of one split, vectorised, on one device.
 
@@ -51,7 +55,7 @@ class ProgramPairSampler:
         seed: of the pools; the same for all splits of one run.
 
     Raises:
-        ValueError: the inputs are too few to hold the split out.
+        TooFewInputsError: the inputs are too few to hold the split out.
     """
 
     def __init__(self, space: InputSpace, split: Split, device: torch.device | str = "cpu", seed: int = 0) -> None:
@@ -96,7 +100,7 @@ class ProgramPairSampler:
         self.may_pair = (sizes >= (PARTS if self.enumerated else 1)).to(device)
         self.source_lengths = _choices(self.may_pair, space.causal).to(device)
         if not len(self.source_lengths):
-            raise ValueError(f"{space.name}: {space.input_count} inputs are too few to hold a {split} split out")
+            raise TooFewInputsError(f"{space.name}: {space.input_count} inputs are too few to hold a {split} split out")
 
     @property
     def device(self) -> torch.device:

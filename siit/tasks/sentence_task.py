@@ -13,7 +13,7 @@ from siit.causal import Inputs
 from siit.causal.mechanisms import UNDEFINED
 from siit.interchange import Pairs
 from siit.tasks.fingerprint import short_digest
-from siit.tasks.pairs import Split, mixed
+from siit.tasks.pairs import Split, TooFewInputsError, mixed
 from siit.tasks.sentences import Sentences
 from siit.tasks.task import ReportedInputs, Task
 
@@ -198,7 +198,7 @@ class SentencePairSampler:
         one_order = _in_split(n_names, n_names, *NAMES_OF[split]).triu(1)
         together = one_order | one_order.T
         if not bool(together.any()):
-            raise ValueError(f"{task.name}: {n_names} names are too few to hold a {split} split out")
+            raise TooFewInputsError(f"{task.name}: {n_names} names are too few to hold a {split} split out")
         first, last = (texts.n_trained, len(texts.skeletons)) if held_out_templates else (0, texts.n_trained)
         self.skeletons = torch.arange(first, last, device=self.device)
         self.partners = together.float().to(self.device)

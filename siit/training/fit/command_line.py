@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 
 from siit._console import say
 from siit._text import printable
+from siit.tasks import TooFewInputsError
 from siit.training.configuration.groups import register_groups
 from siit.training.configuration.help import register_help
 from siit.training.configuration.location import conf_dir
@@ -45,7 +46,7 @@ from siit.training.rasp.from_rasp import ProgramError
 
 UNCERTIFIED, BAD_USAGE, FAULT, INTERRUPTED, TERMINATED = 1, 2, 3, 130, 143
 """Exit statuses; 0: the model is certified; FAULT: a fault of our own, or of a library, which says nothing of it."""
-_USAGE = (ConfigError, ProgramError, TrainingError, OSError)
+_USAGE = (ConfigError, ProgramError, TrainingError, TooFewInputsError, OSError)
 """What the user can mend: arguments, a program, a place."""
 _BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 

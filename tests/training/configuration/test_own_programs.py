@@ -16,6 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from siit.tasks import TooFewInputsError
 from siit.training.configuration.errors import ConfigError
 from siit.training.configuration.overrides import check_overrides, composed
 from siit.training.configuration.programs import _imported
@@ -71,6 +72,7 @@ def test_odd_tokens_are_answered_with_what_works(tokens: str):
     [
         (ConfigError("text"), 2, 1),
         (ProgramError("text"), 2, 1),
+        (TooFewInputsError("text"), 2, 1),
         (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/out"), 2, 1),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 2, 1),
         (RuntimeError("a fault of our own"), 3, None),

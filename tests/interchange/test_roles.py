@@ -89,8 +89,8 @@ def test_means_and_functions_of_other_variables():
 
 def test_nodes_that_share_variables_and_variables_that_share_nodes():
     found = model(
-        Variable("one", VOCAB, Table(("tokens",), torch.arange(5)), "the token"),
-        Variable("two", VOCAB, Table(("tokens",), torch.arange(5)), "the token too"),
+        Variable("one", VOCAB, Table(("tokens",), torch.tensor([0, 1, 2, 3, -1])), "the token"),
+        Variable("two", VOCAB, Table(("tokens",), torch.tensor([0, 1, 2, 3, -1])), "the token too"),
         Variable("there", VOCAB, Aggregate(selecting(lambda k, q: k == 0), "one", None)),
     )
     alignment = {"one": ("m0",), "two": ("m0",), "there": ("a1.h0", "a1.h1")}

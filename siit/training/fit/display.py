@@ -104,6 +104,7 @@ class LiveDisplay(Display):
         self._shown, step = now, trainer.global_step
         words = f"step {step:,}; loss {float(pl_module.losses['loss']):.3g}{self._pace(step, last_step(trainer))}"
         self._progress.update(self._task, completed=step, description=phase(pl_module), words=words)
+        self._progress.refresh()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
         """Says that a check begins: this callback stands before those that check."""

@@ -173,4 +173,4 @@ def bundle(**changes: Any) -> Bundle:
 
 def put(root: Path, **changes: Any) -> Path:
     """Writes the bundle, with what a test has made of it, and gives its folder."""
-    return write_bundle(root, bundle(**changes), allow_uncertified=True)
+    return write_bundle(root, bundle(**changes), allow_uncertified=True, overwrite=True)

@@ -133,6 +133,8 @@ _FROM_THE_CARD = """
 """
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_whole_way(hub: Hub, single: Path, tmp_path: Path):
     """Publish; load in a fresh process with an empty cache by the card's own words; measure; then without a network."""
     environment = {**os.environ, "HF_ENDPOINT": hub.url, "PYTHONWARNINGS": "error:::siit"}

@@ -153,6 +153,8 @@ def test_a_tokenizer_that_is_not_there():
         SentenceCase(name="ioi", tokenizer="nowhere").make_task()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_cases_of_indirect_objects():
     """Each configuration names its case, gives a plan, and alone learns next tokens."""
     assert case_settings("ioi").objective.next_token == 0

@@ -129,6 +129,8 @@ def test_a_checkpoint_that_does_not_fit_the_model_is_one_line(run: Path, compose
         (run / "last.ckpt").write_bytes(content)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_from_the_one_before_it_ends_as_it_would_have(run: Path, composed: Compose, tmp_path: Path) -> None:
     (run / "last.ckpt").write_bytes(b"")
     train(composed("trainer.max_steps=30"))
@@ -213,6 +215,8 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     assert path.read_bytes() == before and [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("place", ["a checkpoint", "the metrics", "the bundle"])
 def test_after_a_full_disk_the_same_command_ends_as_it_would_have(
     composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str

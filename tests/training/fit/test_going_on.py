@@ -54,6 +54,8 @@ def test_with_more_steps_it_ends_as_if_it_had_had_them_from_the_beginning(compos
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_with_fewer_steps_than_are_done_it_says_so(composed: Compose) -> None:
     with pytest.raises(NotCertified):
         train(composed("trainer.max_steps=20", STRICT))

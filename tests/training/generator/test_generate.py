@@ -45,6 +45,8 @@ def well_formed(wanted: str, seed: int) -> tuple[Case, Inspected]:
 tiers_and_seeds = given(st.sampled_from(TIERS), st.integers(0, (1 << 31) - 1))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @settings(max_examples=5, deadline=None)
 @tiers_and_seeds
 def test_a_program_is_a_well_formed_task_of_its_tier(wanted: str, seed: int):
@@ -112,6 +114,8 @@ def digest(wanted: str, seed: int) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_seed_gives_the_same_program_in_every_process():
     environment = {**os.environ, "PYTHONHASHSEED": "12345"}
     done = subprocess.run([sys.executable, "-c", DIGEST], env=environment, check=True, capture_output=True, text=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TextIO, cast
 
 
@@ -18,7 +18,7 @@ class Steady:
         stream: what is written to; None where the process has none.
     """
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: Any) -> None:
         self._stream, self._silent = stream, stream is None
 
     def write(self, text: str) -> int:
@@ -30,7 +30,7 @@ class Steady:
                 self._go_silent()
         return len(text)
 
-    def writelines(self, lines: Iterator[str]) -> None:
+    def writelines(self, lines: Iterable[str]) -> None:
         """Writes each of them."""
         for line in lines:
             self.write(line)
@@ -50,7 +50,7 @@ class Steady:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def _write(self, stream: TextIO, text: str) -> None:
+    def _write(self, stream: Any, text: str) -> None:
         try:
             stream.write(text)
         except UnicodeEncodeError:

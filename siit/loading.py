@@ -205,7 +205,7 @@ class LoadedModel(LoadedCircuit):
 def load(
     root_or_repo: str | Path,
     case: str,
-    seed: int = 0,
+    seed: Any = 0,
     *,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
@@ -220,7 +220,7 @@ def load(
         root_or_repo: a bundle's folder, such as `checkpoints`, or a repository id on the Hub, such as `org/name`. A
             folder that exists goes first.
         case: the task's name.
-        seed: the model's seed.
+        seed: the model's seed, an integer; NumPy's and torch's are taken too.
         revision: a branch, tag or commit of the repository.
         cache_dir: where downloads are kept; the Hub's own cache by default.
         endpoint: the Hub's address; HF_ENDPOINT or the public Hub by default.
@@ -254,7 +254,7 @@ def _require_verified(bundle: Bundle) -> None:
 def load_circuit(
     root_or_repo: str | Path,
     case: str,
-    seed: int = 0,
+    seed: Any = 0,
     *,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
@@ -299,7 +299,7 @@ def list_models(
 def _read(
     root_or_repo: str | Path,
     case: str,
-    seed: int,
+    seed: Any,
     whole: bool,
     revision: str | None,
     cache_dir: str | Path | None,
@@ -323,7 +323,7 @@ def _read(
         raise BundleError(f"{place}/causal_model.json: {error}") from error
 
 
-def _plain_seed(seed: int) -> int:
+def _plain_seed(seed: Any) -> Any:
     """Makes an integer of NumPy's or torch's a plain one; what is none is left for the check of seeds."""
     if isinstance(seed, bool) or not hasattr(seed, "__index__"):
         return seed

@@ -39,7 +39,7 @@ class IndexEntry:
     certified: bool
 
 
-def seed_folder(case: str, seed: int) -> str:
+def seed_folder(case: str, seed: object) -> str:
     """Tells where a model's folder is below the root."""
     return f"{check_case(case)}/seed-{check_seed(seed)}"
 

@@ -54,17 +54,7 @@ class ModelConfig:
     eps: float = 1e-5
 
     def __post_init__(self) -> None:
-        for name, limit in SIZES.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
-                raise ValueError(f"{name}: found {shortened(value)}, accepted is an integer from 1 to {limit}")
-        _check_choice("act_fn", self.act_fn, ACTIVATIONS)
-        _check_choice("attention_dir", self.attention_dir, DIRECTIONS)
-        _check_choice("normalization_type", self.normalization_type, NORMALIZATIONS)
-        _check_choice("positional_embedding_type", self.positional_embedding_type, ("standard",))
-        _check_choice("attn_only", self.attn_only, (False,))
-        if not isinstance(self.eps, float) or not 0 < self.eps < 1:
-            raise ValueError(f"eps: found {shortened(self.eps)}, accepted is a number between 0 and 1")
+        _check_fields(vars(self))
         check_sums(self.n_layers, self.n_heads, self.parameter_shapes().values())
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -112,7 +102,24 @@ class ModelConfig:
         missing = [name for name in names if name not in data]
         if missing:
             raise ValueError(f"config: missing {', '.join(missing)}; needed are {', '.join(names)}")
-        return cls(**{name: data[name] for name in names})
+        values = {name: data[name] for name in names}
+        # Before they are taken for what they should be.
+        _check_fields(values)
+        return cls(**values)
+
+
+def _check_fields(values: Mapping[str, Any]) -> None:
+    for name, limit in SIZES.items():
+        value = values[name]
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
+            raise ValueError(f"{name}: found {shortened(value)}, accepted is an integer from 1 to {limit}")
+    _check_choice("act_fn", values["act_fn"], ACTIVATIONS)
+    _check_choice("attention_dir", values["attention_dir"], DIRECTIONS)
+    _check_choice("normalization_type", values["normalization_type"], NORMALIZATIONS)
+    _check_choice("positional_embedding_type", values["positional_embedding_type"], ("standard",))
+    _check_choice("attn_only", values["attn_only"], (False,))
+    if not isinstance(values["eps"], float) or not 0 < values["eps"] < 1:
+        raise ValueError(f"eps: found {shortened(values['eps'])}, accepted is a number between 0 and 1")
 
 
 def _check_choice(name: str, value: object, accepted: tuple[object, ...]) -> None:

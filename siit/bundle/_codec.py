@@ -28,7 +28,7 @@ from siit.bundle._names import (
 from siit.bundle._training import TRAINING_FILE, check_training
 from siit.bundle._types import BUNDLE_FORMAT, Bundle
 from siit.bundle._vocab import Vocab
-from siit.certificate import Answers
+from siit.certificate import OUTPUTS, Answers
 from siit.certificate.schema import EvidenceError, Schema, Special
 from siit.graph.architecture import ModelConfig
 
@@ -147,8 +147,10 @@ def _read_config(data: dict[str, Any]) -> tuple[ModelConfig, Answers]:
     if type(tolerance) not in (float, int, type(None)) or (tolerance is not None and abs(tolerance) > _MAX_TOLERANCE):
         accepted = f"a number up to {_MAX_TOLERANCE:g}, or null where the output is categorical"
         raise wrong(CONFIG_FILE, "tolerance", tolerance, accepted)
+    if output not in OUTPUTS:
+        raise wrong(CONFIG_FILE, "output", output, " or ".join(map(repr, OUTPUTS)))
     try:
-        return config, Answers(output, tolerance)
+        return config, Answers(output, None if tolerance is None else float(tolerance))
     except ValueError as error:
         raise BundleError(f"{CONFIG_FILE}: {error}") from error
 

@@ -106,7 +106,9 @@ def test_the_base_install(installed: Path, tmp_path: Path):
     """
     shown = run(installed, "-c", textwrap.dedent(code), cwd=tmp_path)
     assert shown.startswith("[None, True, False, True] LoadedModel previous_is_x") and "site-packages/siit" in shown
-    assert "Certified: every claim holds, and every bar." in run(installed, "-m", "siit", "certify", str(folder), cwd=tmp_path)
+    assert "Certified: every claim holds, and every bar." in run(
+        installed, "-m", "siit", "certify", str(folder), cwd=tmp_path
+    )
     assert "reverse " in run(installed, "-m", "siit", "cases", cwd=tmp_path)
     assert "rasp.Aggregate" in run(installed, "-m", "siit", "cases", "reverse", cwd=tmp_path)
     assert run(installed, "-m", "siit", "--version", cwd=tmp_path).startswith("siit ")

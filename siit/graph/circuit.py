@@ -101,7 +101,12 @@ class Circuit:
 
     @cached_property
     def off_edges(self) -> list[Edge]:
-        """Edges between circuit members that are not in the circuit."""
+        """Every edge of the model that is not in the circuit."""
+        return [edge for edge in edges(self.config) if edge not in self.carries]
+
+    @cached_property
+    def off_edges_of_members(self) -> list[Edge]:
+        """Those of them that lead from circuit member to circuit member."""
         return [edge for edge in edges(self.config, self.members) if edge not in self.carries]
 
     @cached_property

@@ -284,7 +284,7 @@ class _Stream:
     def __init__(self, patch: BatchPatch | None) -> None:
         self.patch = patch
         self.reader = None if patch is None else EdgeReader(patch)
-        self.members = {} if patch is None else patch.points.member_index
+        self.members = frozenset[str]() if patch is None else patch.points.members
         self.senders: list[Tensor] = []
         self.residual: Tensor = torch.zeros(())
 
@@ -294,14 +294,14 @@ class _Stream:
 
     def has_own_input(self, name: str) -> bool:
         """Tells whether edges into a component can be patched, so that it may read something else than the stream."""
-        return name in self.members or (self.patch is not None and name == LOGITS)
+        return self.patch is not None and self.computes(name)
 
     def add(self, name: str, output: Tensor | None) -> None:
         """Adds a component's output, None where it was not computed, after node patches."""
         if self.patch is not None:
             output = self.patch.node_output(len(self.senders), output)
         assert output is not None
-        if self.reader is not None and name in self.members:
+        if self.reader is not None:
             self.reader.sent(name, output)
         self.senders.append(output)
         self.residual = self.residual + output

@@ -44,7 +44,7 @@ class PatchPoints:
 
     @cached_property
     def edges(self) -> list[Edge]:
-        """All edges between circuit members, circuit edges first."""
+        """All edges of the model, circuit edges first."""
         return [*self.circuit.carries, *self.circuit.off_edges]
 
     @property
@@ -53,14 +53,14 @@ class PatchPoints:
         return len(self.circuit.carries)
 
     @cached_property
-    def member_index(self) -> dict[str, int]:
-        """Circuit member that sends -> its place in the order of computation."""
-        return {name: index for index, name in enumerate(self.circuit.members[:-1])}
+    def members(self) -> frozenset[str]:
+        """Nodes of the circuit, embeddings and logits among them."""
+        return frozenset(self.circuit.members)
 
     @cached_property
     def terms(self) -> list[Term]:
         """Lists what patched edges can add to a sum, by sender in the order of computation."""
-        return [(sender, on_circuit) for sender in self.member_index for on_circuit in (True, False)]
+        return [(name, on) for name in self.senders for on in (True, False) if name in self.members or not on]
 
     @cached_property
     def edges_into(self) -> dict[Read, dict[Term, int]]:
@@ -71,21 +71,28 @@ class PatchPoints:
             found.setdefault((edge.receiver, edge.slot), {})[term] = index
         return found
 
-    def terms_of(self, reads: Sequence[Read], device: torch.device) -> tuple[list[Term], Int[Tensor, "read term"]]:
+    def terms_of(
+        self, reads: Sequence[Read], device: torch.device, of_members: bool = False
+    ) -> tuple[list[Term], Int[Tensor, "read term"]]:
         """Finds the terms that some slots' edges bring, and the edge that brings each term to each slot.
 
         Args:
             reads: receivers with their slots.
             device: of the result.
+            of_members: whether to leave out what off-circuit nodes send.
 
         Returns:
             The terms that reach any of the slots, in the order of `terms`. Then each edge's place in `edges`, or
             `len(edges)` where no edge brings the term to the slot.
         """
-        key = (*reads, device)
+        key = (*reads, device, of_members)
         if key not in self._terms_of:
             into = [self.edges_into.get(read, {}) for read in reads]
-            terms = [term for term in self.terms if any(term in edges for edges in into)]
+            terms = [
+                term
+                for term in self.terms
+                if any(term in edges for edges in into) and (term[0] in self.members or not of_members)
+            ]
             table = [[edges.get(term, len(self.edges)) for term in terms] for edges in into]
             self._terms_of[key] = terms, torch.tensor(table, device=device)
         return self._terms_of[key]
@@ -100,18 +107,22 @@ class PatchPoints:
 class BatchPatch:
     """One batch's patches.
 
+    Masks are 1 where something is replaced and 0 where it is not, or anything between: a mixture of both. The gradient
+    of a loss with respect to a mask tells what replacing that part would do to it.
+
     Attributes:
         points: names and order of what the masks list.
         nodes: [sender, batch], where a sender's output is replaced: by `interchange` if it is on the circuit,
             else by `ablation`.
         edges: [edge, batch], where an edge's term is replaced: circuit edges' by `interchange`, others' by `ablation`.
         interchange, ablation: replacement outputs, for each sender [batch, pos, d_model].
-        off_nodes_always: whether every off-circuit node is replaced in every example; these are then not computed.
+        off_nodes_always: whether every off-circuit node is replaced in every example. These are then not computed, and
+            edges to and from them change nothing more.
     """
 
     points: PatchPoints
-    nodes: Bool[Tensor, "sender batch"]
-    edges: Bool[Tensor, "edge batch"]
+    nodes: Float[Tensor, "sender batch"] | Bool[Tensor, "sender batch"]
+    edges: Float[Tensor, "edge batch"] | Bool[Tensor, "edge batch"]
     interchange: Sequence[Float[Tensor, "batch pos d_model"]]
     ablation: Sequence[Float[Tensor, "batch pos d_model"]]
     off_nodes_always: bool = False
@@ -126,15 +137,15 @@ class BatchPatch:
         Returns:
             The output after node patches, [batch, pos, d_model].
         """
-        on_circuit = self.points.senders[index] in self.points.member_index
+        on_circuit = self.points.senders[index] in self.points.members
         replacement = (self.interchange if on_circuit else self.ablation)[index]
         if output is None:
             return replacement
-        return torch.where(self.nodes[index, :, None, None], replacement, output)
+        return torch.lerp(output, replacement, self.nodes[index, :, None, None].to(output.dtype))
 
 
 class EdgeReader:
-    """Computes what each slot of a circuit member reads: the residual stream, corrected by the patched edges.
+    """Computes what each slot reads: the residual stream, corrected by the patched edges.
 
     Args:
         patch: tells which edges are patched in which examples, and by what.
@@ -149,14 +160,17 @@ class EdgeReader:
         """What each term adds to a sum, [batch, pos * d_model]: the replacement minus the sender's output."""
 
     def sent(self, sender: str, output: Float[Tensor, "batch pos d_model"]) -> None:
-        """Records the output of a circuit member; a member must be recorded before any slot reads it.
+        """Records a sender's output; it must be recorded before any slot reads it.
 
         Args:
-            sender: the member.
+            sender: an embedding, head or MLP.
             output: its output, after node patches.
         """
         index = self.patch.points.senders.index(sender)
-        self.changes[sender, True] = (self.patch.interchange[index] - output).flatten(1)
+        if sender in self.patch.points.members:
+            self.changes[sender, True] = (self.patch.interchange[index] - output).flatten(1)
+        elif self.patch.off_nodes_always:
+            return
         self.changes[sender, False] = (self.patch.ablation[index] - output).flatten(1)
 
     def read(
@@ -168,7 +182,7 @@ class EdgeReader:
             reads: receivers, all at one depth, with their slots.
             residual: the residual stream before these receivers, after node patches.
         """
-        terms, edge = self.patch.points.terms_of(reads, residual.device)
+        terms, edge = self.patch.points.terms_of(reads, residual.device, self.patch.off_nodes_always)
         unpatched = residual.flatten(1).unsqueeze(1).expand(-1, len(reads), -1)
         changes = torch.stack([self.changes[term] for term in terms], 1)
         total = torch.baddbmm(unpatched, self.weights[edge].permute(2, 0, 1), changes)

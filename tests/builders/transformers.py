@@ -113,7 +113,7 @@ def reference_run(
 ) -> tuple[Tensor, list[Tensor]]:
     """Computes logits and senders as the reference executor computes them, one example at a time."""
     reference = ReferenceModel(model.config, dict(model.state_dict()))
-    points, on_circuit = patch.points, patch.points.member_index
+    points, on_circuit = patch.points, patch.points.members
     logits, senders = [], []
     for row in range(len(tokens)):
         one = slice(row, row + 1)

@@ -50,6 +50,10 @@ class ObjectiveSettings:
     replay_interchanges: bool = CaseSettings.replay_interchanges
     """Whether such a pair meets again the interchange, with the same permuted positions, under which it went wrong."""
 
+    adversarial: float = 0.25
+    """Share of the pairs that are attacked once the circuit-only phase is over: earlier ones come again with the
+    off-circuit parts replaced that the gradient of their loss names. They take the last places of a batch."""
+
     def check(self) -> None:
         """Checks the ranges, and the terms.
 
@@ -59,6 +63,8 @@ class ObjectiveSettings:
         for name in ("prioritised", "replay"):
             share = getattr(self, name)
             require(f"objective.{name}", share, 0 <= share < 1, "a number from 0 to below 1")
+        attacked = self.adversarial
+        require("objective.adversarial", attacked, 0 <= attacked <= 0.5, "a number from 0 to 0.5")
         again, possible = self.replay_interchanges, self.replay > 0
         require("objective.replay_interchanges", again, possible or not again, "false where objective.replay is 0")
         for name in ("probe_weight", "next_token"):
@@ -81,4 +87,4 @@ def terms_of(objective: ObjectiveSettings) -> dict[str, Term]:
 
 def plain_objective() -> ObjectiveSettings:
     """Makes an objective without terms, phases, probes, prioritised sampling and replay: what the papers' have."""
-    return ObjectiveSettings(name=MISSING, terms={}, circuit_first=None, probe_weight=0.0, prioritised=0.0, replay=0.0)
+    return ObjectiveSettings(name=MISSING, terms={}, circuit_first=None, probe_weight=0.0, prioritised=0.0, replay=0.0, adversarial=0.0)

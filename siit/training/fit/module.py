@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from siit.certificate import Answers
@@ -16,7 +19,7 @@ from siit.training.configuration.settings import ObjectiveSettings, TrainerSetti
 from siit.training.fit.data_module import step_generator
 from siit.training.fit.optimizer import MuonAdamW
 from siit.training.fit.schedule import learning_rate_factor
-from siit.training.objective import N_ABLATIONS, AuxiliaryProbes, Objective, ReplayBuffer, RunningErrors, Step
+from siit.training.objective import N_ABLATIONS, Adversary, AuxiliaryProbes, Objective, ReplayBuffer, RunningErrors, Step
 from siit.transformer import Transformer
 
 
@@ -59,6 +62,10 @@ class SIITModule(pl.LightningModule):
         parts = len(circuit.off_nodes) + len(circuit.off_edges)
         self.errors = RunningErrors(len(interchanges.names), parts, N_ABLATIONS)
         self.replay_buffer = ReplayBuffer(model.config.n_ctx)
+        attacked = round(chosen.adversarial * settings.batch_size)
+        n_constant, off = sum(interchanges.constant), (len(circuit.off_nodes), len(circuit.off_edges))
+        self.adversary = Adversary(attacked, model.config.n_ctx, n_constant, *off) if attacked else None
+        self._ascend: Callable[[], None] | None = None
 
     def setup(self, stage: str) -> None:
         interchanges = self.objective.interchanges
@@ -81,20 +88,34 @@ class SIITModule(pl.LightningModule):
         drawn = self.objective.draw(pairs, generator, circuit_only, priorities)
         if replayed is not None and chosen.replay_interchanges:
             drawn = replayed.interchanged_again(drawn)
+        attacked = self.adversary is not None and not circuit_only
+        if self.adversary is not None and attacked:
+            pairs, drawn = self.adversary.replace_last(pairs, drawn)
         probed = chosen.probe_weight > 0 and (circuit_only or chosen.keep_probes)
         step = self.objective.evaluate(self.model, pairs, drawn, self.auxiliary_probes if probed else None)
-        self._note(pairs, step)
+        wrong = self._note(pairs, step)
+        if self.adversary is not None and attacked:
+            self._ascend = functools.partial(self.adversary.ascend, pairs, step.drawn, wrong, generator)
         return step.loss
 
+    def on_after_backward(self) -> None:
+        if self._ascend is not None:
+            self._ascend()
+            self._ascend = None
+
     @torch.no_grad()
-    def _note(self, pairs: Pairs, step: Step) -> None:
-        """Keeps a step's losses, and its errors for prioritised sampling and replay; never waits for the device."""
+    def _note(self, pairs: Pairs, step: Step) -> Bool[Tensor, " batch"]:
+        """Keeps a step's losses, and its errors for prioritised sampling and replay; returns who was wrong.
+
+        It never waits for the device.
+        """
         self.losses = {"loss": step.loss.detach()}
         self.losses |= {f"loss/{name}": loss.detach() for name, loss in step.losses.items()}
         wrong = ~self.answers.right(step.logits, step.target) & step.scored
         self.errors.update(step.drawn.choice, step.drawn.replacement.single, wrong.sum(1), step.scored.sum(1))
         if self.chosen.replay:
             self.replay_buffer.add(pairs, step.drawn, wrong.any(1))
+        return wrong.any(1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["everything_from"] = self.everything_from

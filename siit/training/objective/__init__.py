@@ -1,5 +1,6 @@
 """Evaluates the training objective: one expectation over interventions that are drawn for each example."""
 
+from siit.training.objective.adversary import Adversary
 from siit.training.objective.auxiliary_probes import AuxiliaryProbes
 from siit.training.objective.draws import N_ABLATIONS, AblationDraw, InterchangeDraw, OffCircuitDraw
 from siit.training.objective.losses import task_loss
@@ -10,6 +11,7 @@ from siit.training.objective.replay import ReplayBuffer
 __all__ = [
     "N_ABLATIONS",
     "AblationDraw",
+    "Adversary",
     "AuxiliaryProbes",
     "InterchangeDraw",
     "Objective",

@@ -92,7 +92,7 @@ class OffCircuitDraw:
 
     Attributes:
         none: nothing.
-        all: every off-circuit node and every off-circuit edge between members.
+        all: every off-circuit node and every off-circuit edge.
         subset: each of these parts with a probability that is itself drawn, evenly, for each example.
         one: a single part, or all of them counted as one more. Prioritised sampling weighs these, by ablation.
         all_nodes: every off-circuit node, no edge.
@@ -149,14 +149,15 @@ class Replacement:
 
     Attributes:
         nodes: which off-circuit nodes are replaced, in the order of `Circuit.off_nodes`.
-        edges: which off-circuit edges between members are, in the order of `Circuit.off_edges`.
+        edges: which off-circuit edges are, in the order of `Circuit.off_edges`. Both are 0 and 1 with gradients where
+            an adversary asks for them.
         ablation: RESAMPLE, MEAN, ZERO or SHIFTED.
         single: `part * N_ABLATIONS + ablation` where a single part is replaced, else -1. Nodes are counted before
             edges; all of them together are one more part.
     """
 
-    nodes: Bool[Tensor, "node batch"]
-    edges: Bool[Tensor, "edge batch"]
+    nodes: Bool[Tensor, "node batch"] | Float[Tensor, "node batch"]
+    edges: Bool[Tensor, "edge batch"] | Float[Tensor, "edge batch"]
     ablation: Int[Tensor, " batch"]
     single: Int[Tensor, " batch"]
 
@@ -177,7 +178,7 @@ def draw_replacement(
         ablation: probabilities of what replaces it.
         count: number of examples.
         n_nodes: how many off-circuit nodes there are.
-        n_edges: how many off-circuit edges between members.
+        n_edges: how many off-circuit edges.
         generator: of the draws; the result is on its device.
         priorities: weigh single parts, by ablation; None: all parts alike.
     """

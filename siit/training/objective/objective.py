@@ -32,6 +32,7 @@ from siit.training.objective.draws import (
     Replacement,
     draw_replacement,
 )
+from siit.training.objective.interventions import Drawn
 from siit.training.objective.losses import next_token_loss, task_loss
 from siit.training.objective.priorities import Priorities
 from siit.transformer import BatchPatch, Outputs, PatchPoints, Transformer
@@ -57,29 +58,6 @@ class Term:
     off_circuit: OffCircuitDraw = dataclasses.field(default_factory=OffCircuitDraw)
     ablation: AblationDraw = dataclasses.field(default_factory=AblationDraw)
     constant: float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """The interventions of one batch.
-
-    Attributes:
-        choice: the interchange of each example, as `siit.interchange.interventions` numbers them.
-        constant: which constant edges are interchanged too, in the order of the interchanges.
-        source_positions: position ids of the source run.
-        off_positions: permuted position ids, of which resampled off-circuit edges take the embeddings.
-        shifted: for each position another one, at which shifted ablation reads.
-        replacement: what is replaced off the circuit, and by what.
-        all_off: whether every off-circuit part is replaced in every example.
-    """
-
-    choice: Int[Tensor, " batch"]
-    constant: Bool[Tensor, "constant batch"]
-    source_positions: Int[Tensor, "batch pos"]
-    off_positions: Int[Tensor, "batch pos"]
-    shifted: Int[Tensor, "batch pos"]
-    replacement: Replacement
-    all_off: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,20 +257,22 @@ class Objective:
         senders, edges = (mask.to(drawn.choice.device)[drawn.choice].T for mask in self._circuit_masks)
         also = self._constant_edges.to(drawn.choice.device).unsqueeze(2) & drawn.constant.unsqueeze(1)
         edges = edges | also.any(0)
-        nodes = senders.clone()
-        nodes[self._off_index] = drawn.replacement.nodes
+        # Masks that an adversary ascends are numbers, with gradients.
+        replaced = drawn.replacement
+        nodes = senders.to(replaced.nodes.dtype).index_copy(0, self._off_index.to(senders.device), replaced.nodes)
         return BatchPatch(
             points=self.points,
             nodes=nodes,
-            edges=torch.cat([edges, drawn.replacement.edges]),
+            edges=torch.cat([edges.to(replaced.edges.dtype), replaced.edges]),
             interchange=source.senders if self.source_gradient else [output.detach() for output in source.senders],
             ablation=ablation,
             off_nodes_always=drawn.all_off,
         )
 
     @cached_property
-    def _off_index(self) -> list[int]:
-        return [self.points.senders.index(node) for node in self.interchanges.labels.circuit.off_nodes]
+    def _off_index(self) -> Int[Tensor, " node"]:
+        off = self.interchanges.labels.circuit.off_nodes
+        return torch.tensor([self.points.senders.index(node) for node in off], dtype=torch.int64)
 
     def _ablation(
         self, model: Transformer, outputs: Sequence[Tensor], drawn: Drawn, fresh: Bool[Tensor, " batch"] | None

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from siit.interchange import Pairs
-
-if TYPE_CHECKING:
-    from siit.training.objective.objective import Drawn
+from siit.training.objective.interventions import Drawn
 
 CAPACITY = 256
 """Pairs that are kept; a new one takes the place of the oldest."""

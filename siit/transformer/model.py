@@ -210,35 +210,21 @@ class Transformer(nn.Module):
             assert isinstance(block, _Block)
             self._attend(layer, block, stream)
             if stream.computes(mlp(layer)):
-                stream.add(mlp(layer), block.mlp(block.ln2(stream.read([(mlp(layer), None)])[0])))
+                stream.add(mlp(layer), block.mlp(block.ln2(stream.read([(mlp(layer), None)]).squeeze(0))))
             else:
                 stream.add(mlp(layer), None)
-        return Outputs(self.ln_final(stream.read([(LOGITS, None)])[0]), stream.senders, self.unembed)
+        return Outputs(self.ln_final(stream.read([(LOGITS, None)]).squeeze(0)), stream.senders, self.unembed)
 
     def _attend(self, layer: int, block: _Block, stream: _Stream) -> None:
         names = [head(layer, index) for index in range(self.config.n_heads)]
-        own = [index for index, name in enumerate(names) if stream.has_own_input(name)]
-        shared = [index for index, name in enumerate(names) if index not in own and stream.computes(name)]
-        order = own + shared
+        heads = [index for index, name in enumerate(names) if stream.computes(name)]
         results: dict[int, Tensor] = {}
-        if order:
-            normed = block.ln1(stream.residual) if shared else None
-            read = None
-            if own:
-                read = block.ln1(stream.read([(names[i], slot) for slot in HEAD_SLOTS for i in own]))
-                read = read.unflatten(0, (len(HEAD_SLOTS), len(own)))
-            q, k, v = (
-                torch.cat(
-                    [
-                        *_project_own(block.attn, slot, own, None if read is None else read[index]),
-                        *_project_shared(block.attn, slot, shared, normed),
-                    ]
-                )
-                for index, slot in enumerate(HEAD_SLOTS)
-            )
+        if heads:
+            reads = stream.read([(names[index], slot) for slot in HEAD_SLOTS for index in heads])
+            q, k, v = _projected(block.attn, heads, block.ln1(reads))
             mixed = (self._pattern(q, k) @ v).flatten(1, 2)
-            result = torch.bmm(mixed, block.attn.W_O[order]).unflatten(1, q.shape[1:3])
-            results = dict(zip(order, result.unbind(0), strict=True))
+            result = torch.bmm(mixed, _of_heads(block.attn.W_O, heads)).unflatten(1, q.shape[1:3])
+            results = dict(zip(heads, result.unbind(0), strict=True))
         for index, name in enumerate(names):
             stream.add(name, results.get(index))
         stream.residual = stream.residual + block.attn.b_O
@@ -257,25 +243,31 @@ class Transformer(nn.Module):
         return scores.softmax(-1).unflatten(0, q.shape[:2])
 
 
-def _project_own(
-    attention: _Attention, slot: Slot, heads: list[int], inputs: Float[Tensor, "head batch pos d_model"] | None
-) -> list[Tensor]:
-    """Computes one slot's vectors, [head, batch, pos, d_head], of heads that each read an input of their own."""
-    if inputs is None:
-        return []
-    weight, bias = attention.projections(slot)
-    product = torch.baddbmm(bias[heads].unsqueeze(1), inputs.flatten(1, 2), weight[heads])
-    return [product.unflatten(1, inputs.shape[1:3])]
+def _projected(attention: _Attention, heads: list[int], inputs: Float[Tensor, "read batch pos d_model"]) -> list[Tensor]:
+    """Computes queries, keys and values of some heads, [head, batch, pos, d_head] each.
+
+    Args:
+        attention: the layer's weights.
+        heads: indices.
+        inputs: what each slot of each head reads, all heads' q first; or the one thing that all of them read.
+    """
+    found = []
+    shared = len(inputs) == 1
+    for slot, own in zip(HEAD_SLOTS, [inputs] * 3 if shared else inputs.chunk(3), strict=True):
+        weight, bias = (_of_heads(parameter, heads) for parameter in attention.projections(slot))
+        if shared:
+            # One product, of all heads' matrices side by side.
+            flat = (own[0] @ weight.transpose(0, 1).flatten(1)).unflatten(-1, bias.shape) + bias
+            found.append(flat.permute(2, 0, 1, 3))
+        else:
+            product = torch.baddbmm(bias.unsqueeze(1), own.flatten(1, 2), weight)
+            found.append(product.unflatten(1, inputs.shape[1:3]))
+    return found
 
 
-def _project_shared(attention: _Attention, slot: Slot, heads: list[int], normed: Tensor | None) -> list[Tensor]:
-    """Computes one slot's vectors, [head, batch, pos, d_head], of heads that read the same input: one product."""
-    if normed is None:
-        return []
-    weight, bias = attention.projections(slot)
-    flat = weight[heads].transpose(0, 1).flatten(1)
-    product = (normed @ flat).unflatten(-1, (len(heads), -1)) + bias[heads]
-    return [product.permute(2, 0, 1, 3)]
+def _of_heads(parameter: Float[Tensor, "head ..."], heads: list[int]) -> Float[Tensor, "some ..."]:
+    """Takes some heads' part of a parameter, without a copy where these are all."""
+    return parameter if len(heads) == len(parameter) else parameter[heads]
 
 
 class _Stream:
@@ -292,10 +284,6 @@ class _Stream:
         """Tells whether a component's own output matters to this run."""
         return self.patch is None or not self.patch.off_nodes_always or name in self.members
 
-    def has_own_input(self, name: str) -> bool:
-        """Tells whether edges into a component can be patched, so that it may read something else than the stream."""
-        return self.patch is not None and self.computes(name)
-
     def add(self, name: str, output: Tensor | None) -> None:
         """Adds a component's output, None where it was not computed, after node patches."""
         if self.patch is not None:
@@ -307,7 +295,7 @@ class _Stream:
         self.residual = self.residual + output
 
     def read(self, reads: Sequence[Read]) -> Float[Tensor, "read batch pos d_model"]:
-        """Computes what slots of receivers at one depth read, before LayerNorm."""
-        if self.reader is None or not self.has_own_input(reads[0][0]):
+        """Computes what slots of receivers at one depth read, before LayerNorm; one thing for all without patches."""
+        if self.reader is None:
             return self.residual.unsqueeze(0)
         return self.reader.read(reads, self.residual)

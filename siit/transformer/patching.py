@@ -154,8 +154,8 @@ class EdgeReader:
     def __init__(self, patch: BatchPatch) -> None:
         self.patch = patch
         patched = patch.edges.to(patch.ablation[0].dtype)
-        self.weights = F.pad(patched, (0, 0, 0, 1))
-        """1 where an edge is patched, [edge + 1, batch]; the last row, of zeros, stands for no edge."""
+        self.weights = F.pad(patched.T, (0, 1))
+        """1 where an edge is patched, [batch, edge + 1]; the last column, of zeros, stands for no edge."""
         self.changes: dict[Term, Tensor] = {}
         """What each term adds to a sum, [batch, pos * d_model]: the replacement minus the sender's output."""
 
@@ -185,5 +185,7 @@ class EdgeReader:
         terms, edge = self.patch.points.terms_of(reads, residual.device, self.patch.off_nodes_always)
         unpatched = residual.flatten(1).unsqueeze(1).expand(-1, len(reads), -1)
         changes = torch.stack([self.changes[term] for term in terms], 1)
-        total = torch.baddbmm(unpatched, self.weights[edge].permute(2, 0, 1), changes)
+        # Contiguous, or the product would be made example by example.
+        weights = self.weights.index_select(1, edge.flatten()).view(-1, *edge.shape)
+        total = torch.baddbmm(unpatched, weights, changes)
         return total.transpose(0, 1).unflatten(2, residual.shape[1:])

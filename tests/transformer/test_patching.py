@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siit.graph.architecture import DIRECTIONS, Edge, ModelConfig, edges, slots
+from siit.graph.architecture import DIRECTIONS, Edge, ModelConfig, edges, nodes, slots
 from siit.graph.circuit import Circuit
 from siit.transformer import BatchPatch, PatchPoints
 from siit.transformer.patching import Read
@@ -26,10 +26,11 @@ def test_masks_list_senders_and_circuit_edges_first():
     assert points.n_circuit_edges == 2
     assert points.edges[:2] == [late, early]
     off = set(map(str, points.edges[2:]))
-    embedded = {f"{name}->a0.h1<{slot}>" for name in ("tok_embed", "pos_embed") for slot in "qkv"} - {str(early)}
-    into_last = {f"{name}->m0" for name in ("tok_embed", "pos_embed")}
-    into_logits = {f"{name}->logits" for name in ("tok_embed", "pos_embed", "a0.h1", "m0")}
-    assert off == embedded | into_last | into_logits
+    embeddings = ("tok_embed", "pos_embed")
+    into_heads = {f"{name}->a0.h{head}<{slot}>" for name in embeddings for head in (0, 1) for slot in "qkv"}
+    into_last = {f"{name}->m0" for name in (*embeddings, "a0.h0", "a0.h1")}
+    into_logits = {f"{name}->logits" for name in (*embeddings, "a0.h0", "a0.h1", "m0")}
+    assert off == (into_heads | into_last | into_logits) - {str(late), str(early)}
     assert len(points.edges) == 2 + len(off)
 
 
@@ -38,7 +39,7 @@ def test_masks_list_senders_and_circuit_edges_first():
 def test_every_edge_brings_its_own_term(config: ModelConfig, seed: int):
     circuit = transformers.some_circuit(config, seed)
     points = PatchPoints(circuit)
-    for receiver in circuit.members[2:]:
+    for receiver in nodes(config)[2:]:
         reads: list[Read] = [(receiver, slot) for slot in slots(receiver)]
         terms, table = points.terms_of(reads, torch.device("cpu"))
         found = {
@@ -47,7 +48,7 @@ def test_every_edge_brings_its_own_term(config: ModelConfig, seed: int):
             for column, edge in enumerate(row)
             if edge < len(points.edges)
         }
-        into = {edge for edge in edges(config, circuit.members) if edge.receiver == receiver}
+        into = {edge for edge in edges(config) if edge.receiver == receiver}
         assert found == {edge: (edge.sender, edge in circuit.carries) for edge in into}
         for row, read in zip(table.tolist(), reads, strict=True):
             assert {points.edges[edge].slot for edge in row if edge < len(points.edges)} <= {read[1]}

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from siit.training.configuration.errors import require
 
 _POSITIVE = (
-    "max_steps", "batch_size", "learning_rate", "anneal_steps", "gradient_clip", "check_every", "checks_in_a_row",
-    "validation_pairs", "threads",
+    "max_steps", "batch_size", "learning_rate", "anneal_steps", "gradient_clip", "check_every", "validation_pairs", "threads",
 )  # fmt: skip
 _ACCELERATORS = ("auto", "cpu", "gpu")
 
@@ -24,16 +23,14 @@ class TrainerSettings:
     """Pairs of base and source in a step."""
     learning_rate: float = 1e-2
     """Learning rate after the warm-up, of Muon (matrices) and AdamW (all else) alike. It falls (a cosine) over
-    anneal_steps. It begins anew each time that this ends, over twice as many steps, and at the end of the circuit-only
-    phase."""
+    anneal_steps. In the circuit-only phase it begins anew each time that this ends, over twice as many steps; after it,
+    it falls once."""
     final_learning_rate: float = 4e-4
     """Smallest learning rate after the warm-up: the cosine never falls below it."""
     warmup_steps: int = 100
     """Steps over which the learning rate first rises, linearly."""
     anneal_steps: int = 2000
-    """Steps over which the learning rate falls the first time."""
-    restarts: bool = True
-    """Whether the learning rate begins anew after the circuit-only phase too; if not, it stays where it fell to."""
+    """Steps over which the learning rate falls, the first time and after the circuit-only phase."""
     momentum: float = 0.95
     """Momentum of Muon."""
     beta1: float = 0.9
@@ -47,12 +44,11 @@ class TrainerSettings:
     ema_decay: float = 0.999
     """Share of the averaged weights (EMA) that is kept at each step, at most. They average over about the last tenth of
     the steps, and are what is checked, certified and saved."""
-    check_every: int = 250
-    """Steps between two checks; an interrupted run resumes from the last one."""
-    checks_in_a_row: int = 2
-    """Checks in a row at which every bar holds before training ends."""
+    check_every: int = 50
+    """Steps between two checkpoints, from the last of which an interrupted run resumes. A check may follow each, but
+    comes at the earliest when a tenth more steps are done than at the last one."""
     validation_pairs: int = 2048
-    """Pairs of the validation certificate; single parts and subsets take the first 1,024."""
+    """Pairs of the validation certificate. Training ends where it holds on two such sets of pairs."""
     validation_bar: float = 0.9994
     """Share of right answers that each figure of a check must reach. It is more than the certificate's bar of 0.999,
     because the test pairs are others: reverse stopped at 0.9990 on 512 validation pairs and got 0.9979 in test. One

@@ -20,9 +20,10 @@ from torch import Tensor
 from siit._text import one_line
 from siit.interchange.evidence import build_evidence
 from siit.training.configuration.settings import ConfigError, Settings, terms_of
-from siit.training.fit.callbacks import Averaging, CircuitOnlyPhase, FiniteWeights, LossLog, Stopwatch, ValidationCheck
+from siit.training.fit.callbacks import Averaging, FiniteWeights, LossLog, Stopwatch
 from siit.training.fit.checkpoint_file import AtomicCheckpointIO
 from siit.training.fit.checkpoints import RunFolder, TrainingError
+from siit.training.fit.checks import CircuitOnlyPhase, ValidationCheck
 from siit.training.fit.data_module import PairDataModule
 from siit.training.fit.display import Display
 from siit.training.fit.module import SIITModule
@@ -95,7 +96,7 @@ def fit(
     data = PairDataModule(plan.task, chosen.batch_size, chosen.check_every, settings.seed)
     # With `allow_uncertified` a model that passed its checks is bundled as it is, whatever the test says.
     failed_at = None if settings.allow_uncertified else folder.failed_at
-    check = ValidationCheck(evidence, chosen.checks_in_a_row, chosen.screen, failed_at, display)
+    check = ValidationCheck(evidence, chosen.screen, failed_at, display)
     stopwatch = Stopwatch(chosen.threads)
     own = [
         display,
@@ -126,18 +127,17 @@ def fit(
             if isinstance(end.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from end
             raise
-    passed = check.passes >= check.in_a_row
-    return Fitted(module, trainer.global_step, stopwatch.clock.read(), passed, tuple(stopwatch.threads))
+    return Fitted(module, trainer.global_step, stopwatch.clock.read(), check.passed, tuple(stopwatch.threads))
 
 
 def validation_evidence(plan: Plan, settings: Settings) -> dict[str, Tensor]:
-    """Draws the validation pairs, with the causal model's answers under every interchange."""
+    """Draws two sets of validation pairs, one after the other, with the causal model's answers under every interchange."""
     return build_evidence(
         plan.interchanges,
         plan.task.pairs("val", seed=settings.seed),
         settings.seed,
         answers=plan.task.answers,
-        pairs=settings.trainer.validation_pairs,
+        pairs=2 * settings.trainer.validation_pairs,
         min_scored=0,
         min_changed=1,
     )

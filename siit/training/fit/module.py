@@ -112,10 +112,19 @@ class SIITModule(pl.LightningModule):
         self.losses = {"loss": step.loss.detach()}
         self.losses |= {f"loss/{name}": loss.detach() for name, loss in step.losses.items()}
         wrong = ~self.answers.right(step.logits, step.target) & step.scored
-        self.errors.update(step.drawn.choice, step.drawn.replacement.single, wrong.sum(1), step.scored.sum(1))
+        # Pairs that come again since they were wrong would make the errors seem larger than they are.
+        counted = torch.ones_like(wrong[:, 0]) if pairs.fresh is None else pairs.fresh
+        self.errors.update(
+            step.drawn.choice, step.drawn.replacement.single, wrong.sum(1) * counted, step.scored.sum(1) * counted
+        )
         if self.chosen.replay:
             self.replay_buffer.add(pairs, step.drawn, wrong.any(1))
         return wrong.any(1)
+
+    def worst_interchange(self) -> tuple[float, str]:
+        """Finds the largest running error of the interchanges, and its name; waits for the device."""
+        error, place = self.errors.interchanges.max(0)
+        return float(error), self.objective.interchanges.names[int(place)]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["everything_from"] = self.everything_from

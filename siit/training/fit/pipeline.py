@@ -28,6 +28,9 @@ from siit.training.fit.plan import Plan, find_task, make_plan
 from siit.training.fit.rehearsal import check_content, check_place
 from siit.training.fit.shortfall import NotCertified, not_certified
 
+BETWEEN_TESTS = 1 << 16
+"""Between the seeds of two tests of one run, so that each draws pairs of its own."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -139,19 +142,24 @@ def _train(
         )
     _describe(plan, settings, folder, display)
     with run_loggers(settings.logger, folder.path, from_step, record) as loggers:
-        fitted = fit(plan, settings, folder, checkpoint, loggers=loggers, display=display)
-        how = "every check passed" if fitted.passed else "no step is left"
-        display.say(f"step {fitted.steps:,}: {how}; measuring the certificate on held-out test pairs")
-        bundle, certificate = certify(plan, settings, fitted, record, len({*folder.failed_tests, fitted.steps}))
-        display.show(table(certificate, f"{title}: held-out test pairs"))
-        display.say(evidence_line(certificate))
-        accepted = certificate.certified or settings.allow_uncertified
-        # Before the logger is told: no fault of its own may cost the model.
-        if accepted:
-            path = _write(bundle, settings, folder, display)
-        else:
-            folder.note_failed_test(fitted.steps)
-        log_certificate(loggers, certificate, bundle.circuit, title)
+        while True:
+            fitted = fit(plan, settings, folder, checkpoint, loggers=loggers, display=display)
+            how = "every check passed" if fitted.passed else "no step is left"
+            display.say(f"step {fitted.steps:,}: {how}; measuring the certificate on held-out test pairs")
+            bundle, certificate = certify(plan, settings, fitted, record, len({*folder.failed_tests, fitted.steps}))
+            display.show(table(certificate, f"{title}: held-out test pairs"))
+            display.say(evidence_line(certificate))
+            accepted = certificate.certified or settings.allow_uncertified
+            # Before the logger is told: no fault of its own may cost the model.
+            if accepted:
+                path = _write(bundle, settings, folder, display)
+            else:
+                folder.note_failed_test(fitted.steps)
+            log_certificate(loggers, certificate, bundle.circuit, title)
+            if accepted or not fitted.passed:
+                break
+            display.say("the test failed: training goes on, and the next test has pairs of its own")
+            checkpoint = folder.checkpoint
     if not accepted:
         raise not_certified(certificate, settings, folder, fitted, command)
     folder.close()
@@ -202,13 +210,14 @@ def certify(
         settings: how.
         fitted: what training ended with.
         config: what is recorded in `train.yaml`.
-        tests: how many models of this run have met the test pairs, this one included.
+        tests: how many models of this run have met test pairs, this one included; each has pairs of its own.
     """
     task = plan.task
     fixed = settings.trainer.evidence_pairs
     size = {} if fixed is None else {"pairs": fixed, "min_scored": 0, "min_changed": 0}
+    drawn_from = settings.seed + (tests - 1) * BETWEEN_TESTS
     evidence = build_evidence(
-        plan.interchanges, task.pairs("test", seed=settings.seed), settings.seed, answers=task.answers, **size
+        plan.interchanges, task.pairs("test", seed=settings.seed), drawn_from, answers=task.answers, **size
     )
     evidence |= task.further_evidence(evidence["base_tokens"], settings.seed)
     averaged = fitted.module.ema.state_dict()
@@ -233,7 +242,7 @@ def training_record(fitted: Fitted, tests: int) -> bytes:
 
     Args:
         fitted: what training ended with.
-        tests: how many models of this run have met the test pairs: more than 1 where it went on after a failure.
+        tests: how many models of this run have met test pairs: more than 1 where it went on after a failure.
     """
     device = fitted.module.device
     record = {

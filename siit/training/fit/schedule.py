@@ -1,4 +1,4 @@
-"""Sets the learning rate: a warm-up, then cosines that begin anew, each twice as long as the last."""
+"""Sets the learning rate: a warm-up, cosines that begin anew while the circuit alone learns, and one last cosine."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from siit.training.configuration.settings import TrainerSettings
 def learning_rate_factor(settings: TrainerSettings, step: int, everything_from: int | None) -> float:
     """Multiplies the learning rate: warm-up, times cosines over `anneal_steps`, then twice, four times ... as many.
 
-    They start at step 0, and anew where the circuit-only phase ends. What is not learned when one of them ends is not
-    learned at its low learning rate either (warm restarts: Loshchilov and Hutter, arXiv 1608.03983). It never depends
-    on `max_steps`, which is a limit and nothing else.
+    They start at step 0, and begin anew as long as the circuit-only phase lasts (warm restarts: Loshchilov and Hutter,
+    arXiv 1608.03983). One more starts where that phase ends, and is the last: a further rise would unlearn. It never
+    depends on `max_steps`, which is a limit and nothing else.
 
     Args:
-        settings: of the optimizer. Without `restarts` the first cosine after the circuit-only phase is the last.
+        settings: of the optimizer.
         step: counted from 0.
         everything_from: the step at which the circuit-only phase ended; None while it lasts.
     """
     since, cycle = step - (everything_from or 0), settings.anneal_steps
-    restarts = settings.restarts or everything_from is None
-    while restarts and since >= cycle:
+    while everything_from is None and since >= cycle:
         since, cycle = since - cycle, 2 * cycle
     factor = min(1.0, (step + 1) / (settings.warmup_steps + 1)) * _cosine(since / cycle)
     return max(factor, settings.final_learning_rate / settings.learning_rate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -18,6 +18,13 @@ ROUNDS = 4
 """How often each validation pair is used to see whether the circuit alone passes, with another interchange each time.
 
 A few interchanges leave few positions with an answer."""
+
+
+def halves(evidence: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """Yields the first and the second half of validation pairs."""
+    size = len(next(iter(evidence.values()))) // 2
+    for start in (0, size):
+        yield {name: tensor[start : start + size] for name, tensor in evidence.items()}
 
 
 @torch.no_grad()

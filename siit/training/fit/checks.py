@@ -1,0 +1,171 @@
+"""Checks a run on validation pairs: ends the circuit-only phase, and training itself, as soon as bars hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+
+from siit.certificate import Certificate
+from siit.certificate.certificate import SHARES
+from siit.training.fit.callbacks import log
+from siit.training.fit.display import Display
+from siit.training.fit.module import SIITModule
+from siit.training.fit.validation import circuit_alone, halves, validation_certificate
+
+APART = 1.1
+"""Each check is at the earliest at so many times the steps of the last one: checks take a bounded share of the time."""
+HOPELESS = 0.05
+"""Running error, beyond what the bar allows, above which a check measures nothing: it would fail."""
+
+
+class Check(Callback):
+    """Looks at a run between epochs, at times that are further and further apart.
+
+    Args:
+        evidence: validation pairs; moved to the module's device in place.
+        display: is told of every check.
+
+    Attributes:
+        checked_at: the step of the last check; 0 before the first.
+    """
+
+    def __init__(self, evidence: dict[str, Tensor], display: Display) -> None:
+        self.evidence, self.display = evidence, display
+        self.checked_at = 0
+
+    def setup(self, trainer: pl.Trainer, pl_module: SIITModule, stage: str) -> None:
+        self.evidence |= {name: tensor.to(pl_module.device) for name, tensor in self.evidence.items()}
+
+    def concerns(self, module: SIITModule) -> bool:
+        """Tells whether the run is in the phase that this check ends."""
+        raise NotImplementedError
+
+    def check(self, trainer: pl.Trainer, module: SIITModule) -> str:
+        """Measures, acts, and says in words what it found."""
+        raise NotImplementedError
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
+        if not self.concerns(pl_module) or trainer.global_step < APART * self.checked_at:
+            return
+        self.checked_at = trainer.global_step
+        self.display.checked(trainer, pl_module, self.check(trainer, pl_module))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"checked_at": self.checked_at}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.checked_at = int(state_dict["checked_at"])
+
+
+class CircuitOnlyPhase(Check):
+    """Ends the circuit-only phase at the first check at which the circuit alone is right often enough.
+
+    Args:
+        bar: the share of right answers, in the worst interchange; None: there is no such phase.
+        evidence: validation pairs; moved to the module's device in place.
+        display: is told of every check.
+    """
+
+    def __init__(self, bar: float | None, evidence: dict[str, Tensor], display: Display) -> None:
+        super().__init__(evidence, display)
+        self.bar = bar
+
+    def concerns(self, module: SIITModule) -> bool:
+        return module.everything_from is None
+
+    def check(self, trainer: pl.Trainer, module: SIITModule) -> str:
+        assert self.bar is not None
+        error, name = module.worst_interchange()
+        if error > 1 - self.bar + HOPELESS:
+            return f"circuit only: about {1 - error:.2f} of {self.bar:g} in training ({name})"
+        alone = circuit_alone(module, self.evidence)
+        passed = alone >= self.bar
+        if passed:
+            module.everything_from = trainer.global_step
+        log(trainer, {"val/circuit_alone": alone, "val/circuit_only": float(not passed)})
+        return f"circuit only: {alone:.4f} of {self.bar:g}" + (", passed: everything from here on" if passed else "")
+
+
+class ValidationCheck(Check):
+    """Measures the validation certificate once the circuit-only phase is over, and ends training where it holds.
+
+    It must hold on two halves of the pairs, which have none in common; the second is measured where the first passes.
+
+    Args:
+        evidence: validation pairs; moved to the module's device in place.
+        screen: see `validation.validation_certificate`.
+        failed_at: the step at which an earlier model of this run failed its test certificate, which it must train on
+            from.
+        display: is told of every check.
+
+    Attributes:
+        passed: whether every bar held at the last check.
+    """
+
+    def __init__(self, evidence: dict[str, Tensor], screen: float, failed_at: int | None, display: Display) -> None:
+        super().__init__(evidence, display)
+        self.screen, self.failed_at = screen, failed_at
+        self.passed = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.global_step == self.failed_at:
+            self.passed = False
+        # A run that was stopped between its last check and its bundle has nothing left to train.
+        trainer.should_stop = self.passed
+
+    def concerns(self, module: SIITModule) -> bool:
+        return module.everything_from is not None
+
+    def check(self, trainer: pl.Trainer, module: SIITModule) -> str:
+        error, name = module.worst_interchange()
+        if error > HOPELESS:
+            return f"everything: about {1 - error:.2f} in training ({name})"
+        for half in halves(self.evidence):
+            certificate = validation_certificate(module, half, self.screen)
+            if not certificate.certified:
+                break
+        self.passed = trainer.should_stop = certificate.certified
+        shares = {f"val/{name}": getattr(certificate, name) for name in SHARES}
+        measured = {name: value for name, value in shares.items() if value is not None}
+        log(trainer, {"val/circuit_only": 0.0, **measured, "val/passed": float(self.passed)})
+        return "everything: " + ("every bar holds" if self.passed else nearest_to_failing(certificate))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "passed": self.passed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self.passed = bool(state_dict["passed"])
+
+
+WORDS = {
+    "accuracy": "accuracy",
+    "iia": "worst interchange of a variable",
+    "edge_iia": "worst interchange of an edge",
+    "strict_node": "worst node",
+    "strict_edge": "worst edge",
+    "strict_joint": "all off-circuit parts at once",
+    "strict_subsets": "worst subset",
+    "joint_mean": "all off-circuit parts by their mean",
+    "joint_zero": "all off-circuit parts by zero",
+}
+"""What a field of the certificate is called in a line."""
+
+
+def nearest_to_failing(certificate: Certificate) -> str:
+    """Names the bar that a certificate falls furthest below, with how many hold."""
+    short = {}
+    for field in SHARES:
+        value, bar = getattr(certificate, field), certificate.bars[field]
+        if value is not None and value < bar:
+            short[field] = value - bar
+    if not short:
+        return certificate.failed[0] if certificate.failed else "not all was measured"
+    field = min(short, key=short.__getitem__)
+    worst = certificate.worst(field)
+    where = f" ({worst[0]})" if worst and worst[0] != "all" else ""
+    others = f", and {len(short) - 1} more below their bar" if len(short) > 1 else ""
+    return f"{WORDS[field]} {getattr(certificate, field):.4f} of {certificate.bars[field]:g}{where}{others}"

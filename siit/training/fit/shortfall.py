@@ -44,21 +44,17 @@ def not_certified(
         command: with which it was started; None: by a program.
     """
     failed = certificate.failed
-    most = settings.trainer.max_steps
     if command is None:
         command = shlex.join(
             [*COMMAND.split(), f"case={settings.case.name}", f"seed={settings.seed}", f"out={settings.out}"]
         )
-    if fitted.steps < most:
-        advice = f"The checks passed before the steps were used up; the same command trains on, to {most} steps at most"
-    else:
-        command, advice = with_steps(command, 2 * most), "All steps are used up; with more of them it trains on"
+    command = with_steps(command, 2 * settings.trainer.max_steps)
     lines = [
         f"{settings.case.name}, seed {settings.seed}: not certified after {fitted.steps} steps; "
         f"{len(failed)} bar{'s' if len(failed) != 1 else ''} fall{'s' if len(failed) == 1 else ''} short:",
         *(f"  {line}" for line in failed),
         f"Nothing was bundled; the checkpoint is kept: {folder.checkpoint}",
-        f"{advice}:",
+        "All steps are used up; with more of them it trains on:",
         f"  {command}",
     ]
     return NotCertified("\n".join(lines), failed, fitted.steps, fitted.seconds["wall"])

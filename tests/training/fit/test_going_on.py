@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 
 import siit
 from siit.certificate import Certificate
+from siit.interchange import build_evidence
 from siit.train import train
 from siit.training.configuration.settings import ConfigError, read_settings
 from siit.training.fit.checkpoints import RunFolder, checkpoint_step
@@ -31,7 +33,9 @@ def checks_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     def passing(*arguments: Any) -> Any:
         return dataclasses.replace(validation_certificate(*arguments), certified=True)
 
-    monkeypatch.setattr("siit.training.fit.callbacks.validation_certificate", passing)
+    monkeypatch.setattr("siit.training.fit.checks.HOPELESS", 1.0)
+    monkeypatch.setattr("siit.training.fit.checks.APART", 2)
+    monkeypatch.setattr("siit.training.fit.checks.validation_certificate", passing)
 
 
 def state(root: Path) -> dict[str, torch.Tensor]:
@@ -64,18 +68,28 @@ def test_with_fewer_steps_than_are_done_it_says_so(composed: Compose) -> None:
 
 
 @pytest.mark.usefixtures("checks_pass")
-def test_after_a_failed_test_the_same_command_trains_on(composed: Compose, tmp_path: Path) -> None:
-    config = composed(STRICT, "objective.circuit_first=null", "trainer.checks_in_a_row=2", "trainer.max_steps=60")
-    folder = RunFolder(tmp_path, "frac_prevs", 0)
-    for steps in (20, 40):  # its checks in a row are counted anew
-        with pytest.raises(NotCertified, match="the same command trains on, to 60 steps at most") as caught:
-            train(config)
-        assert caught.value.steps == steps == checkpoint_step(folder.checkpoint)
-    assert folder.failed_tests == [20, 40]
+def test_after_a_failed_test_it_trains_on_and_each_test_has_pairs_of_its_own(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, bases = RunFolder(tmp_path, "frac_prevs", 0), []
+
+    def noted(*arguments: Any, **further: Any) -> dict[str, torch.Tensor]:
+        evidence = build_evidence(*arguments, **further)
+        bases.append(evidence["base_tokens"])
+        return evidence
+
+    monkeypatch.setattr("siit.training.fit.pipeline.build_evidence", noted)
+    config = composed(STRICT, "objective.circuit_first=null", "trainer.max_steps=30")
+    with pytest.raises(NotCertified, match="All steps are used up") as caught:
+        train(config)
+    # Checks came after 10 and 20 steps, and each test that followed failed.
+    assert caught.value.steps == 30 == checkpoint_step(folder.checkpoint)
+    assert folder.failed_tests == [10, 20, 30]
+    assert not any(torch.equal(one, other) for one, other in itertools.combinations(bases, 2))
     # Where it may be bundled uncertified, it is: nothing is left to train.
     config.allow_uncertified = True
     record = json.loads((train(config) / "training.json").read_text())
-    assert record["steps"] == 40 and record["tests"] == 2, "how often the test pairs were met is not hidden"
+    assert record["steps"] == 30 and record["tests"] == 3, "how often test pairs were met is not hidden"
     assert folder.failed_tests == [], "the next run begins anew"
 
 
@@ -83,18 +97,18 @@ def test_after_a_failed_test_the_same_command_trains_on(composed: Compose, tmp_p
 def test_a_run_that_was_killed_between_its_last_check_and_its_bundle_trains_no_further(
     composed: Compose, tmp_path: Path
 ) -> None:
-    settings = read_settings(composed("objective.circuit_first=null", "trainer.checks_in_a_row=2"))
+    settings = read_settings(composed("objective.circuit_first=null"))
     plan, folder = plan_of(settings), RunFolder(tmp_path, "frac_prevs", 0)
     folder.open({}, resume=True)
     ended = fit(plan, settings, folder)
-    assert ended.passed and ended.steps == 20
+    assert ended.passed and ended.steps == 10
 
     class Never(pl.Callback):
         def on_train_batch_start(self, *args: Any) -> None:
             pytest.fail("it trains on")
 
     again = fit(plan, settings, folder, folder.open({}, resume=True), callbacks=[Never()])
-    assert again.passed and again.steps == 20
+    assert again.passed and again.steps == 10
     averaged, before = again.module.ema.state_dict(), ended.module.ema.state_dict()
     assert all(torch.equal(before[name], averaged[name]) for name in before)
 

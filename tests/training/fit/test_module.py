@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import traceback
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from siit.certificate import Certificate
 from siit.training.configuration.settings import Settings, read_settings
 from siit.training.fit.checkpoints import RunFolder
+from siit.training.fit.display import Display
 from siit.training.fit.loggers import MetricsFile
 from siit.training.fit.loop import fit, make_module
 from siit.training.fit.module import SIITModule
@@ -58,8 +60,9 @@ def test_the_circuit_alone_is_checked_until_it_passes_and_then_the_certificate(
         checks.append(module.global_step)
         return measure(module, *further)
 
-    monkeypatch.setattr("siit.training.fit.callbacks.circuit_alone", lambda *arguments: next(alone))
-    monkeypatch.setattr("siit.training.fit.callbacks.validation_certificate", measured)
+    monkeypatch.setattr("siit.training.fit.checks.HOPELESS", 1.0)
+    monkeypatch.setattr("siit.training.fit.checks.circuit_alone", lambda *arguments: next(alone))
+    monkeypatch.setattr("siit.training.fit.checks.validation_certificate", measured)
     settings = read_settings(composed("trainer.max_steps=40", "objective.circuit_first=0.3"))
     folder = RunFolder(tmp_path, settings.case.name, settings.seed)
     folder.open({}, resume=False)
@@ -69,6 +72,20 @@ def test_the_circuit_alone_is_checked_until_it_passes_and_then_the_certificate(
     rows = [row for row in csv.DictReader(logger.path.read_text().splitlines()) if row["val/circuit_only"]]
     assert [row["val/circuit_alone"] for row in rows] == ["0.25", "0.5", "", ""]
     assert [bool(row["val/accuracy"]) for row in rows] == [False, True, True, True]
+
+
+def test_checks_are_further_and_further_apart_and_hopeless_ones_measure_nothing(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("siit.training.fit.checks.APART", 2)
+    monkeypatch.setattr("siit.training.fit.checks.HOPELESS", -0.7)
+    monkeypatch.setattr("siit.training.fit.checks.circuit_alone", lambda *arguments: pytest.fail("measured"))
+    settings = read_settings(composed("trainer.max_steps=60", "objective.circuit_first=0.3"))
+    folder = RunFolder(tmp_path, settings.case.name, settings.seed)
+    folder.open({}, resume=False)
+    fit(plan_of(settings), settings, folder, display=Display())
+    lines = re.findall(r"step (\d+): circuit only: about 0\.\d\d of 0\.3 in training \(", capsys.readouterr().out)
+    assert lines == ["10", "20", "40"]
 
 
 class Waits(TorchDispatchMode):

@@ -17,16 +17,13 @@ def settings(**changes: object) -> TrainerSettings:
     return chosen
 
 
-@pytest.mark.parametrize(("begins", "everything_from"), [(0, None), (1000, 1000)])
-def test_the_learning_rate_falls_again_over_twice_as_many_steps(begins: int, everything_from: int | None) -> None:
-    found = [learning_rate_factor(settings(), begins + step, everything_from) for step in SINCE]
+def test_it_falls_again_over_twice_as_many_steps_while_the_circuit_alone_learns() -> None:
+    found = [learning_rate_factor(settings(), step, None) for step in SINCE]
     assert found == pytest.approx([1, 0.5, 0.01, 1, 0.5, 0.01, 1, 0.5], abs=2e-3)
 
 
-def test_without_restarts_it_stays_where_it_has_fallen_to_once_the_circuit_only_phase_is_over() -> None:
-    once = settings(restarts=False)
-    assert learning_rate_factor(once, 100, None) == pytest.approx(1), "the circuit alone has not passed yet"
-    found = [learning_rate_factor(once, 1000 + step, 1000) for step in (0, 50, 99, 100, 200, 5000)]
+def test_it_falls_once_more_from_the_end_of_that_phase() -> None:
+    found = [learning_rate_factor(settings(), 1000 + step, 1000) for step in (0, 50, 99, 100, 200, 5000)]
     assert found == pytest.approx([1, 0.5, 0.01, 0.01, 0.01, 0.01], abs=2e-3)
 
 

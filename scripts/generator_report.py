@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from scripts.markdown import table
 from siit.graph.tiers import TIERS, layers
 from siit.training.generator import Attempt, attempts
 from siit.training.generator.checks import Inspected, hidden_nodes
@@ -109,12 +110,6 @@ def histogram(values: Iterable[int]) -> str:
 def spread(values: Sequence[float]) -> str:
     """Median and largest."""
     return f"{statistics.median(values):.1f}, {max(values):.1f}"
-
-
-def table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def main() -> None:

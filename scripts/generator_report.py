@@ -90,7 +90,8 @@ def report(tiers: dict[str, Found]) -> str:
             table(["", *tiers], overview),
             "Why draws were rejected: the first check of `siit/training/generator/checks.py` that failed.",
             table(["reason", *tiers], why),
-            "Sizes: value (number of programs).",
+            "Sizes: value (number of programs). Each attention variable counts as one head; in a model, one that\n"
+            "counts has two (`siit/interchange/capacity.py`).",
             table(["", *tiers], shapes),
         ]
     )

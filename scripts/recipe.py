@@ -8,10 +8,10 @@ python -m scripts.recipe draw --given reverse --count 24
 
 A list is one of `scripts/recipe_lists`, or a file of that form: on each line a case and its seeds.
 
-Each model is trained by a process of its own, `python -m siit.train`, on one thread and with a budget of CPU seconds, all
-of that process. One that is not certified counts at the whole budget, whatever stopped it. So a recipe is better if it
-certifies more models, and then if it takes fewer CPU seconds. A list is gone on with by the same command; models that had
-not come to their end are begun anew.
+Each model is trained by a process of its own, `python -m siit.train`, on one thread and with a budget of CPU seconds,
+all of that process. One that is not certified counts at the whole budget, whatever stopped it. So a recipe is better if
+it certifies more models, and then if it takes fewer CPU seconds. A list is gone on with by the same command; models
+that had not come to their end are begun anew.
 """
 
 from __future__ import annotations

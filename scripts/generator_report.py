@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from scripts.markdown import table
 from siit.graph.tiers import TIERS, layers
 from siit.training.generator import Attempt, attempts
 from siit.training.generator.checks import Inspected, hidden_nodes
@@ -89,7 +90,8 @@ def report(tiers: dict[str, Found]) -> str:
             table(["", *tiers], overview),
             "Why draws were rejected: the first check of `siit/training/generator/checks.py` that failed.",
             table(["reason", *tiers], why),
-            "Sizes: value (number of programs).",
+            "Sizes: value (number of programs). Each attention variable counts as one head; in a model, one that\n"
+            "counts has two (`siit/interchange/capacity.py`).",
             table(["", *tiers], shapes),
         ]
     )
@@ -109,12 +111,6 @@ def histogram(values: Iterable[int]) -> str:
 def spread(values: Sequence[float]) -> str:
     """Median and largest."""
     return f"{statistics.median(values):.1f}, {max(values):.1f}"
-
-
-def table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def main() -> None:

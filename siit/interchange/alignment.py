@@ -21,6 +21,7 @@ from siit.graph.architecture import (
     mlp,
 )
 from siit.graph.circuit import Circuit
+from siit.interchange.capacity import Capacity, needed_capacity, one_head_each
 from siit.interchange.roles import programs, roles
 
 Alignment = Mapping[str, tuple[str, ...]]
@@ -32,14 +33,41 @@ class AlignmentConfig:
     """How variables are placed.
 
     Attributes:
-        heads: how many heads of its layer an attention variable gets, where it is not 1.
-        mlps: attention variables that get the MLP of their layer too, each for itself.
+        heads: how many heads of its layer an attention variable gets, where it is not what `needed_capacity` says.
+        mlps: attention variables that get the MLP of their layer too, each for itself; None: as `needed_capacity` says.
         nodes: variable -> nodes, fixing the placement instead of drawing it; all variables or none.
     """
 
     heads: Mapping[str, int] = field(default_factory=dict)
-    mlps: Collection[str] = ()
+    mlps: Collection[str] | None = None
     nodes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def capacity(self, model: CausalModel) -> Capacity:
+        """Finds what each attention variable gets: what is set here, else what the rule says.
+
+        A fixed placement says it by itself, and asks for no more than one head each.
+
+        Args:
+            model: the causal model.
+
+        Raises:
+            ValueError: variables that the model has not, or that no attention computes, or less than one head.
+        """
+        for what in (self.heads, self.mlps or (), self.nodes):
+            unknown = sorted(set(what) - set(model.variables))
+            if unknown:
+                raise ValueError(f"alignment: unknown variables {unknown}, accepted: {', '.join(model.variables)}")
+        for key, chosen in (("heads", self.heads), ("mlps", self.mlps or ())):
+            wrong = sorted(name for name in chosen if not model.variables[name].is_attention)
+            if wrong:
+                raise ValueError(f"alignment.{key}: {wrong} are computed by MLPs, accepted are attention variables")
+        few = {name: count for name, count in self.heads.items() if count < 1}
+        if few:
+            raise ValueError(f"alignment.heads: found {few}, accepted is at least 1")
+        if self.nodes:
+            return one_head_each(model)
+        needed = needed_capacity(model)
+        return Capacity({**needed.heads, **self.heads}, needed.mlps if self.mlps is None else frozenset(self.mlps))
 
 
 def program_layers(model: CausalModel, mlps: Collection[str] = ()) -> dict[str, int]:
@@ -54,18 +82,17 @@ def program_layers(model: CausalModel, mlps: Collection[str] = ()) -> dict[str, 
     return earliest_layers(reads, {name for name, variable in variables.items() if variable.is_attention}, mlps)
 
 
-def heads_needed(model: CausalModel, heads: Mapping[str, int], mlps: Collection[str] = ()) -> int:
+def heads_needed(model: CausalModel, capacity: Capacity) -> int:
     """Counts the heads that each layer of the program needs, and returns the largest number.
 
     Args:
         model: the causal model.
-        heads: attention variable -> how many heads it gets, where it is not 1.
-        mlps: attention variables that get the MLP of their layer too, each for itself.
+        capacity: what each attention variable gets.
     """
     count: dict[int, int] = {}
-    for name, layer in program_layers(model, mlps).items():
-        if model.variables[name].is_attention:
-            count[layer] = count.get(layer, 0) + heads.get(name, 1)
+    layers = program_layers(model, capacity.mlps)
+    for name, heads in capacity.heads.items():
+        count[layers[name]] = count.get(layers[name], 0) + heads
     return max(count.values(), default=0)
 
 
@@ -81,24 +108,14 @@ def draw_alignment(model: CausalModel, config: ModelConfig, settings: AlignmentC
     Raises:
         ValueError: for unknown variables or nodes, or a model that is too small; says what is needed.
     """
-    for what in (settings.heads, settings.mlps, settings.nodes):
-        unknown = sorted(set(what) - set(model.variables))
-        if unknown:
-            raise ValueError(f"alignment: unknown variables {unknown}, accepted: {', '.join(model.variables)}")
-    for key, chosen in (("heads", settings.heads), ("mlps", settings.mlps)):
-        not_attention = sorted(name for name in chosen if not model.variables[name].is_attention)
-        if not_attention:
-            raise ValueError(f"alignment.{key}: {not_attention} are computed by MLPs, accepted are attention variables")
-    few = {name: count for name, count in settings.heads.items() if count < 1}
-    if few:
-        raise ValueError(f"alignment.heads: found {few}, accepted is at least 1")
+    capacity = settings.capacity(model)
     if settings.nodes:
         return _fixed_alignment(model, settings.nodes)
-    layers = program_layers(model, settings.mlps)
+    layers = program_layers(model, capacity.mlps)
     needed = max(layers.values()) + 1
     if needed > config.n_layers:
         raise ValueError(f"model.n_layers: found {config.n_layers}, the program needs at least {needed}")
-    heads = heads_needed(model, settings.heads, settings.mlps)
+    heads = heads_needed(model, capacity)
     if heads > config.n_heads:
         raise ValueError(f"model.n_heads: found {config.n_heads}, the program needs at least {heads} in one layer")
     draw = random.Random(seed)
@@ -108,8 +125,8 @@ def draw_alignment(model: CausalModel, config: ModelConfig, settings: AlignmentC
     for name, variable in model.variables.items():
         layer = placed[layers[name]]
         if variable.is_attention:
-            indices = sorted(free[layer].pop() for _ in range(settings.heads.get(name, 1)))
-            also = (mlp(layer),) if name in settings.mlps else ()
+            indices = sorted(free[layer].pop() for _ in range(capacity.heads[name]))
+            also = (mlp(layer),) if name in capacity.mlps else ()
             alignment[name] = (*(head(layer, index) for index in indices), *also)
         else:
             alignment[name] = (mlp(layer),)

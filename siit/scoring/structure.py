@@ -1,7 +1,10 @@
 """Computes the structure null: how likely each edge and node is on the circuit of a model of another seed.
 
-A program's variables are placed by the seed (`siit.interchange.alignment.draw_alignment`). Its layers go to increasing
-layers of the model, all choices being equally likely. Within a layer any head is as likely as any other.
+How many heads a variable has, and whether the MLP of its layer too, follows from the causal model
+(`siit.interchange.capacity`). It is the same for every seed, and is read off the circuit's own alignment. Where these
+nodes are is drawn from the seed (`siit.interchange.alignment.draw_alignment`). A program's layers go to increasing
+layers of the model, all choices being equally likely. Within a layer any set of heads is as likely as any other, so
+that the chances of a variable's heads add up.
 
 Who knows the program and this rule, but neither seed nor weights nor data, can do no better than these probabilities.
 They give away, for example, that `logits` reads late layers and that few circuits fill all heads.

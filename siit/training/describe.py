@@ -23,6 +23,7 @@ import tracr_cases
 from siit.catalogue import FILE, IOI, CaseInfo, CaseVariable
 from siit.graph.tiers import tier
 from siit.interchange.alignment import program_layers
+from siit.interchange.capacity import needed_capacity
 from siit.interchange.interventions import Shares
 from siit.tasks import declare
 from siit.training.configuration.overrides import case_settings
@@ -50,7 +51,7 @@ def describe(name: str) -> CaseInfo:
     task = find_task(settings.case)
     circuit = plan_for(task, settings).interchanges.labels.circuit
     model, case = task.model, None if name in IOI_CASES else tracr_cases.get(name)
-    layers = program_layers(model)
+    layers = program_layers(model, needed_capacity(model).mlps)
     read = {edge for carried in circuit.edges_by_carried for edge in _high_level(carried)}
     variables = [
         CaseVariable(

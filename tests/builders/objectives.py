@@ -47,7 +47,7 @@ def interchanges_of(task: Task, **changes: Any) -> Interchanges:
     """Makes the interchanges of a circuit in a small transformer, with off-circuit nodes."""
     config = ModelConfig(
         n_layers=max(program_layers(task.model).values()) + 1,
-        n_heads=2,
+        n_heads=3,
         d_model=8,
         d_head=3,
         d_mlp=6,

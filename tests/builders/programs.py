@@ -15,7 +15,15 @@ import tracr_cases
 from siit.causal import CausalModel, Inputs, Run
 from siit.graph.architecture import ModelConfig
 from siit.interchange import Pairs
-from siit.interchange.alignment import AlignmentConfig, Labels, derive_labels, draw_alignment, program_layers
+from siit.interchange.alignment import (
+    AlignmentConfig,
+    Labels,
+    derive_labels,
+    draw_alignment,
+    heads_needed,
+    program_layers,
+)
+from siit.interchange.capacity import needed_capacity
 from siit.interchange.interventions import Interchanges, inert_parts
 from siit.tasks import Task
 from siit.training.rasp import task_from_case
@@ -107,10 +115,11 @@ def decoded(model: CausalModel, *words: Sequence[Any]) -> list[list[Any]]:
 
 
 def config_for(subject: Task, **changes: Any) -> ModelConfig:
-    """Makes an architecture with one layer more than the program needs."""
+    """Makes an architecture with one layer more than the program needs, and four heads if those are enough."""
+    capacity = needed_capacity(subject.model)
     sizes = {
-        "n_layers": max(program_layers(subject.model).values()) + 2,
-        "n_heads": 4,
+        "n_layers": max(program_layers(subject.model, capacity.mlps).values()) + 2,
+        "n_heads": max(4, heads_needed(subject.model, capacity)),
         "d_model": 8,
         "d_head": 2,
         "d_mlp": 8,

@@ -21,6 +21,7 @@ from siit.interchange.alignment import (
     heads_needed,
     program_layers,
 )
+from siit.interchange.capacity import one_head_each
 from siit.training.rasp.from_rasp import build_causal_model
 from tests.builders.ioi import task as ioi_task
 from tests.builders.programs import NAMES, causal_model, config_for, exclusions, labels, own, task
@@ -50,8 +51,9 @@ def test_program_layers(name: str, layers: dict[str, int]):
 
 
 def test_heads_needed():
-    assert heads_needed(causal_model("detect_abc"), {}) == 2
-    assert heads_needed(causal_model("sort_by_key"), {"rank_share": 3}) == 3
+    assert heads_needed(causal_model("detect_abc"), one_head_each(causal_model("detect_abc"))) == 2
+    settings = AlignmentConfig(heads={"rank_share": 3})
+    assert heads_needed(causal_model("sort_by_key"), settings.capacity(causal_model("sort_by_key"))) == 3
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -257,7 +259,8 @@ def test_variables_that_ask_for_an_mlp_have_it_for_themselves(seed: int):
     assert program_layers(model)["previous"] == program_layers(model)["duplicate"] == 0
     layers = program_layers(model, ["previous", "duplicate"])
     assert (layers["previous"], layers["duplicate"], layers["induction"], layers["s_inhibition"]) == (0, 1, 1, 2)
-    assert heads_needed(model, {"previous": 3, "duplicate": 3}, ["previous", "duplicate"]) == 4
+    both = AlignmentConfig(heads={"previous": 3, "duplicate": 3, "induction": 1}, mlps=["previous", "duplicate"])
+    assert heads_needed(model, both.capacity(model)) == 4
     config = dataclasses.replace(config_for(ioi_task("ioi_full")), n_layers=6)
     found = draw_alignment(model, config, AlignmentConfig(mlps=["previous", "duplicate"]), seed)
     assert len(set(sum(found.values(), ()))) == len(sum(found.values(), ()))

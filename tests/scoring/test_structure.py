@@ -63,12 +63,21 @@ def test_heads_and_the_mlp_of_one_layer():
     assert found == expected
 
 
-def test_as_often_as_drawn():
-    model, shape = causal_model("frac_prevs"), config(4, 2)
+@pytest.mark.parametrize(
+    ("name", "shape", "settings"),
+    [
+        ("frac_prevs", config(4, 2), AlignmentConfig()),
+        ("sort_by_key", config(4, 3), AlignmentConfig()),  # two heads of one layer count
+        ("sort_by_key", config(5, 3), AlignmentConfig(heads={"rank_share": 3}, mlps=["rank_share"])),
+    ],
+)
+def test_as_often_as_drawn(name: str, shape: ModelConfig, settings: AlignmentConfig):
+    """The rule says how many heads each variable has; where they are is drawn."""
+    model = causal_model(name)
     draws = 500
     count: Counter[Edge] = Counter()
     for seed in range(draws):
-        alignment = draw_alignment(model, shape, AlignmentConfig(), seed)
+        alignment = draw_alignment(model, shape, settings, seed)
         circuit = derive_labels(model, shape, alignment).circuit
         count.update(list(circuit.carries))
     found = edge_probabilities(circuit)

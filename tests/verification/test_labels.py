@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from siit.graph import Circuit, Edge
+from siit.interchange.alignment import AlignmentConfig, draw_alignment
 from siit.verification.labels import derived_labels, differences, placement
+from tests.builders.ioi import task as ioi_task
 from tests.builders.programs import NAMES, labels, task
 
 
@@ -25,6 +27,16 @@ def test_true_labels_follow(name: str):
     circuit = labels(task(name)).circuit
     again = Circuit.from_json(circuit.to_json(), circuit.config)
     assert list(differences(again, derived_labels(again, task(name).model).circuit)) == []
+
+
+@pytest.mark.parametrize(("name", "with_mlp"), [("ioi", 2), ("ioi_full", 3)])
+def test_heads_and_the_mlp_of_one_variable_are_found_again(name: str, with_mlp: int):
+    subject = ioi_task(name)
+    circuit = labels(subject).circuit
+    drawn = draw_alignment(subject.model, circuit.config, AlignmentConfig(), 0)
+    assert placement(circuit, subject.model) == drawn
+    assert [len(nodes) for nodes in drawn.values() if nodes[-1].startswith("m")] == [3] * with_mlp
+    assert list(differences(circuit, derived_labels(circuit, subject.model).circuit)) == []
 
 
 def test_each_circuit_edge_left_out_is_named():

@@ -17,9 +17,11 @@ class AlignmentSettings:
     """Holds where variables are placed; see `siit.interchange.alignment`."""
 
     heads: dict[str, int] = field(default_factory=dict)
-    """Heads of its layer that an attention variable gets, where it is not 1, for example {rank_share: 2}."""
-    mlps: list[str] = field(default_factory=list)
-    """Attention variables that get the MLP of their layer too, for example [rank_share]."""
+    """Heads of its layer that an attention variable gets, where it is not what follows from the causal model
+    (siit/interchange/capacity.py), for example {rank_share: 3}."""
+    mlps: list[str] | None = None
+    """Attention variables that get the MLP of their layer too, for example [rank_share]; null: those that follow from
+    the causal model."""
     nodes: dict[str, list[str]] = field(default_factory=dict)
     """Variable -> nodes, fixing the placement that is otherwise drawn from the seed, for example {is_x: [m0], ...}."""
 

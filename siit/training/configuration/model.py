@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from siit.training.configuration.errors import require
 
+DEFAULT_HEADS = 4
+"""Heads in each layer, where no number is set and the program needs no more."""
+
 
 @dataclass
 class ModelSettings:
@@ -15,12 +18,12 @@ class ModelSettings:
     """Number of layers; null: as many as the program needs plus extra_layers, at least 2."""
     extra_layers: int = 1
     """Layers beyond those that the program needs, where n_layers is null."""
-    n_heads: int = 4
-    """Heads in each layer."""
+    n_heads: int | None = None
+    """Heads in each layer; null: 4, or as many as the program's variables need in one layer if that is more."""
     d_model: int = 64
     """Width of the residual stream."""
     d_head: int | None = None
-    """Width of a head; null: d_model / n_heads."""
+    """Width of a head; null: d_model / n_heads, or d_model / 4 where n_heads is null."""
     d_mlp: int | None = None
     """Hidden units of an MLP; null: 4 d_model."""
     act_fn: str = "gelu"

@@ -10,6 +10,7 @@ from siit.graph.architecture import ModelConfig
 from siit.interchange.alignment import AlignmentConfig, derive_labels, draw_alignment, heads_needed, program_layers
 from siit.interchange.interventions import Interchanges, inert_parts
 from siit.tasks import Task
+from siit.training.configuration.model import DEFAULT_HEADS
 from siit.training.configuration.settings import CaseSettings, ConfigError, ModelSettings, Settings
 from siit.training.rasp import ProgramTask, check_agreement
 
@@ -78,21 +79,24 @@ def architecture(task: Task, settings: ModelSettings, alignment: AlignmentConfig
     Raises:
         ValueError: for impossible shapes.
     """
-    needed = max(program_layers(task.model, alignment.mlps).values()) + 1
+    capacity = alignment.capacity(task.model)
+    needed = max(program_layers(task.model, capacity.mlps).values()) + 1
     n_layers = settings.n_layers if settings.n_layers is not None else max(2, needed + settings.extra_layers)
-    heads = heads_needed(task.model, alignment.heads, alignment.mlps)
-    if settings.n_heads < heads:
-        raise ValueError(f"model.n_heads: found {settings.n_heads}, the program needs at least {heads} in one layer")
-    if settings.d_head is None and settings.d_model % settings.n_heads:
+    heads = heads_needed(task.model, capacity)
+    n_heads = settings.n_heads if settings.n_heads is not None else max(DEFAULT_HEADS, heads)
+    if n_heads < heads:
+        raise ValueError(f"model.n_heads: found {n_heads}, the program needs at least {heads} in one layer")
+    # More heads for a program that needs them are not narrower ones.
+    share = settings.n_heads if settings.n_heads is not None else DEFAULT_HEADS
+    if settings.d_head is None and settings.d_model % share:
         raise ValueError(
-            f"model.d_model: found {settings.d_model}, accepted is a multiple of model.n_heads={settings.n_heads} "
-            "(or set model.d_head)"
+            f"model.d_model: found {settings.d_model}, accepted is a multiple of {share} heads (or set model.d_head)"
         )
     return ModelConfig(
         n_layers=n_layers,
-        n_heads=settings.n_heads,
+        n_heads=n_heads,
         d_model=settings.d_model,
-        d_head=settings.d_head if settings.d_head is not None else settings.d_model // settings.n_heads,
+        d_head=settings.d_head if settings.d_head is not None else settings.d_model // share,
         d_mlp=settings.d_mlp if settings.d_mlp is not None else 4 * settings.d_model,
         n_ctx=task.n_ctx,
         d_vocab=task.d_vocab,

@@ -23,6 +23,7 @@ from siit.interchange.alignment import (
     heads_needed,
     program_layers,
 )
+from siit.interchange.capacity import one_head_each
 from siit.interchange.interventions import ROUNDING, Interchanges, differs, inert_parts
 from siit.tasks import SAMPLERS, Task
 from siit.tasks.pairs import SAME_LENGTH
@@ -44,9 +45,9 @@ VARIABLE_EFFECT = 0.1
 EDGE_EFFECT = 0.02
 """The same share for one edge of the causal model: what one child alone reads."""
 HEADS = 4
-"""Attention variables in one layer: as many as the default model has heads."""
+"""Attention variables in one layer, at most. A model has as many heads as they need (`siit.interchange.capacity`)."""
 NODES = {POINTWISE: (1, 3), SINGLE: (1, 2), COMPOSED: (4, 10), DEEP: (5, 14)}
-"""Heads and MLPs of the circuit, at least and at most."""
+"""Heads and MLPs of the circuit, at least and at most, with one head for each attention variable."""
 
 
 class Rejected(Exception):
@@ -67,7 +68,7 @@ class Inspected:
 
     Attributes:
         model: its causal model.
-        circuit: its circuit in the smallest transformer that has room for it.
+        circuit: its circuit in the smallest transformer with room for it, one head for each attention variable.
     """
 
     model: CausalModel
@@ -181,7 +182,8 @@ def _same_partition(first: Int[Tensor, " cells"], second: Int[Tensor, " cells"])
 
 def _labels(task: Task, model: CausalModel, pairs: Pairs) -> Labels:
     """Derives the circuit in the smallest transformer; every variable and edge is an interchange of its own."""
-    needed = heads_needed(model, {})
+    one_each = one_head_each(model)
+    needed = heads_needed(model, one_each)
     if needed > HEADS:
         raise Rejected(f"a layer needs more than {HEADS} heads")
     excluded = inert_parts(model, pairs, torch.Generator().manual_seed(0))
@@ -198,7 +200,8 @@ def _labels(task: Task, model: CausalModel, pairs: Pairs) -> Labels:
         d_vocab=task.d_vocab,
         d_vocab_out=task.d_vocab_out,
     )
-    labels = derive_labels(model, config, draw_alignment(model, config, AlignmentConfig(), seed=0), excluded)
+    settings = AlignmentConfig(one_each.heads, one_each.mlps)
+    labels = derive_labels(model, config, draw_alignment(model, config, settings, seed=0), excluded)
     units = {name: (name,) for unit in labels.units.values() for name in unit}
     edges = {str(edge): (edge,) for group in labels.edges.values() for edge in group}
     return Labels(labels.circuit, units, edges)

@@ -88,12 +88,13 @@ def test_what_differs_in_the_options_of_case():
     assert settings_of("case=random-deep-0").case == DrawnCase(tier="deep", generator_seed=0)
     assert settings_of("case=quadratic_of_first").case == CatalogueCase(name="quadratic_of_first", min_len=4)
     assert settings_of(*OWN).case == CustomCase(program="a:b", vocab=["a", "b"], max_len=4)
-    alignment = AlignmentSettings(
-        heads={"duplicate": 2, "s_inhibition": 2, "name_mover": 3}, mlps=["duplicate", "s_inhibition"]
-    )
-    assert settings_of("case=ioi").case == SentenceCase(
-        name="ioi", circuit_first=0.997, keep_probes=True, alignment=alignment
-    )
+    assert settings_of("case=ioi").case == SentenceCase(name="ioi", circuit_first=0.997, keep_probes=True)
+
+
+def test_no_case_sets_its_alignment():
+    """What a variable needs follows from the causal model."""
+    for path in (conf_dir() / "case").glob("*.yaml"):
+        assert "alignment" not in path.read_text(), path
 
 
 @pytest.mark.parametrize("name", ["behaviour", "iit", "siit_node"])

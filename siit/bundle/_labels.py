@@ -119,7 +119,7 @@ def check_certificate(data: dict[str, Any], circuit: Circuit) -> None:
         "iia": circuit.alignment,
         "edge_iia": circuit.edges_by_carried,
         "strict_node": circuit.off_nodes,
-        "strict_edge": circuit.off_edges,
+        "strict_edge": circuit.off_edges_of_members if certificate.first_kind else circuit.off_edges,
     }
     named = {f"details.{field}": (certificate.details.get(field), names) for field, names in parts.items()}
     if certificate.effect is not None:

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from siit.certificate.consistency import check_consistency
-from siit.certificate.fields import BARS, CERTIFICATE_FORMAT, FIELDS, SHARES
+from siit.certificate.fields import (
+    BARS,
+    CERTIFICATE_FORMAT,
+    FIELDS,
+    FIRST_KIND_FORMAT,
+    SECOND_KIND_ONLY,
+    SHARES,
+)
 from siit.certificate.reading import check_fields
 
 __all__ = ["BARS", "CERTIFICATE_FORMAT", "FIELDS", "SHARES", "Certificate", "Effect"]
@@ -36,15 +43,18 @@ class Certificate:
     """Holds what was measured of one model on its evidence.
 
     Attributes:
-        accuracy, iia, edge_iia, strict_node, strict_edge, strict_joint, strict_subsets, joint_mean, joint_zero: shares
-            of scored positions at which the model is right, the minimum over components. 1.0 where there is no
-            component (then named in `evidence["nothing_measured"]`). None where screening spared the measurement.
+        accuracy, iia, edge_iia, strict_node, strict_edge, strict_joint, strict_subsets, strict_adversarial, joint_mean,
+            joint_zero: shares of scored positions at which the model is right, the minimum over components. 1.0 where
+            there is no component (then named in `evidence["nothing_measured"]`). None where screening spared the
+            measurement, and where a certificate of the first kind has no such field.
         effect: see `Effect`; None where screening spared it.
-        details: field -> what was measured of each component.
+        details: field -> what was measured of each component; `by_kind`: field -> kind of replacement -> the same.
         bars: field -> what it must reach; every `effect` must exceed `effect`, or `effect_logits` where it is a change
             of logits.
         failed: each bar that does not hold and by how much, the worst component first; empty if certified.
         evidence: how many pairs, scored positions and changed answers each number rests on.
+        first_kind: an earlier version wrote it. Its off-circuit edges are those between members alone, single parts
+            and subsets were resampled alone, and there was no adversary.
     """
 
     certified: bool
@@ -55,6 +65,7 @@ class Certificate:
     strict_edge: float | None
     strict_joint: float | None
     strict_subsets: float | None
+    strict_adversarial: float | None
     joint_mean: float | None
     joint_zero: float | None
     effect: Effect | None
@@ -62,6 +73,12 @@ class Certificate:
     bars: Mapping[str, float]
     failed: tuple[str, ...]
     evidence: Mapping[str, Any]
+    first_kind: bool = False
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """Fields that are a share of scored positions, of this kind of certificate."""
+        return tuple(name for name in SHARES if not (self.first_kind and name in SECOND_KIND_ONLY))
 
     @property
     def worst_node(self) -> tuple[str, float] | None:
@@ -84,11 +101,16 @@ class Certificate:
     def to_json(self) -> dict[str, Any]:
         """Makes the content of `certificate.json`."""
         data = dataclasses.asdict(self)
-        return {"format": CERTIFICATE_FORMAT, **data, "failed": list(self.failed)}
+        for name in ("first_kind", *(SECOND_KIND_ONLY if self.first_kind else ())):
+            del data[name]
+        written = FIRST_KIND_FORMAT if self.first_kind else CERTIFICATE_FORMAT
+        return {"format": written, **data, "failed": list(self.failed)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Certificate:
         """Reads what `to_json` writes, and nothing else; a certificate that contradicts itself is none.
+
+        Certificates of the first kind, which earlier versions wrote, are read as such.
 
         Args:
             data: the file's content.
@@ -98,8 +120,11 @@ class Certificate:
                 stored numbers, by the same rule that measuring goes by, is wrong too.
         """
         check_fields(data)
-        content = {field.name: data[field.name] for field in dataclasses.fields(cls)}
+        first_kind = data["format"] == FIRST_KIND_FORMAT
+        content = {field.name: data.get(field.name) for field in dataclasses.fields(cls)}
         effect = None if data["effect"] is None else Effect(**data["effect"])
-        certificate = cls(**{**content, "effect": effect, "failed": tuple(data["failed"])})
+        certificate = cls(
+            **{**content, "effect": effect, "failed": tuple(data["failed"]), "first_kind": first_kind},
+        )
         check_consistency(certificate)
         return certificate

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from siit._text import shortened
-from siit.certificate.fields import BARS, FIELDS, MIN_CHANGED, MIN_SCORED, SHARES
+from siit.certificate.fields import BARS, BY_KIND, KIND_NAMES, MIN_CHANGED, MIN_SCORED
 from siit.certificate.reading import wrong
 from siit.certificate.verdict import failures
 
@@ -35,10 +35,10 @@ def check_consistency(certificate: Certificate) -> None:
 def _check_shares(certificate: Certificate) -> None:
     """Each share is the least of its components, and rests on what `evidence` counts."""
     spared: Iterable[str] = certificate.evidence["nothing_measured"]
-    counted = {name for name in SHARES if getattr(certificate, name) is not None and name not in spared}
+    counted = {name for name in certificate.shares if getattr(certificate, name) is not None and name not in spared}
     if odd := sorted(counted ^ set(certificate.evidence["scored"])):
         raise wrong("evidence.scored", f"other fields than those measured: {shortened(odd)}", "the same")
-    for name in SHARES:
+    for name in certificate.shares:
         value, components = getattr(certificate, name), certificate.details.get(name)
         if name in spared:
             if value != 1 or components:
@@ -50,10 +50,36 @@ def _check_shares(certificate: Certificate) -> None:
             raise wrong(
                 name, value, f"the least of details.{name}, {min(components.values(), default='which is empty')}"
             )
+    if certificate.first_kind:
+        _check_zero(certificate)
+    else:
+        _check_kinds(certificate)
+
+
+def _check_zero(certificate: Certificate) -> None:
+    """In the first kind, an edge from `pos_embed` has the worse of two replacements."""
     edges = certificate.details.get("strict_edge", {})
     for name, value in certificate.details.get("strict_edge_zero", {}).items():
         if edges.get(name, 2) > value:
             raise wrong(f"details.strict_edge.{name}", edges.get(name), f"at most {value}, as replaced by zero")
+
+
+def _check_kinds(certificate: Certificate) -> None:
+    """Each component has its least value over the kinds of replacement, under all of which it was measured."""
+    by_kind = certificate.details.get("by_kind", {})
+    for field in BY_KIND:
+        shares, kinds = certificate.details.get(field, {}), by_kind.get(field, {})
+        where = f"details.by_kind.{field}"
+        if shares:
+            _expect_same(where, set(kinds), "the kinds of replacement", set(KIND_NAMES))
+        for kind, found in kinds.items():
+            _expect_same(f"{where}.{kind}", set(found), f"details.{field}", set(shares))
+        for name, value in shares.items():
+            least = min(found[name] for found in kinds.values())
+            if value != least:
+                raise wrong(f"details.{field}.{name}", value, f"the least over the kinds of replacement, {least}")
+    found = certificate.details.get("strict_adversarial", {})
+    _expect_same("details.strict_adversarial", set(found), "the kinds of replacement", set(KIND_NAMES) if found else set())
 
 
 def _check_names(certificate: Certificate) -> None:
@@ -80,15 +106,15 @@ def _expect_same(field: str, found: set[str], other: str, accepted: set[str]) ->
 def _reasons(certificate: Certificate) -> list[str]:
     """Lists what speaks against the model, the certificate's own bars and counts included."""
     values: dict[str, Mapping[str, float]] = {}
-    for name in SHARES:
+    for name in certificate.shares:
         if (value := getattr(certificate, name)) is not None:
             values[name] = certificate.details.get(name) or {"all": value}
     how: Mapping[str, Any] = certificate.details.get("effect", {})
-    low = [name for name, bar in BARS.items() if certificate.bars[name] < bar]
+    low = [name for name, bar in certificate.bars.items() if bar < BARS[name]]
     return [
         *certificate.failed,
         *failures(values, certificate.effect, how, certificate.evidence, certificate.bars),
-        *(f"{name}, which was not measured" for name in FIELDS if getattr(certificate, name) is None),
+        *(f"{name}, which was not measured" for name in (*certificate.shares, "effect") if getattr(certificate, name) is None),
         *(f"bars.{name}, which is {certificate.bars[name]:g}, below {BARS[name]:g}" for name in low),
         *_too_few(certificate.evidence),
     ]

@@ -69,11 +69,9 @@ class HeldOutPairs:
         return HeldOutPairs({name: tensor[:pairs] for name, tensor in self.tensors.items()}, self.answers)
 
     def enough(self, min_scored: int) -> int:
-        """Finds how many pairs, 1,024 doubled, have bases with so many scored positions; all if none are asked for."""
-        count = 1024 if min_scored else self.pairs
-        while count < self.pairs and int(self.scored(None)[:count].sum()) < min_scored:
-            count *= 2
-        return min(count, self.pairs)
+        """Finds how many of the first pairs have bases with so many scored positions; all if none are asked for."""
+        held = self.scored(None).sum(1).cumsum(0)
+        return min(int((held < min_scored).sum()) + 1, self.pairs) if min_scored else self.pairs
 
     @property
     def probes(self) -> list[str]:
@@ -94,7 +92,15 @@ class HeldOutPairs:
 
     def shortest_first(self) -> HeldOutPairs:
         """Sorts the pairs by how many positions they need."""
-        order = self._needed.argsort(stable=True)
+        return self.at(self.by_need)
+
+    @property
+    def by_need(self) -> Int[Tensor, " pairs"]:
+        """The order in which pairs that need few positions come first."""
+        return self._needed.argsort(stable=True)
+
+    def at(self, order: Int[Tensor, " chosen"]) -> HeldOutPairs:
+        """Takes the pairs at these places."""
         return HeldOutPairs({name: tensor[order] for name, tensor in self.tensors.items()}, self.answers)
 
     def trimmed(self) -> HeldOutPairs:

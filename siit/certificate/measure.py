@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from jaxtyping import Float, Shaped
@@ -11,10 +11,11 @@ from torch import Tensor
 
 from siit.certificate.answers import Answers
 from siit.certificate.certificate import BARS, SHARES, Certificate, Effect
-from siit.certificate.fields import MIN_CHANGED, MIN_SCORED
+from siit.certificate.fields import BY_KIND, MIN_CHANGED, MIN_SCORED
 from siit.certificate.held_out import HeldOutPairs, held_out_pairs
+from siit.certificate.off_circuit import OffCircuit
 from siit.certificate.parameters import check_parameters
-from siit.certificate.questions import Patch, Quantity, Question, draw_subsets, first_questions, remaining_questions
+from siit.certificate.questions import KINDS, Patch, Quantity, Question, draw_subsets, effect_questions, first_questions
 from siit.certificate.reference import ReferenceModel
 from siit.certificate.tally import Count, Means, ask, source_means
 from siit.certificate.verdict import failures
@@ -27,6 +28,8 @@ _NUMBERS = 1 << 27
 """Numbers, of one sort, that a batch may hold at once: half a GiB in float32."""
 _FIRST = ("accuracy", "iia", "edge_iia", "strict_joint", "joint_mean", "joint_zero")
 """Fields that are measured even where screening spares the rest."""
+_PARTS_BATCH = 64
+"""Pairs in a batch of patched runs of single parts and subsets, at most; larger ones leave the processor's cache."""
 
 
 def measure(
@@ -39,6 +42,7 @@ def measure(
     subsets: int = 100,
     batch_size: int = 128,
     screen: float | None = None,
+    parts_pairs: int | None = None,
     exhaustive: bool = False,
     min_scored: int = MIN_SCORED,
     min_changed: int = MIN_CHANGED,
@@ -56,8 +60,11 @@ def measure(
         answers: how outputs are read and compared.
         subsets: how many random subsets of the off-circuit parts are replaced.
         batch_size: pairs per forward pass, at most; fewer where one of them alone is large.
-        screen: what accuracy, the joint ablations, IIA and edge IIA must reach. Below it the rest, which takes most
-            of the time, is not measured, and the model not certified.
+        screen: what every stage must reach: first accuracy, the joint ablations and the interchanges, then the
+            adversary's subsets, random subsets, single parts. Later ones, which take most of the time, are not
+            measured after one that does not, and the model is not certified.
+        parts_pairs: single parts and subsets are measured on so many of the first pairs; where None, on as few as
+            hold `min_scored` scored positions.
         exhaustive: the evidence is all there is, so the two minima below do not apply.
         min_scored: scored positions that every quantity must rest on.
         min_changed: pairs in which every interchange must change the high-level model's answer, unless it never does.
@@ -66,8 +73,8 @@ def measure(
     Raises:
         ValueError: names the tensor or argument, what was found and what is accepted.
     """
-    for name, value in (("subsets", subsets), ("batch_size", batch_size)):
-        if value < 1:
+    for name, value in (("subsets", subsets), ("batch_size", batch_size), ("parts_pairs", parts_pairs)):
+        if value is not None and value < 1:
             raise ValueError(f"{name}: found {value}, accepted is at least 1")
     if circuit.config != config:
         raise ValueError(f"circuit: found labels of {circuit.config}, accepted are those of {config}")
@@ -81,25 +88,36 @@ def measure(
     drawn = draw_subsets(circuit, subsets)
 
     counts: Counts = ask(model, checked, means, first_questions(circuit), batch_size)
-    reached = min(count.value for field in _FIRST for count in counts.get(field, {}).values())
-    screened = screen is not None and reached < screen
+    measured = list(_FIRST)
+    used = checked.first(checked.enough(min_scored) if parts_pairs is None else min(parts_pairs, checked.pairs))
+    parts = OffCircuit(model, circuit, used, means, min(batch_size, _PARTS_BATCH))
+    stages: tuple[tuple[Callable[[], Counts], tuple[str, ...]], ...] = (
+        (parts.adversarial, ("strict_adversarial",)),
+        (lambda: parts.subsets(drawn), ("strict_subsets",)),
+        (parts.alone, ("strict_node", "strict_edge")),
+    )
+    screened = False
+    for stage, fields in stages:
+        reached = _least(counts, measured)
+        screened = screen is not None and reached < screen
+        if screened:
+            break
+        counts |= stage()
+        measured += fields
     if not screened:
-        enough = checked.first(checked.enough(min_scored))
-        single, effects = remaining_questions(circuit, drawn, constant)
-        counts = _united(counts, ask(model, enough, means, single, batch_size))
-        counts = _united(counts, ask(model, checked, means, effects, batch_size))
+        counts = _united(counts, ask(model, checked, means, effect_questions(circuit, constant), batch_size))
 
-    values = _shares(counts, screened)
+    by_kind = {field: _by_kind(counts, field) for field in measured if field in (*BY_KIND, "strict_adversarial")}
+    values = {field: _shares(counts, by_kind, field) for field in SHARES if field in measured}
     effect, effect_details = (None, {}) if screened else _effect(circuit, counts, constant)
     details: dict[str, Any] = {field: shares for field, shares in values.items() if list(shares) != ["all"]}
+    details |= {"by_kind": {field: kinds for field, kinds in by_kind.items() if field in BY_KIND}}
+    if "strict_subsets" in measured:
+        details |= {"subsets": drawn}
     if not screened:
-        zero = {name: count.value for name, count in counts.get("strict_edge.zero", {}).items()}
-        details |= {"strict_edge_zero": zero, "subsets": drawn, "effect": effect_details}
         probes = {name: _probe(model, circuit, checked.probe(name), means, batch_size) for name in checked.probes}
-        details |= {"probes": probes} if probes else {}
-    scored = {
-        field: min(count.positions for count in counts[field].values()) for field, shares in values.items() if shares
-    }
+        details |= {"effect": effect_details} | ({"probes": probes} if probes else {})
+    scored = {field: _positions(counts, field) for field, shares in values.items() if shares}
     record = {
         "pairs": checked.pairs,
         "exhaustive": exhaustive,
@@ -139,13 +157,35 @@ def _probe(
     return {**{field: counts[field]["all"].value for _, field in scores}, "scored": counts["accuracy"]["all"].positions}
 
 
-def _shares(counts: Counts, screened: bool) -> dict[str, dict[str, float]]:
-    """Measured field -> component -> share right; of an edge from `pos_embed`, the worse of its two replacements."""
-    fields = [field for field in SHARES if field in _FIRST or not screened]
-    values = {field: {name: count.value for name, count in counts.get(field, {}).items()} for field in fields}
-    for name, count in counts.get("strict_edge.zero", {}).items():
-        values["strict_edge"][name] = min(values["strict_edge"][name], count.value)
-    return values
+def _least(counts: Counts, fields: list[str]) -> float:
+    """The least share of the fields that were measured so far."""
+    return min(count.value for name, found in counts.items() for count in found.values() if _field(name) in fields)
+
+
+def _positions(counts: Counts, field: str) -> int:
+    return min(count.positions for name, found in counts.items() for count in found.values() if _field(name) == field)
+
+
+def _field(name: str) -> str:
+    """The field that a count belongs to, whatever the kind of replacement."""
+    return name.removesuffix(name[name.rindex(".") :]) if name.endswith(tuple(f".{kind}" for kind in KINDS)) else name
+
+
+def _by_kind(counts: Counts, field: str) -> dict[str, dict[str, float]]:
+    """Kind of replacement -> component -> share right, where there are components."""
+    kinds = {kind: counts.get(f"{field}.{kind}") for kind in KINDS}
+    return {kind: {name: count.value for name, count in found.items()} for kind, found in kinds.items() if found}
+
+
+def _shares(counts: Counts, by_kind: Mapping[str, Mapping[str, Mapping[str, float]]], field: str) -> dict[str, float]:
+    """Component -> share right: under the worst kind of replacement, or, of the adversary, of each kind."""
+    kinds = by_kind.get(field)
+    if kinds is None:
+        return {name: count.value for name, count in counts.get(field, {}).items()}
+    if field == "strict_adversarial":
+        return {kind: shares["all"] for kind, shares in kinds.items()}
+    names = next(iter(kinds.values()), {})
+    return {name: min(shares[name] for shares in kinds.values()) for name in names}
 
 
 def _effect(circuit: Circuit, counts: Counts, constant: frozenset[str]) -> tuple[Effect, dict[str, dict[str, Any]]]:

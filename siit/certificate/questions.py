@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from siit.graph.architecture import POS_EMBED, Edge
+from siit.graph.architecture import Edge
 from siit.graph.circuit import Circuit
 
+Kind = Literal["resample", "mean", "zero"]
+KINDS: tuple[Kind, ...] = ("resample", "mean", "zero")
 SUBSETS_SEED = 0
 
 
@@ -29,7 +30,7 @@ class Patch:
 
     nodes: tuple[str, ...] = ()
     edges: tuple[Edge, ...] = ()
-    kind: Literal["resample", "mean", "zero"] = "resample"
+    kind: Kind = "resample"
     interchange: str | None = None
 
 
@@ -81,30 +82,13 @@ def first_questions(circuit: Circuit) -> list[Question]:
     return questions
 
 
-def remaining_questions(
-    circuit: Circuit, subsets: Mapping[str, str], constant: frozenset[str]
-) -> tuple[list[Question], list[Question]]:
-    """Asks for every off-circuit part alone, random subsets of them, and the effects that no interchange shows.
+def effect_questions(circuit: Circuit, constant: frozenset[str]) -> list[Question]:
+    """Asks for the effects that no interchange shows, and for those of the nodes of a unit, each alone.
 
     Args:
         circuit: the labels.
-        subsets: as `draw_subsets` gives them.
         constant: units and high-level edges whose interchange never changes the high-level model's answer.
-
-    Returns:
-        The questions off the circuit, and those of effects.
     """
-    questions = [Question(Patch(nodes=(node,)), (Quantity("strict_node", node),)) for node in circuit.off_nodes]
-    for edge in circuit.off_edges:
-        questions.append(Question(Patch(edges=(edge,)), (Quantity("strict_edge", str(edge)),)))
-        if edge.sender == POS_EMBED:
-            questions.append(Question(Patch(edges=(edge,), kind="zero"), (Quantity("strict_edge.zero", str(edge)),)))
-    parts = [*circuit.off_nodes, *circuit.off_edges]
-    for name, bits in subsets.items():
-        chosen = [part for part, bit in zip(parts, bits, strict=True) if bit == "1"]
-        nodes = tuple(part for part in chosen if isinstance(part, str))
-        edges = tuple(part for part in chosen if isinstance(part, Edge))
-        questions.append(Question(Patch(nodes, edges), (Quantity("strict_subsets", name),)))
     effects: list[Question] = []
     for field, name, patch in _interchanges(circuit):
         if name in constant:
@@ -118,7 +102,7 @@ def remaining_questions(
             else:
                 patch, interchange = Patch(nodes=(node,), interchange=unit), unit
             effects.append(Question(patch, (Quantity("effect.nodes", node, "logits", interchange),)))
-    return questions, effects
+    return effects
 
 
 def draw_subsets(circuit: Circuit, count: int) -> dict[str, str]:

@@ -7,12 +7,20 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from siit._text import shortened
-from siit.certificate.fields import BARS, CERTIFICATE_FORMAT, SHARES
+from siit.certificate.fields import (
+    BARS,
+    BY_KIND,
+    CERTIFICATE_FORMAT,
+    FIRST_KIND_FORMAT,
+    KIND_NAMES,
+    SECOND_KIND_ONLY,
+    SHARES,
+)
 
 PARTS = ("units", "edges", "nodes")
 """Of the circuit, of each of which an effect is measured."""
-_FIELDS = ("certified", *SHARES, "effect", "details", "bars", "failed", "evidence")
-_COMPONENTS = (*SHARES, "strict_edge_zero")
+_AROUND = ("certified", "effect", "details", "bars", "failed", "evidence")
+_FIRST_KIND = tuple(name for name in SHARES if name not in SECOND_KIND_ONLY)
 _EVIDENCE = ("pairs", "exhaustive", "required", "scored", "exchanges", "nothing_measured")
 _COUNTS = ("scored", "changed_pairs", "changed_positions")
 _LARGEST = 1 << 53
@@ -31,39 +39,48 @@ def check_fields(data: Mapping[str, Any]) -> None:
     Raises:
         ValueError: names the field, what was found and what is accepted.
     """
-    if data.get("format") != CERTIFICATE_FORMAT:
-        raise wrong("format", data.get("format"), repr(CERTIFICATE_FORMAT))
-    for name in _FIELDS:
+    formats = {CERTIFICATE_FORMAT: SHARES, FIRST_KIND_FORMAT: _FIRST_KIND}
+    found = data.get("format")
+    if found not in tuple(formats):
+        raise wrong("format", found, " or ".join(map(repr, formats)))
+    shares, first_kind = formats[found], found == FIRST_KIND_FORMAT
+    fields = (_AROUND[0], *shares, *_AROUND[1:])
+    for name in fields:
         if name not in data:
             raise wrong(name, "nothing", "a value")
     for name in data:
-        if name not in ("format", *_FIELDS):
-            raise wrong(name, "a field of this name", ", ".join(_FIELDS))
+        if name not in ("format", *fields):
+            raise wrong(name, "a field of this name", ", ".join(fields))
     _flag("certified", data["certified"])
-    for name in SHARES:
+    for name in shares:
         if data[name] is not None:
             _share(name, data[name], ", or null if not measured")
     if data["effect"] is not None:
         _object("effect", data["effect"], PARTS, "an object of units, edges, nodes, or null if not measured")
         for part in PARTS:
             _each(f"effect.{part}", data["effect"][part], _amount)
-    _check_details(data["details"], data["effect"])
-    _object("bars", data["bars"], tuple(BARS))
+    _check_details(data["details"], data["effect"], (*shares, "strict_edge_zero") if first_kind else shares, first_kind)
+    _object("bars", data["bars"], tuple(name for name in BARS if name not in SHARES or name in shares))
     _each("bars", data["bars"], _amount)
     failed = data["failed"]
     if not isinstance(failed, list) or not all(isinstance(line, str) for line in failed):
         raise wrong("failed", failed, "a list of strings")
-    _check_evidence(data["evidence"])
+    _check_evidence(data["evidence"], shares)
 
 
-def _check_details(details: Any, effect: Mapping[str, Any] | None) -> None:
-    known = (*_COMPONENTS, "subsets", "effect", "probes")
+def _check_details(
+    details: Any, effect: Mapping[str, Any] | None, components: tuple[str, ...], first_kind: bool
+) -> None:
+    known = (*components, *(() if first_kind else ("by_kind",)), "subsets", "effect", "probes")
     _mapping("details", details)
     for name in details:
         if name not in known:
             raise wrong(f"details.{name}", "a field of this name", ", ".join(known))
-    for name in _COMPONENTS:
+    for name in components:
         _each(f"details.{name}", details.get(name, {}), _share)
+    _each("details.by_kind", details.get("by_kind", {}), _kinds)
+    for name in details.get("by_kind", {}):
+        _choice(f"details.by_kind.{name}", name, BY_KIND)
     _each("details.subsets", details.get("subsets", {}), _bits)
     _each("details.probes", details.get("probes", {}), _probe)
     if effect is None:
@@ -80,7 +97,7 @@ def _check_details(details: Any, effect: Mapping[str, Any] | None) -> None:
                 _share(f"effect.{part}.{name}", value)
 
 
-def _check_evidence(evidence: Any) -> None:
+def _check_evidence(evidence: Any, shares: tuple[str, ...]) -> None:
     _object("evidence", evidence, _EVIDENCE)
     _count("evidence.pairs", evidence["pairs"])
     _flag("evidence.exhaustive", evidence["exhaustive"])
@@ -89,8 +106,8 @@ def _check_evidence(evidence: Any) -> None:
     _each("evidence.scored", evidence["scored"], _count)
     _each("evidence.exchanges", evidence["exchanges"], _interchange)
     spared = evidence["nothing_measured"]
-    if not isinstance(spared, list) or not all(name in SHARES for name in spared) or len(set(spared)) < len(spared):
-        raise wrong("evidence.nothing_measured", spared, f"a list of some of {', '.join(SHARES)}")
+    if not isinstance(spared, list) or not all(name in shares for name in spared) or len(set(spared)) < len(spared):
+        raise wrong("evidence.nothing_measured", spared, f"a list of some of {', '.join(shares)}")
 
 
 def _interchange(field: str, value: Any) -> None:
@@ -112,6 +129,14 @@ def _probe(field: str, value: Any) -> None:
     _share(f"{field}.accuracy", value["accuracy"])
     _share(f"{field}.circuit_alone", value["circuit_alone"])
     _count(f"{field}.scored", value["scored"])
+
+
+def _kinds(field: str, value: Any) -> None:
+    """Checks the shares of components under each kind of replacement."""
+    _mapping(field, value)
+    for kind, shares in value.items():
+        _choice(f"{field}.{kind}", kind, KIND_NAMES)
+        _each(f"{field}.{kind}", shares, _share)
 
 
 def _each(field: str, values: Any, check: Check) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from siit._text import printable
-from siit.certificate.certificate import SHARES, Certificate
+from siit.certificate.certificate import Certificate
 
 AGREEMENT = 2.5e-4
 """How far a share may be off for arithmetic: one position of the 4,096 that each rests on at least."""
@@ -32,7 +32,7 @@ def table(certificate: Certificate, title: str) -> Table:
 def rows(certificate: Certificate) -> list[tuple[str, str, str, str, str]]:
     """Field, measured value, bar, verdict, and where the worst is; of effects, the least of each kind."""
     found = []
-    for field in SHARES:
+    for field in certificate.shares:
         value, bar = getattr(certificate, field), certificate.bars[field]
         if value is None:
             found.append((field, "–", f"≥ {bar:g}", "not measured", ""))

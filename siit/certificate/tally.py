@@ -58,7 +58,7 @@ def ask(
     counts: dict[str, dict[str, Count]] = {}
     causal = model.config.attention_dir == "causal"
     for part in (evidence.shortest_first() if causal else evidence).batches(batch_size, _device(model)):
-        batch = _Batch(model, part.trimmed() if causal else part, means)
+        batch = Batch(model, part.trimmed() if causal else part, means)
         for question in questions:
             run = batch.run(question.patch)
             for quantity in question.quantities:
@@ -67,7 +67,7 @@ def ask(
     return counts
 
 
-class _Batch:
+class Batch:
     """The runs of one batch of pairs."""
 
     def __init__(self, model: ReferenceModel, evidence: HeldOutPairs, means: Means) -> None:
@@ -81,7 +81,7 @@ class _Batch:
 
     def run(self, patch: Patch) -> ReferenceRun:
         """The base run under a patch."""
-        values = self._values(patch)
+        values = self.values(patch)
         nodes = {node: values[node] for node in patch.nodes}
         edges = {edge: values[edge.sender] for edge in patch.edges}
         return self.model.patched(self.clean, nodes, edges)
@@ -102,10 +102,10 @@ class _Batch:
             hits = answers.logit_change(logits, self.clean.logits[scored]).nan_to_num(0.0, 0.0, 0.0)
         return Count(float(hits.sum()), len(hits))
 
-    def _values(self, patch: Patch) -> Mapping[str, Tensor]:
-        """Sender -> what replaces its output."""
+    def values(self, patch: Patch) -> Mapping[str, Tensor]:
+        """Gives what replaces each sender's output: [batch, pos, d_model], or [pos, d_model] for all pairs."""
         if patch.kind == "zero":
-            zero = torch.zeros_like(self.clean.outputs[POS_EMBED][:1])
+            zero = torch.zeros_like(self.clean.outputs[POS_EMBED][0])
             return dict.fromkeys(self.clean.outputs, zero)
         if patch.kind == "mean":
             return {name: mean[: self.evidence.base.shape[1]] for name, mean in self.means.items()}

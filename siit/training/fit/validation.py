@@ -19,6 +19,9 @@ ROUNDS = 4
 
 A few interchanges leave few positions with an answer."""
 
+PARTS_PAIRS = 256
+"""Validation pairs on which single parts, random subsets and the adversary's are measured."""
+
 
 def halves(evidence: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     """Yields the first and the second half of validation pairs."""
@@ -65,7 +68,7 @@ def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], s
     Args:
         module: whose averaged weights are measured.
         evidence: validation pairs with the causal model's answers, on the module's device.
-        screen: nodes, edges and subsets are measured only once all else is at least this; None measures them always.
+        screen: what a stage of the measurement must reach before the next, dearer one; None measures all of them.
     """
     shares = [name for name in SHARES if name != "strict_subsets"]
     return measure(
@@ -75,8 +78,8 @@ def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], s
         evidence,
         module.answers,
         screen=screen,
-        # Nothing is asked for, but single parts and subsets need not take all pairs.
-        min_scored=1,
+        parts_pairs=PARTS_PAIRS,
+        min_scored=0,
         min_changed=0,
         bars={**BARS, **dict.fromkeys(shares, module.settings.validation_bar)},
     )

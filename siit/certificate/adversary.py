@@ -36,6 +36,7 @@ class Attack:
     wrong: Float[Tensor, " batch"]
 
 
+@torch.enable_grad()
 def attack(
     situation: Situation, kind: Kind, edges: Bool[Tensor, " edges"], generator: torch.Generator, ascents: int = ASCENTS
 ) -> Attack:

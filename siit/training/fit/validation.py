@@ -59,7 +59,6 @@ def circuit_alone(module: SIITModule, evidence: Mapping[str, Tensor]) -> float:
     return float(torch.where(total > 0, good / total.clamp(min=1), 1.0).min())
 
 
-@torch.no_grad()
 def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], screen: float | None) -> Certificate:
     """Measures the averaged weights on validation pairs, with validation's own bar for the shares.
 

@@ -117,7 +117,8 @@ class ValidationCheck(Check):
         trainer.should_stop = self.passed
 
     def concerns(self, module: SIITModule) -> bool:
-        return module.everything_from is not None
+        # Where the circuit alone has just passed, nothing is known of the rest.
+        return module.everything_from is not None and module.global_step > module.everything_from
 
     def check(self, trainer: pl.Trainer, module: SIITModule) -> str:
         error, name = module.worst_interchange()

@@ -21,6 +21,8 @@ A few interchanges leave few positions with an answer."""
 
 PARTS_PAIRS = 256
 """Validation pairs on which single parts, random subsets and the adversary's are measured."""
+SUBSETS = 20
+"""Random subsets of a check: they take most of its time, and the adversary's are worse."""
 
 
 def halves(evidence: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
@@ -78,6 +80,7 @@ def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], s
         module.answers,
         screen=screen,
         parts_pairs=PARTS_PAIRS,
+        subsets=SUBSETS,
         min_scored=0,
         min_changed=0,
         bars={**BARS, **dict.fromkeys(shares, module.settings.validation_bar)},

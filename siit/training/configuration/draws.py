@@ -27,7 +27,7 @@ class OffCircuitSettings:
     none: float = OffCircuitDraw.none
     """Probability that nothing is replaced."""
     all: float = OffCircuitDraw.all
-    """Probability that every off-circuit node, and every off-circuit edge between members, is replaced."""
+    """Probability that every off-circuit node and edge is replaced."""
     subset: float = OffCircuitDraw.subset
     """Probability that a random subset of them is replaced."""
     one: float = OffCircuitDraw.one

@@ -162,7 +162,10 @@ class Executor:
         return read(masks[-1]).squeeze(1)
 
     def attend(
-        self, q: Float[Tensor, "*any pos d_head"], k: Float[Tensor, "*any pos d_head"], v: Float[Tensor, "*any pos d_head"]
+        self,
+        q: Float[Tensor, "*any pos d_head"],
+        k: Float[Tensor, "*any pos d_head"],
+        v: Float[Tensor, "*any pos d_head"],
     ) -> Float[Tensor, "*any pos d_head"]:
         """Mixes values by attention."""
         scores = q @ k.mT

@@ -18,6 +18,7 @@ from siit.graph.architecture import (
     earliest_layers,
     head,
     is_head,
+    layer_of,
     mlp,
 )
 from siit.graph.circuit import Circuit
@@ -131,6 +132,31 @@ def draw_alignment(model: CausalModel, config: ModelConfig, settings: AlignmentC
         else:
             alignment[name] = (mlp(layer),)
     return alignment
+
+
+def more_capacity(
+    model: CausalModel, config: ModelConfig, alignment: Alignment, variable: str, seed: int
+) -> str | None:
+    """Finds one more node for an attention variable: a free head of its layer, else the layer's MLP if that is free.
+
+    Args:
+        model: the causal model.
+        config: the architecture.
+        alignment: hidden variable -> its nodes.
+        variable: the one that gets more.
+        seed: draws which of the free heads.
+
+    Returns:
+        The node; None if nothing is free, or the variable is no attention variable of the alignment.
+    """
+    if variable not in alignment or not model.variables[variable].is_attention:
+        return None
+    layer = max(layer_of(node) for node in alignment[variable])
+    taken = {node for nodes in alignment.values() for node in nodes}
+    free = [head(layer, index) for index in range(config.n_heads) if head(layer, index) not in taken]
+    if free:
+        return random.Random(f"{seed} {variable} {len(alignment[variable])}").choice(free)
+    return None if mlp(layer) in taken else mlp(layer)
 
 
 def _fixed_alignment(model: CausalModel, nodes: Mapping[str, Sequence[str]]) -> Alignment:

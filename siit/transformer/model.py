@@ -243,7 +243,9 @@ class Transformer(nn.Module):
         return scores.softmax(-1).unflatten(0, q.shape[:2])
 
 
-def _projected(attention: _Attention, heads: list[int], inputs: Float[Tensor, "read batch pos d_model"]) -> list[Tensor]:
+def _projected(
+    attention: _Attention, heads: list[int], inputs: Float[Tensor, "read batch pos d_model"]
+) -> list[Tensor]:
     """Computes queries, keys and values of some heads, [head, batch, pos, d_head] each.
 
     Args:

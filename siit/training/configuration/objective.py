@@ -54,6 +54,10 @@ class ObjectiveSettings:
     """Share of the pairs that are attacked once the circuit-only phase is over: earlier ones come again with the
     off-circuit parts replaced that the gradient of their loss names. They take the last places of a batch."""
 
+    escalation: bool = True
+    """Whether a run that stands still gives the variable that is wrong most often a further head of its layer, or the
+    layer's MLP, and trains on; where nothing is left to give, it ends with what is wrong."""
+
     def check(self) -> None:
         """Checks the ranges, and the terms.
 
@@ -87,4 +91,13 @@ def terms_of(objective: ObjectiveSettings) -> dict[str, Term]:
 
 def plain_objective() -> ObjectiveSettings:
     """Makes an objective without terms, phases, probes, prioritised sampling and replay: what the papers' have."""
-    return ObjectiveSettings(name=MISSING, terms={}, circuit_first=None, probe_weight=0.0, prioritised=0.0, replay=0.0, adversarial=0.0)
+    return ObjectiveSettings(
+        name=MISSING,
+        terms={},
+        circuit_first=None,
+        probe_weight=0.0,
+        prioritised=0.0,
+        replay=0.0,
+        adversarial=0.0,
+        escalation=False,
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,6 +14,7 @@ from siit.certificate import Certificate
 from siit.certificate.certificate import SHARES
 from siit.training.fit.callbacks import log
 from siit.training.fit.display import Display
+from siit.training.fit.escalation import Standstill
 from siit.training.fit.module import SIITModule
 from siit.training.fit.validation import circuit_alone, halves, validation_certificate
 
@@ -21,8 +24,23 @@ HOPELESS = 0.05
 """Running error, beyond what the bar allows, above which a check measures nothing: it would fail."""
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a check found.
+
+    Attributes:
+        outcome: in words.
+        error: share of wrong answers in the worst interchange.
+        interchange: its name; None where no interchange is what is wrong.
+    """
+
+    outcome: str
+    error: float
+    interchange: str | None
+
+
 class Check(Callback):
-    """Looks at a run between epochs, at times that are further and further apart.
+    """Looks at a run between epochs, at times that are further and further apart, and ends it where it stands still.
 
     Args:
         evidence: validation pairs; moved to the module's device in place.
@@ -30,11 +48,12 @@ class Check(Callback):
 
     Attributes:
         checked_at: the step of the last check; 0 before the first.
+        standstill: watches the error.
     """
 
     def __init__(self, evidence: dict[str, Tensor], display: Display) -> None:
         self.evidence, self.display = evidence, display
-        self.checked_at = 0
+        self.checked_at, self.standstill, self._widened = 0, Standstill(), 0
 
     def setup(self, trainer: pl.Trainer, pl_module: SIITModule, stage: str) -> None:
         self.evidence |= {name: tensor.to(pl_module.device) for name, tensor in self.evidence.items()}
@@ -43,21 +62,32 @@ class Check(Callback):
         """Tells whether the run is in the phase that this check ends."""
         raise NotImplementedError
 
-    def check(self, trainer: pl.Trainer, module: SIITModule) -> str:
-        """Measures, acts, and says in words what it found."""
+    def check(self, trainer: pl.Trainer, module: SIITModule) -> Found:
+        """Measures, and acts."""
         raise NotImplementedError
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
+        if len(pl_module.widened) != self._widened:
+            self.standstill, self._widened = Standstill(since=trainer.global_step), len(pl_module.widened)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
         if not self.concerns(pl_module) or trainer.global_step < APART * self.checked_at:
             return
         self.checked_at = trainer.global_step
-        self.display.checked(trainer, pl_module, self.check(trainer, pl_module))
+        found = self.check(trainer, pl_module)
+        self.display.checked(trainer, pl_module, found.outcome)
+        falls_until = (pl_module.everything_from or 0) + pl_module.settings.anneal_steps
+        if found.interchange and self.standstill.note(trainer.global_step, found.error, falls_until):
+            if pl_module.chosen.escalation:
+                pl_module.stands_still = found.interchange
+                trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        return {"checked_at": self.checked_at}
+        return {"checked_at": self.checked_at, "widened": self._widened, **dataclasses.asdict(self.standstill)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.checked_at = int(state_dict["checked_at"])
+        self.checked_at, self._widened = int(state_dict["checked_at"]), int(state_dict["widened"])
+        self.standstill = Standstill(float(state_dict["least"]), int(state_dict["since"]))
 
 
 class CircuitOnlyPhase(Check):
@@ -76,17 +106,18 @@ class CircuitOnlyPhase(Check):
     def concerns(self, module: SIITModule) -> bool:
         return module.everything_from is None
 
-    def check(self, trainer: pl.Trainer, module: SIITModule) -> str:
+    def check(self, trainer: pl.Trainer, module: SIITModule) -> Found:
         assert self.bar is not None
         error, name = module.worst_interchange()
         if error > 1 - self.bar + HOPELESS:
-            return f"circuit only: about {1 - error:.2f} of {self.bar:g} in training ({name})"
+            return Found(f"circuit only: about {1 - error:.2f} of {self.bar:g} in training ({name})", error, name)
         alone = circuit_alone(module, self.evidence)
         passed = alone >= self.bar
         if passed:
             module.everything_from = trainer.global_step
         log(trainer, {"val/circuit_alone": alone, "val/circuit_only": float(not passed)})
-        return f"circuit only: {alone:.4f} of {self.bar:g}" + (", passed: everything from here on" if passed else "")
+        outcome = f"circuit only: {alone:.4f} of {self.bar:g}"
+        return Found(outcome + (", passed: everything from here on" if passed else ""), error, None if passed else name)
 
 
 class ValidationCheck(Check):
@@ -110,7 +141,8 @@ class ValidationCheck(Check):
         self.screen, self.failed_at = screen, failed_at
         self.passed = False
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
+        super().on_train_start(trainer, pl_module)
         if trainer.global_step == self.failed_at:
             self.passed = False
         # A run that was stopped between its last check and its bundle has nothing left to train.
@@ -120,10 +152,10 @@ class ValidationCheck(Check):
         # Where the circuit alone has just passed, nothing is known of the rest.
         return module.everything_from is not None and module.global_step > module.everything_from
 
-    def check(self, trainer: pl.Trainer, module: SIITModule) -> str:
+    def check(self, trainer: pl.Trainer, module: SIITModule) -> Found:
         error, name = module.worst_interchange()
         if error > HOPELESS:
-            return f"everything: about {1 - error:.2f} in training ({name})"
+            return Found(f"everything: about {1 - error:.2f} in training ({name})", error, name)
         for half in halves(self.evidence):
             certificate = validation_certificate(module, half, self.screen)
             if not certificate.certified:
@@ -132,7 +164,9 @@ class ValidationCheck(Check):
         shares = {f"val/{name}": getattr(certificate, name) for name in SHARES}
         measured = {name: value for name, value in shares.items() if value is not None}
         log(trainer, {"val/circuit_only": 0.0, **measured, "val/passed": float(self.passed)})
-        return "everything: " + ("every bar holds" if self.passed else nearest_to_failing(certificate))
+        if self.passed:
+            return Found("everything: every bar holds", 0.0, None)
+        return Found(f"everything: {nearest_to_failing(certificate)}", *worst_interchange(certificate))
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "passed": self.passed}
@@ -140,6 +174,15 @@ class ValidationCheck(Check):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
         self.passed = bool(state_dict["passed"])
+
+
+def worst_interchange(certificate: Certificate) -> tuple[float, str | None]:
+    """Finds the share of wrong answers in a certificate's worst interchange, and its name; None where all hold."""
+    values = {**certificate.details.get("iia", {}), **certificate.details.get("edge_iia", {})}
+    name = min(values, key=values.__getitem__, default=None)
+    if name is None or values[name] >= certificate.bars["iia"]:
+        return 0.0, None
+    return 1 - values[name], name
 
 
 WORDS = {

@@ -25,9 +25,12 @@ from siit.training.fit.checkpoint_file import AtomicCheckpointIO
 from siit.training.fit.checkpoints import RunFolder, TrainingError
 from siit.training.fit.checks import CircuitOnlyPhase, ValidationCheck
 from siit.training.fit.data_module import PairDataModule
+from siit.training.fit.diagnosis import diagnosis
 from siit.training.fit.display import Display
+from siit.training.fit.escalation import Widening
 from siit.training.fit.module import SIITModule
 from siit.training.fit.plan import Plan
+from siit.training.fit.validation import halves
 from siit.training.objective import Objective
 from siit.transformer import Transformer
 
@@ -53,14 +56,18 @@ class Fitted:
         steps: trained in all, those before a resumption included.
         seconds: `wall` and `cpu`, over all interruptions.
         passed: whether it ended because its checks passed, rather than for want of steps.
+        stands_still: the interchange that stays wrong, where it ended because it stands still.
         threads: CPU threads of each process that trained it, as they followed each other.
+        diagnosis: lines on what is wrong, where its checks have not passed.
     """
 
     module: SIITModule
     steps: int
     seconds: dict[str, float]
     passed: bool
+    stands_still: str | None
     threads: tuple[int, ...]
+    diagnosis: tuple[str, ...]
 
 
 def fit(
@@ -69,6 +76,7 @@ def fit(
     folder: RunFolder,
     resume_from: Path | None = None,
     *,
+    widened: Sequence[Widening] = (),
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
     display: Display | None = None,
@@ -80,6 +88,7 @@ def fit(
         settings: how.
         folder: where checkpoints go.
         resume_from: a checkpoint to go on from.
+        widened: what the run has widened so far, which the plan has; the checkpoint may be from just before the last.
         callbacks: further Lightning callbacks.
         loggers: where metrics go.
         display: says what is done; None: nothing does.
@@ -92,7 +101,7 @@ def fit(
     torch.set_num_threads(chosen.threads)
     display.say("drawing validation pairs")
     evidence = validation_evidence(plan, settings)
-    module = make_module(plan, settings)
+    module = make_module(plan, settings, widened)
     data = PairDataModule(plan.task, chosen.batch_size, chosen.check_every, settings.seed)
     # With `allow_uncertified` a model that passed its checks is bundled as it is, whatever the test says.
     failed_at = None if settings.allow_uncertified else folder.failed_at
@@ -127,7 +136,9 @@ def fit(
             if isinstance(end.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from end
             raise
-    return Fitted(module, trainer.global_step, stopwatch.clock.read(), check.passed, tuple(stopwatch.threads))
+    seconds, threads = stopwatch.clock.read(), tuple(stopwatch.threads)
+    said = () if check.passed else tuple(diagnosis(module, next(halves(evidence))))
+    return Fitted(module, trainer.global_step, seconds, check.passed, module.stands_still, threads, said)
 
 
 def validation_evidence(plan: Plan, settings: Settings) -> dict[str, Tensor]:
@@ -143,7 +154,7 @@ def validation_evidence(plan: Plan, settings: Settings) -> dict[str, Tensor]:
     )
 
 
-def make_module(plan: Plan, settings: Settings) -> SIITModule:
+def make_module(plan: Plan, settings: Settings, widened: Sequence[Widening] = ()) -> SIITModule:
     """Makes the untrained module.
 
     Raises:
@@ -163,7 +174,7 @@ def make_module(plan: Plan, settings: Settings) -> SIITModule:
         next_token=chosen.next_token,
     )
     model = Transformer(plan.config, settings.seed, shape.embedding_std, shape.position_std, shape.spread_embeddings)
-    return SIITModule(model, objective, plan.task.answers, chosen, settings.trainer, settings.seed)
+    return SIITModule(model, objective, plan.task.answers, chosen, settings.trainer, settings.seed, widened)
 
 
 def make_trainer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,10 +17,22 @@ from siit.certificate import Answers
 from siit.interchange import Pairs
 from siit.training.configuration.settings import ObjectiveSettings, TrainerSettings
 from siit.training.fit.data_module import step_generator
+from siit.training.fit.escalation import Widening
 from siit.training.fit.optimizer import MuonAdamW
 from siit.training.fit.schedule import learning_rate_factor
-from siit.training.objective import N_ABLATIONS, Adversary, AuxiliaryProbes, Objective, ReplayBuffer, RunningErrors, Step
+from siit.training.objective import (
+    N_ABLATIONS,
+    Adversary,
+    AuxiliaryProbes,
+    Objective,
+    ReplayBuffer,
+    RunningErrors,
+    Step,
+)
 from siit.transformer import Transformer
+
+EVERYTHING_FROM, WIDENED, STANDS_STILL = "everything_from", "widened", "stands_still"
+"""Keys of a checkpoint."""
 
 
 class SIITModule(pl.LightningModule):
@@ -33,10 +45,12 @@ class SIITModule(pl.LightningModule):
         chosen: the objective's settings: prioritised sampling, replay, auxiliary probes, circuit-only phase.
         settings: the optimizer's.
         seed: of all draws.
+        widened: what the run has widened so far.
 
     Attributes:
         ema: the averaged weights, which `callbacks.Averaging` keeps; they are checked, certified and saved.
         everything_from: the step at which the circuit-only phase ended; None while it lasts.
+        stands_still: the interchange that stays wrong, once a check has found that the run stands still.
         losses: of the latest step, on its device: `loss`, and each part's own as `loss/<part>`.
     """
 
@@ -48,12 +62,15 @@ class SIITModule(pl.LightningModule):
         chosen: ObjectiveSettings,
         settings: TrainerSettings,
         seed: int,
+        widened: Sequence[Widening] = (),
     ) -> None:
         super().__init__()
         self.model = model
         self.ema = copy.deepcopy(model).requires_grad_(False)
         self.objective, self.answers = objective, answers
         self.chosen, self.settings, self.seed = chosen, settings, seed
+        self.widened = tuple(widened)
+        self.stands_still: str | None = None
         self.everything_from: int | None = 0 if chosen.circuit_first is None else None
         self.losses: dict[str, Tensor] = {}
         interchanges = objective.interchanges
@@ -127,7 +144,14 @@ class SIITModule(pl.LightningModule):
         return float(error), self.objective.interchanges.names[int(place)]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["everything_from"] = self.everything_from
+        checkpoint[EVERYTHING_FROM] = self.everything_from
+        checkpoint[WIDENED] = [widening.to_json() for widening in self.widened]
+        checkpoint[STANDS_STILL] = self.stands_still
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.everything_from = checkpoint["everything_from"]
+        if len(checkpoint[WIDENED]) == len(self.widened):
+            self.everything_from = checkpoint[EVERYTHING_FROM]
+            return
+        # This circuit is wider: what is counted by its parts begins anew, and so does its circuit-only phase.
+        own = {name: value for name, value in self.state_dict().items() if name.startswith(("errors.", "adversary."))}
+        checkpoint["state_dict"] |= own

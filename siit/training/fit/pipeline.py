@@ -18,12 +18,16 @@ from siit.interchange import build_evidence
 from siit.tasks import Task
 from siit.training.bundling import measured_bundle
 from siit.training.configuration.settings import ConfigError, Settings, read_settings
+from siit.training.fit.checkpoint_file import read_checkpoint
 from siit.training.fit.checkpoints import RunFolder, TrainingError, checkpoint_step, run_record
 from siit.training.fit.display import Display, duration
+from siit.training.fit.escalation import Widening, next_widening
+from siit.training.fit.escalation import widened as widened_plan
 from siit.training.fit.existing import Existing, find_existing, make_room
 from siit.training.fit.lock import Locked, run_lock
 from siit.training.fit.loggers import log_certificate, run_loggers
 from siit.training.fit.loop import Fitted, fit
+from siit.training.fit.module import STANDS_STILL, WIDENED
 from siit.training.fit.plan import Plan, find_task, make_plan
 from siit.training.fit.rehearsal import check_content, check_place
 from siit.training.fit.shortfall import NotCertified, not_certified
@@ -143,10 +147,18 @@ def _train(
     _describe(plan, settings, folder, display)
     with run_loggers(settings.logger, folder.path, from_step, record) as loggers:
         while True:
-            fitted = fit(plan, settings, folder, checkpoint, loggers=loggers, display=display)
-            how = "every check passed" if fitted.passed else "no step is left"
+            wide, widened = _escalated(plan, settings, checkpoint, display)
+            fitted = fit(wide, settings, folder, checkpoint, widened=widened, loggers=loggers, display=display)
+            checkpoint = folder.checkpoint
+            if fitted.stands_still and next_widening(wide, fitted.stands_still, fitted.steps, settings.seed):
+                continue
+            how = "no step is left"
+            if fitted.passed:
+                how = "every check passed"
+            elif fitted.stands_still:
+                how = f"{fitted.stands_still} stays wrong, and no node is left to give it"
             display.say(f"step {fitted.steps:,}: {how}; measuring the certificate on held-out test pairs")
-            bundle, certificate = certify(plan, settings, fitted, record, len({*folder.failed_tests, fitted.steps}))
+            bundle, certificate = certify(wide, settings, fitted, record, len({*folder.failed_tests, fitted.steps}))
             display.show(table(certificate, f"{title}: held-out test pairs"))
             display.say(evidence_line(certificate))
             accepted = certificate.certified or settings.allow_uncertified
@@ -159,7 +171,6 @@ def _train(
             if accepted or not fitted.passed:
                 break
             display.say("the test failed: training goes on, and the next test has pairs of its own")
-            checkpoint = folder.checkpoint
     if not accepted:
         raise not_certified(certificate, settings, folder, fitted, command)
     folder.close()
@@ -167,6 +178,26 @@ def _train(
     verdict = "certified" if certificate.certified else "NOT certified"
     display.say(f"{path}: {verdict}, {fitted.steps:,} steps in {spent}")
     return Trained(path, certificate.certified, certificate.failed, _read_record(path))
+
+
+def _escalated(
+    plan: Plan, settings: Settings, checkpoint: Path | None, display: Display
+) -> tuple[Plan, tuple[Widening, ...]]:
+    """Gives a plan the nodes that the run of a checkpoint has added, and one more where that run stands still."""
+    if checkpoint is None:
+        return plan, ()
+    state = read_checkpoint(checkpoint)
+    done = [Widening(**widening) for widening in state[WIDENED]]
+    if state[STANDS_STILL] is not None:
+        step = int(state["global_step"])
+        more = next_widening(widened_plan(plan, done), state[STANDS_STILL], step, settings.seed)
+        if more is not None:
+            display.say(
+                f"step {step:,}: {state[STANDS_STILL]} stays wrong; {more.variable} gets {more.node} too, and the "
+                "circuit alone learns again"
+            )
+            done.append(more)
+    return widened_plan(plan, done), tuple(done)
 
 
 def _write(bundle: Bundle, settings: Settings, folder: RunFolder, display: Display) -> Path:
@@ -252,6 +283,7 @@ def training_record(fitted: Fitted, tests: int) -> bytes:
         **({"threads_used": sorted(set(fitted.threads))} if len(set(fitted.threads)) > 1 else {}),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "tests": tests,
+        "widened": [widening.to_json() for widening in fitted.module.widened],
     }
     return (json.dumps(record, indent=1) + "\n").encode()
 

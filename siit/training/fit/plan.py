@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import torch
 
 from siit.graph.architecture import ModelConfig
-from siit.interchange.alignment import AlignmentConfig, derive_labels, draw_alignment, heads_needed, program_layers
+from siit.interchange.alignment import (
+    Alignment,
+    AlignmentConfig,
+    derive_labels,
+    draw_alignment,
+    heads_needed,
+    program_layers,
+)
 from siit.interchange.interventions import Interchanges, inert_parts
 from siit.tasks import Task
 from siit.training.configuration.model import DEFAULT_HEADS
@@ -25,11 +32,13 @@ class Plan:
     Attributes:
         task: the causal model with its inputs.
         config: the transformer's architecture.
+        alignment: hidden variable -> its nodes.
         interchanges: the labels, with the interchanges that they stand for.
     """
 
     task: Task
     config: ModelConfig
+    alignment: Alignment
     interchanges: Interchanges
 
 
@@ -70,7 +79,7 @@ def plan_for(task: Task, settings: Settings) -> Plan:
         labels = derive_labels(task.model, config, alignment, excluded)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    return Plan(task, config, Interchanges(task.model, labels, task.permuted_positions))
+    return Plan(task, config, alignment, Interchanges(task.model, labels, task.permuted_positions))
 
 
 def architecture(task: Task, settings: ModelSettings, alignment: AlignmentConfig) -> ModelConfig:

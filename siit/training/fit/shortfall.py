@@ -53,8 +53,11 @@ def not_certified(
         f"{settings.case.name}, seed {settings.seed}: not certified after {fitted.steps} steps; "
         f"{len(failed)} bar{'s' if len(failed) != 1 else ''} fall{'s' if len(failed) == 1 else ''} short:",
         *(f"  {line}" for line in failed),
+        *fitted.diagnosis,
         f"Nothing was bundled; the checkpoint is kept: {folder.checkpoint}",
-        "All steps are used up; with more of them it trains on:",
+        "With more steps it trains on:"
+        if fitted.stands_still
+        else "All steps are used up; with more of them it trains on:",
         f"  {command}",
     ]
     return NotCertified("\n".join(lines), failed, fitted.steps, fitted.seconds["wall"])

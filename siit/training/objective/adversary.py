@@ -9,7 +9,7 @@ right; one that stays right is ascended again, a few times, and then makes room.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from siit.interchange import Pairs

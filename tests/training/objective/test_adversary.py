@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from siit.interchange import Pairs
-from siit.training.objective import AblationDraw, Adversary, InterchangeDraw, Objective, OffCircuitDraw, Term
+from siit.training.objective import AblationDraw, Adversary, InterchangeDraw, OffCircuitDraw, Term
 from siit.training.objective.adversary import ASCENTS, SHOWINGS, ascended
 from siit.training.objective.draws import Replacement
 from siit.training.objective.interventions import Drawn
@@ -34,11 +34,15 @@ def batch(first: int) -> tuple[Pairs, Drawn]:
     return pairs, dataclasses.replace(drawn, constant=nothing[:0], replacement=replacement)
 
 
-def take(adversary: Adversary, first: int, gradient: list[float], wrong: list[int] | None = None) -> tuple[Pairs, Drawn]:
+def take(
+    adversary: Adversary, first: int, gradient: list[float], wrong: list[int] | None = None
+) -> tuple[Pairs, Drawn]:
     """One step: the batch as the adversary changed it; then all examples' masks have these gradients."""
     pairs, drawn = adversary.replace_last(*batch(first))
     nodes, edges = drawn.replacement.nodes, drawn.replacement.edges
-    nodes.grad, edges.grad = (part.unsqueeze(1).expand(-1, BATCH) for part in torch.tensor(gradient).split([NODES, EDGES]))
+    nodes.grad, edges.grad = (
+        part.unsqueeze(1).expand(-1, BATCH) for part in torch.tensor(gradient).split([NODES, EDGES])
+    )
     answered = torch.tensor([row in (wrong or []) for row in range(BATCH)])
     adversary.ascend(pairs, drawn, answered, seeded())
     return pairs, drawn
@@ -56,7 +60,9 @@ def test_the_first_step_is_as_it_was_drawn():
     pairs, drawn = take(adversary(), 10, [1.0, 1.0, 1.0])
     expected, as_drawn = batch(10)
     assert torch.equal(pairs.base, expected.base) and pairs.fresh is not None and bool(pairs.fresh.all())
-    assert torch.equal(drawn.choice, as_drawn.choice) and torch.equal(drawn.replacement.single, as_drawn.replacement.single)
+    assert torch.equal(drawn.choice, as_drawn.choice) and torch.equal(
+        drawn.replacement.single, as_drawn.replacement.single
+    )
 
 
 def test_the_first_examples_come_again_at_the_end_under_what_their_gradients_name():

@@ -1,0 +1,119 @@
+"""Escalation: a run that stands still gives the variable that is wrong most often one more node, and trains on.
+
+What a run has widened is part of its checkpoints, and so is that it stands still. A widened run goes on from its
+checkpoint as an interrupted one does, so that an interruption changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from siit.graph.architecture import depth
+from siit.interchange.alignment import derive_labels, more_capacity
+from siit.interchange.interventions import Interchanges
+from siit.training.fit.plan import Plan
+
+BETTER = 0.9
+"""An error counts as smaller when it is at most so many times what it was."""
+PATIENCE = 1.5
+"""A run stands still at so many times the steps at which its error became smaller for the last time."""
+
+
+@dataclass(frozen=True)
+class Widening:
+    """One node more for a variable.
+
+    Attributes:
+        variable: the attention variable.
+        node: a further head of its layer, or the layer's MLP.
+        step: of the checkpoint from which the wider model is trained on.
+    """
+
+    variable: str
+    node: str
+    step: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Makes what checkpoints and `training.json` keep."""
+        return dataclasses.asdict(self)
+
+
+@dataclass
+class Standstill:
+    """Watches the error that the checks of a run find.
+
+    Attributes:
+        least: the smallest error so far.
+        since: the step at which it was found.
+    """
+
+    least: float = float("inf")
+    since: int = 0
+
+    def note(self, step: int, error: float, not_before: int) -> bool:
+        """Notes an error; tells whether the run stands still.
+
+        Args:
+            step: of the check.
+            error: share of wrong answers in the worst interchange.
+            not_before: a step before which nothing is said: a learning rate that has not fallen yet may still help.
+        """
+        if error <= BETTER * self.least:
+            self.least, self.since = error, step
+        return step >= max(not_before, PATIENCE * self.since)
+
+
+def widened(plan: Plan, widenings: Sequence[Widening]) -> Plan:
+    """Adds to a plan what a run has widened."""
+    alignment = dict(plan.alignment)
+    for widening in widenings:
+        nodes = {*alignment[widening.variable], widening.node}
+        alignment[widening.variable] = tuple(sorted(nodes, key=lambda node: (depth(node), node)))
+    return _with_alignment(plan, alignment) if widenings else plan
+
+
+def next_widening(plan: Plan, interchange: str, step: int, seed: int) -> Widening | None:
+    """Finds what to widen where an interchange stays wrong; None where every layer concerned is full.
+
+    Args:
+        plan: what is trained, with what has been widened.
+        interchange: the one that is wrong most often.
+        step: at which the run stands still.
+        seed: of the run; draws which of the free heads.
+    """
+    for variable in _concerned(plan.interchanges, interchange):
+        node = more_capacity(plan.task.model, plan.config, plan.alignment, variable, seed)
+        if node is not None:
+            return Widening(variable, node, step)
+    return None
+
+
+def _concerned(interchanges: Interchanges, name: str) -> Iterator[str]:
+    """Yields the attention variables that an interchange may fail for: its own, readers first, then their parents."""
+    labels, variables = interchanges.labels, interchanges.model.variables
+    own = list(labels.units.get(name, ()))
+    for edge in labels.edges.get(name, ()):
+        own += [edge.child, edge.parent]
+    parents = [
+        parent
+        for variable in own
+        if variable in variables
+        for group in variables[variable].mechanism.parents.values()
+        for parent in group
+    ]
+    for variable in dict.fromkeys([*own, *parents]):
+        if variable in labels.circuit.excluded or variable not in variables:
+            continue
+        if variables[variable].is_attention:
+            yield variable
+
+
+def _with_alignment(plan: Plan, alignment: dict[str, tuple[str, ...]]) -> Plan:
+    excluded = plan.interchanges.labels.circuit.excluded
+    labels = derive_labels(plan.task.model, plan.config, alignment, excluded)
+    return dataclasses.replace(
+        plan, alignment=alignment, interchanges=dataclasses.replace(plan.interchanges, labels=labels)
+    )

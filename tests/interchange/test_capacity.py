@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siit.causal import CausalModel, SelectionShare
@@ -76,6 +76,7 @@ def test_programs_by_hand(name: str, heads: dict[str, int]):
     assert one_head_each(causal_model(name)) == Capacity(dict.fromkeys(heads, 1))
 
 
+@settings(deadline=None, max_examples=30)
 @given(data=st.data())
 @pytest.mark.parametrize("name", SOME)
 def test_names_and_words_decide_nothing(name: str, data: st.DataObject):
@@ -87,6 +88,7 @@ def test_names_and_words_decide_nothing(name: str, data: st.DataObject):
     assert other.mlps == {names[name] for name in one.mlps}
 
 
+@settings(deadline=None, max_examples=30)
 @given(data=st.data())
 @pytest.mark.parametrize("name", SOME)
 def test_what_is_set_wins(name: str, data: st.DataObject):

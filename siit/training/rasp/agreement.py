@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import types
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import Any
@@ -172,7 +173,7 @@ def run_compiled(program: Case, words: Sequence[Sequence[Any]]) -> list[list[Any
 def _compiled(program: Case) -> assemble.AssembledTransformerModel:
     def compile_with_zeros() -> assemble.AssembledTransformerModel:
         # Tracr has Haiku draw random weights, which takes most of its time, and sets them all to zero: so do we.
-        with hk.custom_creator(_zeros), _room_for_values():
+        with hk.custom_creator(_zeros), _room_for_values(), _made_in_one_go():
             return compiling.compile_rasp_to_model(
                 program.expression(),
                 vocab=set(program.vocab),
@@ -209,6 +210,25 @@ def _room_for_values() -> Iterator[None]:
         yield
     finally:
         assemble._get_model_config_and_module_names = sized
+
+
+@contextlib.contextmanager
+def _made_in_one_go() -> Iterator[None]:
+    """Has Tracr's model make its parameters in one compiled function, of which XLA leaves out the forward pass.
+
+    Tracr runs it step by step, and JAX compiles each of some sixty steps: most of the time that a program took.
+    """
+    whole = assemble.hk
+
+    def transform(function: Callable[..., Any]) -> hk.Transformed:
+        made = hk.transform(function)
+        return hk.Transformed(jax.jit(made.init), made.apply)
+
+    assemble.hk = types.SimpleNamespace(**{**vars(whole), "transform": transform})
+    try:
+        yield
+    finally:
+        assemble.hk = whole
 
 
 def _zeros(create: Callable[..., Any], shape: Any, dtype: Any, init: Any, context: Any) -> Any:

@@ -15,7 +15,7 @@ from siit.training.configuration.overrides import composed
 from siit.training.configuration.settings import read_settings, terms_of
 from siit.training.objective import Objective, Term
 from siit.training.objective.draws import Replacement
-from siit.training.objective.objective import Drawn
+from siit.training.objective.interventions import Drawn
 from siit.transformer import Transformer
 from tests.builders import handmade, programs
 

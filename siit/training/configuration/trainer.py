@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from siit.training.configuration.errors import require
 
 _POSITIVE = (
-    "max_steps", "batch_size", "learning_rate", "anneal_steps", "gradient_clip", "check_every", "validation_pairs", "threads",
+    "max_steps", "batch_size", "learning_rate", "anneal_steps", "gradient_clip", "check_every", "validation_pairs",
+    "threads",
 )  # fmt: skip
 _ACCELERATORS = ("auto", "cpu", "gpu")
 

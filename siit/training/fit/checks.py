@@ -77,10 +77,11 @@ class Check(Callback):
         found = self.check(trainer, pl_module)
         self.display.checked(trainer, pl_module, found.outcome)
         falls_until = (pl_module.everything_from or 0) + pl_module.settings.anneal_steps
-        if found.interchange and self.standstill.note(trainer.global_step, found.error, falls_until):
-            if pl_module.chosen.escalation:
-                pl_module.stands_still = found.interchange
-                trainer.should_stop = True
+        if found.interchange is None or not pl_module.chosen.escalation:
+            return
+        if self.standstill.note(trainer.global_step, found.error, falls_until):
+            pl_module.stands_still = found.interchange
+            trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         return {"checked_at": self.checked_at, "widened": self._widened, **dataclasses.asdict(self.standstill)}

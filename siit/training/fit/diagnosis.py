@@ -1,4 +1,4 @@
-"""Says in plain words what a model that is not certified gets wrong: in which interchange, how often, on what inputs."""
+"""Says in plain words what a model gets wrong: in which interchange, how often, on what kind of inputs."""
 
 from __future__ import annotations
 
@@ -36,14 +36,15 @@ def diagnosis(module: SIITModule, evidence: Mapping[str, Tensor]) -> Iterator[st
         shares.append(float(wrong.sum() / scored.sum().clamp(min=1)))
     worst = max(range(len(names)), key=shares.__getitem__)
     if not shares[worst]:
-        yield "every interchange alone is right on all validation pairs: what fails is off the circuit, or too rare there"
+        yield "every interchange alone is right on all validation pairs: what fails is off the circuit, or rarer"
         return
     wrong, scored = wrongs[worst], counted[worst]
     circuit = module.objective.interchanges.labels.circuit
     nodes = ", ".join(circuit.alignment.get(names[worst], ()))
     where = f" (held by {nodes})" if nodes else ""
     yield (
-        f"worst interchange: {names[worst]}{where}: {shares[worst]:.2%} of {int(scored.sum()):,} validation answers wrong"
+        f"worst interchange: {names[worst]}{where}: {shares[worst]:.2%} of {int(scored.sum()):,} validation answers "
+        "are wrong"
     )
     is_token = pairs.base < len(module.objective.interchanges.model.vocab)
     lengths, sources = is_token.sum(1), (pairs.source < len(module.objective.interchanges.model.vocab)).sum(1)

@@ -142,7 +142,7 @@ def fit(
 
 
 def validation_evidence(plan: Plan, settings: Settings) -> dict[str, Tensor]:
-    """Draws two sets of validation pairs, one after the other, with the causal model's answers under every interchange."""
+    """Draws two sets of validation pairs, with the causal model's answers under every interchange."""
     return build_evidence(
         plan.interchanges,
         plan.task.pairs("val", seed=settings.seed),

@@ -1,7 +1,7 @@
 """Attacks: examples come again with the off-circuit parts replaced that their own gradient names.
 
-Masks enter a patched run linearly, so the backward pass of a step tells for each example what replacing any part would do
-to its loss. The next step takes some of its examples again, with the parts replaced that would raise it: one ascent a
+Masks enter a patched run linearly, so the backward pass of a step tells for each example what replacing any part would
+do to its loss. The next step takes some of its examples again, with the parts replaced that would raise it: one ascent a
 step, at the price of the masks' gradients alone. An attacked example that is answered wrong is shown again until it is
 right; one that stays right is ascended again, a few times, and then makes room.
 """
@@ -34,6 +34,10 @@ class Adversary(nn.Module):
         n_nodes: off-circuit nodes.
         n_edges: off-circuit edges.
     """
+
+    ready: Tensor
+    ascents: Tensor
+    showings: Tensor
 
     def __init__(self, size: int, positions: int, n_constant: int, n_nodes: int, n_edges: int) -> None:
         super().__init__()

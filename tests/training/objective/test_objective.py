@@ -27,8 +27,8 @@ from siit.training.objective import (
     Term,
 )
 from siit.training.objective.draws import MEAN, RESAMPLE, SHIFTED, ZERO
+from siit.training.objective.interventions import Drawn
 from siit.training.objective.losses import next_token_loss
-from siit.training.objective.objective import Drawn
 from siit.transformer import BatchPatch, Outputs, Transformer
 from tests.builders import objectives
 

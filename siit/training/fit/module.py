@@ -33,6 +33,8 @@ from siit.transformer import Transformer
 
 EVERYTHING_FROM, WIDENED, STANDS_STILL = "everything_from", "widened", "stands_still"
 """Keys of a checkpoint."""
+COUNTED = ("errors.", "replay_buffer.", "adversary.")
+"""What is kept by the number of an interchange or of a part, and so holds for one circuit alone."""
 
 
 class SIITModule(pl.LightningModule):
@@ -153,5 +155,5 @@ class SIITModule(pl.LightningModule):
             self.everything_from = checkpoint[EVERYTHING_FROM]
             return
         # This circuit is wider: what is counted by its parts begins anew, and so does its circuit-only phase.
-        own = {name: value for name, value in self.state_dict().items() if name.startswith(("errors.", "adversary."))}
+        own = {name: value for name, value in self.state_dict().items() if name.startswith(COUNTED)}
         checkpoint["state_dict"] |= own

@@ -2,8 +2,10 @@
 
 Masks enter a patched run linearly, so the backward pass of a step tells for each example what replacing any part would
 do to its loss. The next step takes some of its examples again, with the parts replaced that would raise it. That is one
-ascent a step, at the price of the masks' gradients alone. An attacked example that is answered wrong is shown again until it is
-right; one that stays right is ascended again, a few times, and then makes room.
+ascent a step, at the price of the masks' gradients alone.
+
+An attacked example that is answered wrong is shown again until it is right. One that stays right is ascended again, a
+few times, and then makes room.
 """
 
 from __future__ import annotations

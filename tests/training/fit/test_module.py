@@ -68,10 +68,10 @@ def test_the_circuit_alone_is_checked_until_it_passes_and_then_the_certificate(
     folder.open({}, resume=False)
     logger = MetricsFile(folder.path)
     module = fit(plan_of(settings), settings, folder, loggers=[logger]).module
-    assert module.everything_from == 20 and checks == [20, 30, 40]
+    assert module.everything_from == 20 and checks == [30, 40]
     rows = [row for row in csv.DictReader(logger.path.read_text().splitlines()) if row["val/circuit_only"]]
     assert [row["val/circuit_alone"] for row in rows] == ["0.25", "0.5", "", ""]
-    assert [bool(row["val/accuracy"]) for row in rows] == [False, True, True, True]
+    assert [bool(row["val/accuracy"]) for row in rows] == [False, False, True, True]
 
 
 def test_checks_are_further_and_further_apart_and_hopeless_ones_measure_nothing(
@@ -98,20 +98,28 @@ class Waits(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default):
             names = [frame.name for frame in traceback.extract_stack() if "/siit/" in frame.filename]
-            if "training_step" in names or "on_train_batch_end" in names:
+            if {"training_step", "on_after_backward", "on_train_batch_end"} & set(names):
                 self.found.append(names[-1])
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.parametrize(("circuit_first", "losses"), [("1", 3), ("null", 2)])
 @pytest.mark.parametrize(("log_every", "times"), [(50, 0), (10, 2)])
 def test_a_step_waits_for_the_device_only_where_losses_are_logged(
-    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_every: int, times: int
+    composed: Compose,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    log_every: int,
+    times: int,
+    circuit_first: str,
+    losses: int,
 ) -> None:
     monkeypatch.setattr("siit.training.fit.callbacks.LOG_EVERY", log_every)
-    settings = read_settings(composed("trainer.max_steps=20", "trainer.check_every=20", "objective.circuit_first=1"))
+    phase = f"objective.circuit_first={circuit_first}"
+    settings = read_settings(composed("trainer.max_steps=20", "trainer.check_every=20", phase))
     folder = RunFolder(tmp_path, settings.case.name, settings.seed)
     folder.open({}, resume=False)
     plan, waits = plan_of(settings), Waits()
     with waits:
         fit(plan, settings, folder, loggers=[MetricsFile(folder.path)])
-    assert len(waits.found) == times * 3, "the loss, and that of the term and of the probes"
+    assert len(waits.found) == times * losses, "the loss, that of the term, and in the circuit-only phase of the probes"

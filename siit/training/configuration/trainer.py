@@ -30,8 +30,9 @@ class TrainerSettings:
     """Smallest learning rate after the warm-up: the cosine never falls below it."""
     warmup_steps: int = 100
     """Steps over which the learning rate first rises, linearly."""
-    anneal_steps: int = 2000
-    """Steps over which the learning rate falls, the first time and after the circuit-only phase."""
+    anneal_steps: int = 1000
+    """Steps over which the learning rate falls the first time; and, at least, after the circuit-only phase: there it
+    falls over as many steps as that phase took, if these are more."""
     momentum: float = 0.95
     """Momentum of Muon."""
     beta1: float = 0.9

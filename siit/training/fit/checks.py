@@ -16,6 +16,7 @@ from siit.training.fit.callbacks import log
 from siit.training.fit.display import Display
 from siit.training.fit.escalation import Standstill
 from siit.training.fit.module import SIITModule
+from siit.training.fit.schedule import last_fall
 from siit.training.fit.validation import circuit_alone, halves, validation_certificate
 
 APART = 1.1
@@ -76,7 +77,9 @@ class Check(Callback):
         self.checked_at = trainer.global_step
         found = self.check(trainer, pl_module)
         self.display.checked(trainer, pl_module, found.outcome)
-        falls_until = (pl_module.everything_from or 0) + pl_module.settings.anneal_steps
+        falls_until, begun = pl_module.settings.anneal_steps, pl_module.everything_from
+        if begun is not None:
+            falls_until = begun + last_fall(pl_module.settings, begun)
         if found.interchange is None or not pl_module.chosen.escalation:
             return
         if self.standstill.note(trainer.global_step, found.error, falls_until):

@@ -11,8 +11,8 @@ def learning_rate_factor(settings: TrainerSettings, step: int, everything_from: 
     """Multiplies the learning rate: warm-up, times cosines over `anneal_steps`, then twice, four times ... as many.
 
     They start at step 0, and begin anew as long as the circuit-only phase lasts (warm restarts: Loshchilov and Hutter,
-    arXiv 1608.03983). One more starts where that phase ends, and is the last: a further rise would unlearn. It never
-    depends on `max_steps`, which is a limit and nothing else.
+    arXiv 1608.03983). One more starts where that phase ends, over as many steps as that phase took if these are more,
+    and is the last: a further rise would unlearn. It never depends on `max_steps`, which is a limit and nothing else.
 
     Args:
         settings: of the optimizer.
@@ -22,8 +22,20 @@ def learning_rate_factor(settings: TrainerSettings, step: int, everything_from: 
     since, cycle = step - (everything_from or 0), settings.anneal_steps
     while everything_from is None and since >= cycle:
         since, cycle = since - cycle, 2 * cycle
+    if everything_from is not None:
+        cycle = last_fall(settings, everything_from)
     factor = min(1.0, (step + 1) / (settings.warmup_steps + 1)) * _cosine(since / cycle)
     return max(factor, settings.final_learning_rate / settings.learning_rate)
+
+
+def last_fall(settings: TrainerSettings, everything_from: int) -> int:
+    """Counts the steps over which the learning rate falls after the circuit-only phase.
+
+    Args:
+        settings: of the optimizer.
+        everything_from: the step at which that phase ended: what was slow to learn falls slowly.
+    """
+    return max(settings.anneal_steps, everything_from)
 
 
 def _cosine(progress: float) -> float:

@@ -23,8 +23,13 @@ def test_it_falls_again_over_twice_as_many_steps_while_the_circuit_alone_learns(
 
 
 def test_it_falls_once_more_from_the_end_of_that_phase() -> None:
-    found = [learning_rate_factor(settings(), 1000 + step, 1000) for step in (0, 50, 99, 100, 200, 5000)]
+    found = [learning_rate_factor(settings(), 60 + step, 60) for step in (0, 50, 99, 100, 200, 5000)]
     assert found == pytest.approx([1, 0.5, 0.01, 0.01, 0.01, 0.01], abs=2e-3)
+
+
+def test_what_was_slow_to_learn_falls_slowly() -> None:
+    found = [learning_rate_factor(settings(), 1000 + step, 1000) for step in (0, 500, 999, 1000, 5000)]
+    assert found == pytest.approx([1, 0.5, 0.01, 0.01, 0.01], abs=2e-3)
 
 
 def test_it_rises_first() -> None:

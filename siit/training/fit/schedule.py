@@ -1,4 +1,4 @@
-"""Sets the learning rate: a warm-up, cosines that begin anew while the circuit alone learns, and one last cosine."""
+"""Sets the learning rate: a warm-up, lower and lower cosines while the circuit alone learns, and one last cosine."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ def learning_rate_factor(settings: TrainerSettings, step: int, everything_from: 
     """Multiplies the learning rate: warm-up, times cosines over `anneal_steps`, then twice, four times ... as many.
 
     They start at step 0, and begin anew as long as the circuit-only phase lasts (warm restarts: Loshchilov and Hutter,
-    arXiv 1608.03983). One more starts where that phase ends, over as many steps as that phase took if these are more,
-    and is the last: a further rise would unlearn. It never depends on `max_steps`, which is a limit and nothing else.
+    arXiv 1608.03983), each at half the height: what is not learned at a high rate is learned at a lower one. One more
+    starts where that phase ends, as high as the one that it breaks off, and is the last: a further rise would unlearn.
+    It never depends on `max_steps`, which is a limit and nothing else.
 
     Args:
         settings: of the optimizer.
         step: counted from 0.
         everything_from: the step at which the circuit-only phase ended; None while it lasts.
     """
-    since, cycle = step - (everything_from or 0), settings.anneal_steps
-    while everything_from is None and since >= cycle:
-        since, cycle = since - cycle, 2 * cycle
+    since, cycle, height = step if everything_from is None else everything_from, settings.anneal_steps, 1.0
+    while since >= cycle:
+        since, cycle, height = since - cycle, 2 * cycle, height / 2
     if everything_from is not None:
-        cycle = last_fall(settings, everything_from)
-    factor = min(1.0, (step + 1) / (settings.warmup_steps + 1)) * _cosine(since / cycle)
+        since, cycle = step - everything_from, last_fall(settings, everything_from)
+    factor = min(1.0, (step + 1) / (settings.warmup_steps + 1)) * height * _cosine(since / cycle)
     return max(factor, settings.final_learning_rate / settings.learning_rate)
 
 

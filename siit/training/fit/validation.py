@@ -17,7 +17,9 @@ from siit.training.fit.module import SIITModule
 ROUNDS = 4
 """How often each validation pair is used to see whether the circuit alone passes, with another interchange each time.
 
-A few interchanges leave few positions with an answer."""
+A few interchanges leave few positions with an answer. Where the first round is far from the bar, it is the only one."""
+FAR = 0.02
+"""Below the bar by this much, a round is not followed by another."""
 
 PARTS_PAIRS = 256
 """Validation pairs on which single parts, random subsets and the adversary's are measured."""
@@ -33,12 +35,16 @@ def halves(evidence: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
 
 
 @torch.no_grad()
-def circuit_alone(module: SIITModule, evidence: Mapping[str, Tensor]) -> float:
+def circuit_alone(module: SIITModule, evidence: Mapping[str, Tensor], bar: float) -> tuple[float, str]:
     """Measures the share of right answers with everything off the circuit replaced, in the worst interchange.
 
     Args:
         module: whose averaged weights are measured.
         evidence: validation pairs, on the module's device.
+        bar: that the share has to reach; far below it the measurement ends early.
+
+    Returns:
+        The share, and the interchange's name.
     """
     pairs = evidence_pairs(evidence)
     generator = step_generator(module.seed, 0, module.device)
@@ -58,7 +64,10 @@ def circuit_alone(module: SIITModule, evidence: Mapping[str, Tensor]) -> float:
         correct = module.answers.right(step.logits, step.target) & step.scored
         total.index_add_(0, choice, step.scored.sum(1).float())
         good.index_add_(0, choice, correct.sum(1).float())
-    return float(torch.where(total > 0, good / total.clamp(min=1), 1.0).min())
+        worst, place = torch.where(total > 0, good / total.clamp(min=1), 1.0).min(0)
+        if float(worst) < bar - FAR:
+            break
+    return float(worst), ("no interchange", *interchanges.names)[int(place)]
 
 
 def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], screen: float | None) -> Certificate:

@@ -56,7 +56,7 @@ def test_probes_are_used_in_the_circuit_only_phase(
     monkeypatch.setattr(Objective, "evaluate", watched)
     monkeypatch.setattr("siit.training.fit.checks.HOPELESS", 1.0)
     monkeypatch.setattr(
-        "siit.training.fit.checks.circuit_alone", lambda *arguments: 1.0 + 0 * circuit_alone(*arguments)
+        "siit.training.fit.checks.circuit_alone", lambda *arguments: (1.0, circuit_alone(*arguments)[1])
     )
     watch = Watch()
     module = fitted(read_settings(composed("trainer.max_steps=20", f"case.keep_probes={kept}")), tmp_path, watch)

@@ -61,7 +61,7 @@ def test_the_circuit_alone_is_checked_until_it_passes_and_then_the_certificate(
         return measure(module, *further)
 
     monkeypatch.setattr("siit.training.fit.checks.HOPELESS", 1.0)
-    monkeypatch.setattr("siit.training.fit.checks.circuit_alone", lambda *arguments: next(alone))
+    monkeypatch.setattr("siit.training.fit.checks.circuit_alone", lambda *arguments: (next(alone), "is_x"))
     monkeypatch.setattr("siit.training.fit.checks.validation_certificate", measured)
     settings = read_settings(composed("trainer.max_steps=40", "objective.circuit_first=0.3"))
     folder = RunFolder(tmp_path, settings.case.name, settings.seed)
@@ -78,7 +78,7 @@ def test_checks_are_further_and_further_apart_and_hopeless_ones_measure_nothing(
     composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("siit.training.fit.checks.APART", 2)
-    monkeypatch.setattr("siit.training.fit.checks.HOPELESS", -0.7)
+    monkeypatch.setattr("siit.training.fit.checks.HOPELESS", 0)
     monkeypatch.setattr("siit.training.fit.checks.circuit_alone", lambda *arguments: pytest.fail("measured"))
     settings = read_settings(composed("trainer.max_steps=60", "objective.circuit_first=0.3"))
     folder = RunFolder(tmp_path, settings.case.name, settings.seed)

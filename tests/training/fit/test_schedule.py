@@ -17,9 +17,9 @@ def settings(**changes: object) -> TrainerSettings:
     return chosen
 
 
-def test_it_falls_again_over_twice_as_many_steps_while_the_circuit_alone_learns() -> None:
+def test_it_falls_again_from_half_the_height_over_twice_as_many_steps_while_the_circuit_alone_learns() -> None:
     found = [learning_rate_factor(settings(), step, None) for step in SINCE]
-    assert found == pytest.approx([1, 0.5, 0.01, 1, 0.5, 0.01, 1, 0.5], abs=2e-3)
+    assert found == pytest.approx([1, 0.5, 0.01, 0.5, 0.25, 0.01, 0.25, 0.125], abs=2e-3)
 
 
 def test_it_falls_once_more_from_the_end_of_that_phase() -> None:
@@ -28,8 +28,8 @@ def test_it_falls_once_more_from_the_end_of_that_phase() -> None:
 
 
 def test_what_was_slow_to_learn_falls_slowly() -> None:
-    found = [learning_rate_factor(settings(), 1000 + step, 1000) for step in (0, 500, 999, 1000, 5000)]
-    assert found == pytest.approx([1, 0.5, 0.01, 0.01, 0.01], abs=2e-3)
+    found = [learning_rate_factor(settings(), 200 + step, 200) for step in (0, 100, 199, 200, 5000)]
+    assert found == pytest.approx([0.5, 0.25, 0.01, 0.01, 0.01], abs=2e-3), "from the height of the second cosine"
 
 
 def test_it_rises_first() -> None:

@@ -79,7 +79,9 @@ def _check_kinds(certificate: Certificate) -> None:
             if value != least:
                 raise wrong(f"details.{field}.{name}", value, f"the least over the kinds of replacement, {least}")
     found = certificate.details.get("strict_adversarial", {})
-    _expect_same("details.strict_adversarial", set(found), "the kinds of replacement", set(KIND_NAMES) if found else set())
+    _expect_same(
+        "details.strict_adversarial", set(found), "the kinds of replacement", set(KIND_NAMES) if found else set()
+    )
 
 
 def _check_names(certificate: Certificate) -> None:
@@ -114,7 +116,11 @@ def _reasons(certificate: Certificate) -> list[str]:
     return [
         *certificate.failed,
         *failures(values, certificate.effect, how, certificate.evidence, certificate.bars),
-        *(f"{name}, which was not measured" for name in (*certificate.shares, "effect") if getattr(certificate, name) is None),
+        *(
+            f"{name}, which was not measured"
+            for name in (*certificate.shares, "effect")
+            if getattr(certificate, name) is None
+        ),
         *(f"bars.{name}, which is {certificate.bars[name]:g}, below {BARS[name]:g}" for name in low),
         *_too_few(certificate.evidence),
     ]

@@ -15,7 +15,7 @@ from torch import Tensor
 from siit.certificate.executor import Layer
 from siit.certificate.situation import Situation
 
-_ROWS = 256
+_ROWS = 512
 """Runs of a base that go through the layers after a part at once."""
 
 

@@ -41,8 +41,11 @@ class Linear:
         self, x: Float[Tensor, "*rows enter"], scale: Float[Tensor, "*rows 1"] | None = None
     ) -> Float[Tensor, "*rows leave"]:
         """Applies it to rows, each multiplied by its scale; several have rows of their own, in a leading dimension."""
-        bias = self.bias.unsqueeze(-2)
-        return x @ self.weight + bias if scale is None else torch.addcmul(bias, x @ self.weight, scale)
+        if scale is not None:
+            return torch.addcmul(self.bias.unsqueeze(-2), x @ self.weight, scale)
+        if self.weight.ndim == 2:
+            return F.linear(x, self.weight.mT, self.bias)
+        return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight)
 
     @cached_property
     def beside(self) -> Linear:
@@ -133,6 +136,8 @@ class Executor:
         masks = self.blocks(edge_masks)
         stream = embeddings.new_zeros(shape)
         left = embeddings[:0]  # of every sender so far, what replacing it would add
+        # Without gradients it grows in place, which takes a fifth of the time off.
+        room = None if torch.is_grad_enabled() else embeddings.new_empty((len(self.senders), *shape))
 
         def write(outputs: Tensor) -> None:
             """Adds components' outputs, replaced as the nodes' masks say, to what all later ones read."""
@@ -142,7 +147,11 @@ class Executor:
                 mask = node_masks[new].view(len(outputs), -1, 1, 1)
                 outputs = torch.lerp(outputs, replacement[new].expand_as(outputs), mask)
             stream = stream + outputs.sum(0)
-            left = torch.cat([left, replacement[new] - outputs])
+            if room is None:
+                left = torch.cat([left, replacement[new] - outputs])
+            else:
+                torch.sub(replacement[new], outputs, out=room[new])
+                left = room[: new.stop]
 
         def read(mask: Tensor) -> Tensor:
             """What slots read, [reads, batch, pos, d_model]: the stream, and the replaced edges' terms in it."""

@@ -89,10 +89,9 @@ class OffCircuit:
             kind: of replacement.
         """
         found = [found for _, _, found in self._attacks((kind,))]
-        place = self._rows(kind).place
-        return Attack(
-            torch.cat([part.edges for part in found])[place], torch.cat([part.wrong for part in found])[place]
-        )
+        edges, wrong = torch.cat([part.edges for part in found]), torch.cat([part.wrong for part in found])
+        place = self._rows(kind).place.to(wrong.device)
+        return Attack(edges[place], wrong[place])
 
     def _attacks(self, kinds: Collection[Kind]) -> Iterator[tuple[Kind, Situation, Attack]]:
         generators = {kind: torch.Generator().manual_seed(SEED) for kind in kinds}

@@ -105,7 +105,7 @@ def disagreements(measured: Mapping[str, Any], stored: Mapping[str, Any]) -> lis
     alike: not single parts and subsets, which the second kind measures more strictly, and on fewer pairs.
     """
     ours, theirs = _leaves(measured), _leaves(stored)
-    if stored.get("format") == FIRST_KIND_FORMAT != measured["format"]:
+    if stored.get("format") == FIRST_KIND_FORMAT != measured.get("format"):
         ours, theirs = _alike(ours), _alike(theirs)
     lines = []
     for place in dict.fromkeys([*ours, *theirs]):

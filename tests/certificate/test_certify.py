@@ -71,6 +71,13 @@ def test_an_edge_into_an_off_circuit_node_that_matters(tmp_path: Path, capsys: p
     assert "certificate.json says what the measurement does not" in out and "tok_embed->m1" in out
 
 
+def test_what_only_the_adversary_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    stored = handmade.certify(handmade.parameters(handmade.MANY), handmade.MANY_CIRCUIT, subsets=100).to_json()
+    model = {"config": handmade.MANY, "circuit": handmade.MANY_CIRCUIT, "certificate": stored}
+    assert main([str(handmade.put(tmp_path, parameters=handmade.conspiring(), **model))]) == 1
+    assert "certificate: strict_adversarial: 0.25000 is 0.74900 below 0.999" in capsys.readouterr().out
+
+
 def test_a_certificate_that_says_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main([str(handmade.put(tmp_path, parameters=handmade.broken()))]) == 1
     out = capsys.readouterr().out

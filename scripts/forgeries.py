@@ -211,20 +211,20 @@ def a_backdoor_at_a_token_under_an_honest_certificate(bundle: Bundle) -> Bundle:
 @_forgery
 def off_circuit_edges_declared_to_be_on_it(bundle: Bundle) -> Bundle:
     circuit = bundle.circuit
-    return recertified(with_circuit(bundle, carries={**circuit.carries, **dict.fromkeys(circuit.off_edges)}))
+    return recertified(with_circuit(bundle, carries={**circuit.carries, **dict.fromkeys(circuit.off_edges_of_members)}))
 
 
 @_forgery
 def one_null_edge_between_two_units(bundle: Bundle) -> Bundle:
     circuit = bundle.circuit
-    return recertified(with_circuit(bundle, carries={**circuit.carries, circuit.off_edges[-1]: None}))
+    return recertified(with_circuit(bundle, carries={**circuit.carries, circuit.off_edges_of_members[-1]: None}))
 
 
 @_forgery
 def an_off_circuit_edge_under_a_true_edges_name(bundle: Bundle) -> Bundle:
     circuit = bundle.circuit
     name = next(name for name in circuit.carries.values() if name is not None)
-    return recertified(with_circuit(bundle, carries={**circuit.carries, circuit.off_edges[0]: name}))
+    return recertified(with_circuit(bundle, carries={**circuit.carries, circuit.off_edges_of_members[0]: name}))
 
 
 @_forgery
@@ -496,6 +496,8 @@ def shares_a_little_too_high(bundle: Bundle) -> Bundle:
     shares = certificate["details"]["strict_edge"]
     name = next(iter(shares))
     shares[name] -= 0.0009
+    for kind in certificate["details"].get("by_kind", {}).get("strict_edge", {}).values():
+        kind[name] = shares[name]
     certificate["strict_edge"] = min(shares.values())
     return dataclasses.replace(bundle, certificate=certificate)
 

@@ -9,9 +9,16 @@ from typing import Any
 
 import siit
 from siit.bundle import TRAINING_FILE, BundleError, find_folders
+from siit.certificate import Certificate
 from siit.certificate.certificate import SHARES
 
-SHORT = {"strict_node": "node", "strict_edge": "edge", "strict_joint": "joint", "strict_subsets": "subsets"}
+SHORT = {
+    "strict_node": "node",
+    "strict_edge": "edge",
+    "strict_joint": "joint",
+    "strict_subsets": "subsets",
+    "strict_adversarial": "adversary",
+}
 SHORT |= {"joint_mean": "mean", "joint_zero": "zero", "edge_iia": "edge IIA", "iia": "IIA"}
 COLUMNS = (
     *("case", "seed", "tier", "objective", "layers x heads x d_model", "steps", "CPU s", "certified"),
@@ -29,14 +36,14 @@ def certificates(root: Path) -> list[str]:
     lines = []
     for folder in find_folders(root):
         model = siit.load_circuit(root, folder.parent.name, int(folder.name.removeprefix("seed-")))
-        certificate, config = model.certificate, model.config
-        effects = [value for part in certificate["effect"].values() for value in part.values()]
+        certificate, config = Certificate.from_json(model.certificate), model.config
+        effects = [value for part in vars(certificate.effect).values() for value in part.values()]
         cells = (
             *(model.bundle.case, model.bundle.seed, model.tier, objective_name(model.bundle.train_yaml)),
             f"{config.n_layers} x {config.n_heads} x {config.d_model}",
             *training(folder),
-            "yes" if certificate["certified"] else "no",
-            *(percent(certificate[name]) for name in SHARES),
+            ("yes" if certificate.certified else "no") + (", first kind" if certificate.first_kind else ""),
+            *(percent(getattr(certificate, name)) for name in SHARES),
             f"{min(effects):.3f}",
         )
         lines.append(f"| {' | '.join(map(str, cells))} |")

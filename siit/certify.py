@@ -24,6 +24,9 @@ Labels are derived again from the causal model and the alignment, and every stor
 computed again. The model is measured on the held-out evidence in its folder, and on pairs that
 are drawn here over the whole declared input space. Where the folder has the name of a case of
 the catalogue, the causal model must be that case's.
+
+Every edge off the circuit is measured, whatever the certificate in the folder says. One that an
+earlier version wrote (edges between members only, subsets resampled) is not enough.
 """
 _EPILOG = """\
 exit status:
@@ -83,10 +86,13 @@ def _parser() -> CommandParser:
 def _print(bundle: Bundle, verification: Verification) -> None:
     from rich.console import Console
 
+    from siit.certificate.fields import FIRST_KIND, FIRST_KIND_FORMAT
     from siit.certificate.report import evidence_line, table
 
     console = Console(highlight=False, markup=False)
     lines = [f"Program: {verification.provenance}."]
+    if bundle.certificate["format"] == FIRST_KIND_FORMAT:
+        lines.append(f"certificate.json is {FIRST_KIND}; the verdict is today's measurement of every edge.")
     if verification.stored is not None:
         console.print(table(verification.stored, f"{bundle.case}, seed {bundle.seed}: the evidence in its folder"))
         lines.append(f"Evidence: {evidence_line(verification.stored)}.")

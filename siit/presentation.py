@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from siit._extras import require
 from siit._text import printable
 from siit.bundle import Bundle
 from siit.certificate import Certificate
-from siit.certificate.certificate import SHARES
 from siit.certificate.report import COLUMNS, rows
 from siit.graph.picture import circuit_text
 from siit.graph.tiers import tier
@@ -34,7 +33,7 @@ def text(loaded: LoadedCircuit, ways: Sequence[str]) -> str:
         ways: how to go on, each an expression and what it gives.
     """
     name = type(loaded).__name__
-    lines = [f"{name} {printable(loaded.case)}, seed {loaded.seed}, {_verdict(loaded.certificate)}"]
+    lines = [f"{name} {printable(loaded.case)}, seed {loaded.seed}, {_verdict(loaded.bundle)}"]
     lines += [f"  {label:<9} {words}" for label, words in facts(loaded.bundle)]
     wide = max(len(way.partition("  ")[0]) for way in ways)
     for index, way in enumerate(ways):
@@ -73,7 +72,7 @@ def facts(bundle: Bundle) -> list[tuple[str, str]]:
 
 def page(loaded: LoadedCircuit) -> str:
     """Describes a model as HTML: its facts, its circuit's picture, and its certificate."""
-    title = f"{loaded.case}, seed {loaded.seed}: {_verdict(loaded.certificate)}"
+    title = f"{loaded.case}, seed {loaded.seed}: {_verdict(loaded.bundle)}"
     body = [f"<b>{_escaped(title)}</b>", _table((), facts(loaded.bundle)), circuit_html(loaded, title)]
     certificate = _certificate(loaded.bundle)
     if certificate is not None:
@@ -93,8 +92,9 @@ def circuit_html(loaded: LoadedCircuit, title: str) -> str:
     return f'<img alt="{_escaped(title)}" style="max-width: 100%" src="data:image/png;base64,{data}">'
 
 
-def _verdict(certificate: Mapping[str, Any]) -> str:
-    return "certified" if certificate["certified"] is True else "NOT certified"
+def _verdict(bundle: Bundle) -> str:
+    certificate = _certificate(bundle)
+    return "a certificate of another version" if certificate is None else certificate.verdict
 
 
 def _certificate(bundle: Bundle) -> Certificate | None:
@@ -113,7 +113,7 @@ def _shares(bundle: Bundle) -> str:
     if certificate.failed:
         more = len(certificate.failed) - _WORST
         return printable("; ".join(certificate.failed[:_WORST])) + (f"; and {more} more" if more > 0 else "")
-    values = {name: getattr(certificate, name) for name in SHARES}
+    values = {name: getattr(certificate, name) for name in certificate.shares}
     below = sorted((value, name) for name, value in values.items() if value is not None and value < 1)
     worst = []
     for value, name in below[:_WORST]:

@@ -63,10 +63,15 @@ intervention. A model is certified only if each of these is at least {BARS["stri
 - **accuracy**: the model's answers against the causal model's;
 - **IIA, edge IIA**: each variable's nodes, or each edge of the causal model, take their values from the source, in both
   models; the worst variable and the worst edge count;
-- **worst node, worst edge**: each head or MLP that is off the circuit, and each edge between members of the circuit
-  that is off it, is replaced alone; the one that does most harm counts;
-- **joint**: all of them are replaced at once, so that only the circuit remains, by another input's activations, by
-  their mean or by zero; the worst of the three counts. The same must hold for 100 random subsets of them.
+- **worst node, worst edge**: each head or MLP that is off the circuit, and each edge of the model that is off it, is
+  replaced alone, by another input's activations, by their mean and by zero; the one that does most harm counts;
+- **joint**: all of them are replaced at once, so that only the circuit remains; the worst of the three replacements
+  counts. The same must hold for 100 random subsets of them, and for the worst subset that an adversary finds for each
+  input, by gradient ascent.
+
+Where a model's line says "of the first kind", an earlier version certified it: of the edges off the circuit only those
+between members of it were replaced, single parts and subsets by another input's activations alone, and there was no
+adversary. Its other edges have no measured label.
 
 Every member of the circuit must also move the output. `certificate.json` holds every number, and
 `python -m siit.certify <folder>` measures all of them again from the files alone.
@@ -80,7 +85,6 @@ _LIMITS = """\
 - The models are small, and their circuits are those of programs: a method that finds them all may still fail on
   language models. Report scores per tier (`pointwise`: no attention; `single`: one attention step; `composed`:
   components that interact; `deep`: in a chain of 4 or more layers), so that trivial circuits cannot flatter a method.
-- Edges from components that are off the circuit are covered by their node, not one by one.
 - What was measured holds on the inputs of the task: sequences of its vocabulary, up to its length.
 """
 _CITATION = """\
@@ -236,7 +240,7 @@ def _row(model: Summary | Unreadable) -> list[str]:
         str(model.seed),
         model.tier,
         *sizes,
-        "yes" if certificate.certified else "**NO**",
+        ("yes" if certificate.certified else "**NO**") + (", of the first kind" if certificate.first_kind else ""),
         *(_percent(getattr(certificate, name)) for name in ("accuracy", "iia", "edge_iia")),
         *(_worst(model, name) for name in ("strict_node", "strict_edge")),
         _percent(None if None in joint else min(value for value in joint if value is not None)),

@@ -65,7 +65,7 @@ def model_files(folder: Path, certificate: Mapping[str, Any] | None = None) -> M
     if certificate is not None:
         content = _json.dump(certificate, CERTIFICATE_FILE)
         replaced[CERTIFICATE_FILE] = File.of(content)
-        data = with_certificate(data, content, certified=certificate["certified"])
+        data = with_certificate(data, content, certificate)
     manifest = read_manifest(data)
     listed = {name: File(folder / name, entry.size, entry.sha256) for name, entry in manifest.files.items()}
     return ModelFiles(make_entry(folder, data), manifest.created, {MANIFEST_FILE: File.of(data), **listed, **replaced})

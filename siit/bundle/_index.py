@@ -16,27 +16,33 @@ from siit.bundle._card import CARD_FILE, Unreadable, is_generated, render_card
 from siit.bundle._codec import check_case, check_seed
 from siit.bundle._errors import BundleError, wrong
 from siit.bundle._folder import locked, put_file, read_file, recover
-from siit.bundle._manifest import MANIFEST_LIMIT, read_manifest
+from siit.bundle._manifest import MANIFEST_LIMIT, check_certificate_format, read_manifest
 from siit.bundle._names import MANIFEST_FILE
 from siit.bundle._places import reach_of_model, reach_of_root
 from siit.bundle._reader import read_bundle
 from siit.bundle._summary import Summary, summarize
 from siit.bundle._types import BUNDLE_FORMAT
+from siit.certificate.fields import FIRST_KIND_FORMAT
 
 INDEX_FILE = "bundle.json"
 _SEED_FOLDER = re.compile(r"seed-(0|[1-9]\d*)")
-_ENTRY_KEYS = ("case", "seed", "path", "manifest_sha256", "certified")
+_ENTRY_KEYS = ("case", "seed", "path", "manifest_sha256", "certified", "certificate")
 
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """One model of a bundle; `path` is its folder below the root, with forward slashes."""
+    """One model of a bundle; `path` is its folder below the root, with forward slashes.
+
+    `certificate` is the format of its certificate, which tells its kind: `siit-certificate/1` is the weaker one of
+    earlier versions.
+    """
 
     case: str
     seed: int
     path: str
     manifest_sha256: str
     certified: bool
+    certificate: str = FIRST_KIND_FORMAT
 
 
 def seed_folder(case: str, seed: object) -> str:
@@ -76,7 +82,7 @@ def make_entry(folder: Path, manifest_data: bytes) -> IndexEntry:
     if place != name:
         raise wrong(MANIFEST_FILE, "case, seed", place, f"{name}, the folder's name")
     digest = hashlib.sha256(manifest_data).hexdigest()
-    return IndexEntry(manifest.case, manifest.seed, place, digest, manifest.certified)
+    return IndexEntry(manifest.case, manifest.seed, place, digest, manifest.certified, manifest.certificate)
 
 
 def read_index(root: Path, *, within: Path | None = None) -> list[IndexEntry]:
@@ -100,7 +106,10 @@ def read_index(root: Path, *, within: Path | None = None) -> list[IndexEntry]:
         field = f"models[{number}]"
         if not isinstance(item, dict):
             raise wrong(INDEX_FILE, field, item, "an object")
+        # Indices of earlier versions say nothing of it; they wrote one kind.
+        item.setdefault("certificate", FIRST_KIND_FORMAT)
         _json.expect_keys(item, _ENTRY_KEYS, INDEX_FILE, field)
+        check_certificate_format(item["certificate"], INDEX_FILE, f"{field}.certificate")
         place = seed_folder(item["case"], item["seed"])
         if item["path"] != place:
             raise wrong(INDEX_FILE, f"{field}.path", item["path"], repr(place))

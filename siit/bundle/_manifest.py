@@ -21,12 +21,13 @@ from siit.bundle._codec import check_case, check_seed
 from siit.bundle._errors import wrong
 from siit.bundle._names import CERTIFICATE_FILE, FILES, MANIFEST_FILE
 from siit.bundle._types import BUNDLE_FORMAT, Bundle
+from siit.certificate.fields import FIRST_KIND_FORMAT, FORMATS
 
 MANIFEST_LIMIT = 1 << 20
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}(-dirty)?")
-_KEYS = ("format", "case", "seed", "certified", "created", "git_commit", "versions", "files")
+_KEYS = ("format", "case", "seed", "certified", "certificate", "created", "git_commit", "versions", "files")
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,12 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest that has been read and checked."""
+    """A manifest that has been read and checked; `certificate` is the format of the certificate, which is its kind."""
 
     case: str
     seed: int
     certified: bool
+    certificate: str
     created: str
     git_commit: str | None
     versions: Mapping[str, str]
@@ -57,6 +59,7 @@ def make_manifest(bundle: Bundle, files: Mapping[str, bytes]) -> bytes:
         "case": bundle.case,
         "seed": bundle.seed,
         "certified": bundle.certificate["certified"],
+        "certificate": bundle.certificate["format"],
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "git_commit": _git_commit(),
         "versions": {
@@ -72,11 +75,12 @@ def make_manifest(bundle: Bundle, files: Mapping[str, bytes]) -> bytes:
     return _json.seal(content, MANIFEST_FILE)
 
 
-def with_certificate(manifest_data: bytes, certificate: bytes, *, certified: bool) -> bytes:
+def with_certificate(manifest_data: bytes, data: bytes, certificate: Mapping[str, Any]) -> bytes:
     """Rewrites a manifest that was read before, for the same files but another `certificate.json`."""
     content = _json.unseal(manifest_data, MANIFEST_FILE)
-    entry = {"sha256": hashlib.sha256(certificate).hexdigest(), "size": len(certificate)}
-    content |= {"certified": certified, "files": {**content["files"], CERTIFICATE_FILE: entry}}
+    entry = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    content |= {"certified": certificate["certified"], "certificate": certificate["format"]}
+    content["files"] = {**content["files"], CERTIFICATE_FILE: entry}
     return _json.seal(content, MANIFEST_FILE)
 
 
@@ -89,7 +93,10 @@ def read_manifest(data: bytes) -> Manifest:
     content = _json.unseal(data, MANIFEST_FILE)
     if content.get("format") != BUNDLE_FORMAT:
         raise wrong(MANIFEST_FILE, "format", content.get("format"), repr(BUNDLE_FORMAT))
+    # Manifests of earlier versions say nothing of it; they wrote one kind.
+    content.setdefault("certificate", FIRST_KIND_FORMAT)
     _json.expect_keys(content, _KEYS, MANIFEST_FILE)
+    check_certificate_format(content["certificate"], MANIFEST_FILE, "certificate")
     commit, versions, files = content["git_commit"], content["versions"], content["files"]
     if type(content["certified"]) is not bool:
         raise wrong(MANIFEST_FILE, "certified", content["certified"], "true or false")
@@ -107,11 +114,18 @@ def read_manifest(data: bytes) -> Manifest:
         case=check_case(content["case"], MANIFEST_FILE),
         seed=check_seed(content["seed"], MANIFEST_FILE),
         certified=content["certified"],
+        certificate=content["certificate"],
         created=_check_time(content["created"]),
         git_commit=commit,
         versions=versions,
         files=entries,
     )
+
+
+def check_certificate_format(found: object, file: str, field: str) -> None:
+    """Raises BundleError unless it is the format of a certificate, of either kind."""
+    if found not in FORMATS:
+        raise wrong(file, field, found, " or ".join(map(repr, FORMATS)))
 
 
 def _read_entry(name: str, entry: Any) -> FileEntry:

@@ -101,6 +101,8 @@ def _check_place(folder: Path, bundle: Bundle, manifest: Manifest) -> None:
     certified: Mapping[str, object] = bundle.certificate
     if manifest.certified != certified["certified"]:
         raise wrong(MANIFEST_FILE, "certified", manifest.certified, f"what {CERTIFICATE_FILE} says")
+    if manifest.certificate != certified["format"]:
+        raise wrong(MANIFEST_FILE, "certificate", manifest.certificate, f"the format of {CERTIFICATE_FILE}")
     if (manifest.case, manifest.seed) != (bundle.case, bundle.seed):
         raise wrong(MANIFEST_FILE, "case, seed", f"{manifest.case}, {manifest.seed}", f"those of {CONFIG_FILE}")
     name = folder.resolve().name

@@ -14,7 +14,6 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from siit.certificate.answers import Answers
-from siit.certificate.questions import Kind
 from siit.certificate.situation import Situation
 
 ASCENTS = 3
@@ -38,13 +37,12 @@ class Attack:
 
 @torch.enable_grad()
 def attack(
-    situation: Situation, kind: Kind, edges: Bool[Tensor, " edges"], generator: torch.Generator, ascents: int = ASCENTS
+    situation: Situation, edges: Bool[Tensor, " edges"], generator: torch.Generator, ascents: int = ASCENTS
 ) -> Attack:
     """Searches from three starts: no edge, all edges, and random ones, at a rate drawn for each example.
 
     Args:
         situation: a batch of pairs.
-        kind: of replacement.
         edges: which may be replaced.
         generator: of the random starts, on the CPU.
         ascents: from each start.
@@ -56,7 +54,7 @@ def attack(
     for start in (torch.zeros_like(random), torch.ones_like(random), random):
         replaced = start & edges
         for ascent in range(ascents + 1):
-            gain, wrong = _try(situation, kind, replaced, gradient=ascent < ascents)
+            gain, wrong = _try(situation, replaced, gradient=ascent < ascents)
             worse = wrong > worst.wrong
             worst = Attack(torch.where(worse[:, None], replaced, worst.edges), torch.where(worse, wrong, worst.wrong))
             if gain is not None:
@@ -65,13 +63,12 @@ def attack(
 
 
 def _try(
-    situation: Situation, kind: Kind, replaced: Bool[Tensor, "batch edges"], *, gradient: bool
+    situation: Situation, replaced: Bool[Tensor, "batch edges"], *, gradient: bool
 ) -> tuple[Float[Tensor, "batch edges"] | None, Float[Tensor, " batch"]]:
     """Tells what flipping each edge promises, if asked, and how many positions are wrong."""
     masks = replaced.to(situation.outputs).requires_grad_(gradient)
-    nodes = situation.outputs.new_zeros(1, situation.outputs.shape[1])
     with torch.set_grad_enabled(gradient):
-        final = situation.executor.masked(situation.outputs[:, :2], situation.replacements[kind], nodes, masks)
+        final = situation.executor.masked(situation.outputs[:2], situation.replacement, masks)
         logits = situation.executor.logits(final)
     right = situation.answers.right(logits.detach(), situation.target)
     wrong = (situation.scored & ~right).sum(1).to(logits)

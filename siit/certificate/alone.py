@@ -15,7 +15,7 @@ from torch import Tensor
 from siit.certificate.executor import Layer
 from siit.certificate.situation import Situation
 
-_ROWS = 256
+_ROWS = 512
 """Runs of a base that go through the layers after a part at once."""
 
 
@@ -35,7 +35,6 @@ class Right:
 @torch.no_grad()
 def right_alone(
     situation: Situation,
-    replacement: Float[Tensor, "#batch senders pos d_model"],
     nodes: Bool[Tensor, " senders"],
     edges: Bool[Tensor, " edges"],
 ) -> Right:
@@ -43,39 +42,34 @@ def right_alone(
 
     Args:
         situation: a batch of pairs.
-        replacement: what replaces each sender's output.
         nodes, edges: which parts are asked for.
     """
     executor, outputs = situation.executor, situation.outputs
-    heads = executor.config.n_heads
-    run = _Run(situation)
-    change = replacement - outputs
+    heads, layers = executor.config.n_heads, executor.layers
+    change = situation.replacement - outputs
     right = Right(nodes=outputs.new_zeros(len(nodes)), edges=outputs.new_zeros(len(edges)))
-    wanted, counts = executor.blocks(edges), executor.blocks(right.edges)
-    stream = outputs[:, :2].sum(1)
+    wanted, found = executor.blocks(edges), executor.blocks(right.edges)
+    stream = outputs[:2].sum(0)
     before = 2
-    for index, layer in enumerate(executor.layers):
-        own, written = slice(before, before + heads), outputs[:, before : before + heads]
-        middle = stream + written.sum(1) + layer.bias
-        after = middle + outputs[:, before + heads]
+    for index, layer in enumerate(layers):
+        own = slice(before, before + heads)
+        middle = stream + outputs[own].sum(0) + layer.bias
+        after = middle + outputs[before + heads]
 
-        asked = nodes[own]
-        right.nodes[own][asked] = run.after_heads(index, middle.unsqueeze(1) + change[:, own][:, asked])
-        asked, found = (by_edge[2 * index].unflatten(0, (heads, 3)).permute(1, 2, 0) for by_edge in (wanted, counts))
-        for slot, moved in enumerate(_moved(situation, layer, stream, stream.unsqueeze(1) + change[:, :before])):
-            chosen = asked[slot]  # [senders, heads]
-            found[slot][chosen] = run.after_heads(index, middle.unsqueeze(1) + moved[:, chosen])
+        right.nodes[own][nodes[own]] = _after_heads(situation, index, middle + change[own][nodes[own]])
+        by_slot = [block[2 * index].unflatten(0, (heads, 3)).permute(1, 2, 0) for block in (wanted, found)]
+        for moved, asked, counts in zip(_moved(situation, layer, stream, change[:before]), *by_slot, strict=True):
+            counts[asked] = _after_heads(situation, index, middle + moved[asked])
 
         before += heads
         asked = wanted[2 * index + 1][0]
-        read = middle.unsqueeze(1) + change[:, :before][:, asked]
-        reached = after.unsqueeze(1) + executor.mlp(layer, read) - outputs[:, before].unsqueeze(1)
-        counts[2 * index + 1][0][asked] = run.after_layer(index, reached)
-        if nodes[before]:
-            right.nodes[before] = run.after_layer(index, (after + change[:, before]).unsqueeze(1))[0]
+        reached = after - outputs[before] + executor.mlp(layer, middle + change[:before][asked])
+        found[2 * index + 1][0][asked] = _after_layer(situation, index, reached)
+        asked = slice(before, before + 1) if nodes[before] else slice(0)
+        right.nodes[asked] = _after_layer(situation, index, after + change[asked])
         stream, before = after, before + 1
     asked = wanted[-1][0]
-    counts[-1][0][asked] = run.after_layer(len(executor.layers) - 1, stream.unsqueeze(1) + change[:, asked])
+    found[-1][0][asked] = _after_layer(situation, len(layers) - 1, stream + change[asked])
     return right
 
 
@@ -83,51 +77,55 @@ def _moved(
     situation: Situation,
     layer: Layer,
     stream: Float[Tensor, "batch pos d_model"],
-    reads: Float[Tensor, "batch reads pos d_model"],
-) -> Iterator[Float[Tensor, "batch reads heads pos d_model"]]:
-    """Computes how heads' outputs change when their q, their k, or their v reads something else than the stream."""
+    change: Float[Tensor, "senders batch pos d_model"],
+) -> Iterator[Float[Tensor, "senders heads batch pos d_model"]]:
+    """Computes how heads' outputs change when their q, their k, or their v reads one sender's term replaced."""
     executor = situation.executor
-    own, others = (executor.project(layer, read) for read in (stream.unsqueeze(1), reads))
+    own, others = (executor.project(layer, read) for read in (stream.unsqueeze(0), stream + change))
     mixed = executor.attend(*own)
     for slot, other in enumerate(others):
         slots = [part.expand_as(other) for part in own]
         slots[slot] = other
-        yield (executor.attend(*slots) - mixed) @ layer.leave
+        moved = executor.attend(*slots) - mixed  # [senders, batch, heads, pos, d_head]
+        yield moved.transpose(1, 2) @ layer.leave.unsqueeze(1)
 
 
-class _Run:
-    """The rest of a run, from somewhere in a layer on, for many runs of each base; counts what is right at its end."""
+def _after_heads(
+    situation: Situation, index: int, stream: Float[Tensor, "runs batch pos d_model"]
+) -> Float[Tensor, " runs"]:
+    """Goes on between a layer's heads and its MLP, and counts what is right."""
+    executor, last = situation.executor, index == len(situation.executor.layers) - 1
+    counts = []
+    for part in _parts(stream):
+        part = part[:, situation.scored] if last else part
+        counts.append(_rest(situation, index + 1, part + executor.mlp(executor.layers[index], part)))
+    return torch.cat(counts)
 
-    def __init__(self, situation: Situation) -> None:
-        self.situation, self.executor = situation, situation.executor
 
-    def after_heads(self, index: int, stream: Float[Tensor, "batch runs pos d_model"]) -> Float[Tensor, " runs"]:
-        """Goes on between the heads and the MLP of a layer."""
-        layer, last = self.executor.layers[index], index == len(self.executor.layers) - 1
-        counts = []
-        for part in self._parts(stream):
-            part = self._scored(part) if last else part
-            counts.append(self._rest(index + 1, part + self.executor.mlp(layer, part)))
-        return torch.cat(counts)
+def _after_layer(
+    situation: Situation, index: int, stream: Float[Tensor, "runs batch pos d_model"]
+) -> Float[Tensor, " runs"]:
+    """Goes on after a layer, and counts what is right."""
+    last = index == len(situation.executor.layers) - 1
+    parts = (part[:, situation.scored] if last else part for part in _parts(stream))
+    return torch.cat([_rest(situation, index + 1, part) for part in parts])
 
-    def after_layer(self, index: int, stream: Float[Tensor, "batch runs pos d_model"]) -> Float[Tensor, " runs"]:
-        """Goes on after a layer."""
-        last = index == len(self.executor.layers) - 1
-        parts = self._parts(stream)
-        return torch.cat([self._rest(index + 1, self._scored(part) if last else part) for part in parts])
 
-    def _rest(self, index: int, stream: Tensor) -> Float[Tensor, " runs"]:
-        """Runs the layers from this one on; after the last one the stream is [runs, scored, d_model]."""
-        for layer in self.executor.layers[index:]:
-            stream = stream + self.executor.attention(layer, stream)
-            if layer is self.executor.layers[-1]:
-                stream = self._scored(stream)
-            stream = stream + self.executor.mlp(layer, stream)
-        return self.situation.right(stream).sum(1).to(stream)
+def _rest(situation: Situation, index: int, stream: Tensor) -> Float[Tensor, " runs"]:
+    """Runs the layers from this one on.
 
-    def _parts(self, stream: Tensor) -> tuple[Tensor, ...]:
-        return stream.split(max(1, _ROWS // len(stream)), dim=1)
+    Of the last layer's MLP and of the logits only the scored positions are needed: after its attention the stream is
+    [runs, scored, d_model].
+    """
+    executor = situation.executor
+    for layer in executor.layers[index:]:
+        stream = stream + executor.attention(layer, stream)
+        if layer is executor.layers[-1]:
+            stream = stream[:, situation.scored]
+        stream = stream + executor.mlp(layer, stream)
+    return situation.right(stream)
 
-    def _scored(self, stream: Float[Tensor, "batch runs pos d_model"]) -> Float[Tensor, "runs scored d_model"]:
-        """Takes the scored positions: of the others no answer is needed, and in the last layer no MLP."""
-        return stream.transpose(0, 1)[:, self.situation.scored]
+
+def _parts(stream: Float[Tensor, "runs batch pos d_model"]) -> tuple[Tensor, ...]:
+    """Splits many runs, so that what they compute stays in the processor's cache."""
+    return stream.split(max(1, _ROWS // stream.shape[1]))

@@ -12,6 +12,7 @@ from siit.certificate.fields import (
     BARS,
     CERTIFICATE_FORMAT,
     FIELDS,
+    FIRST_KIND,
     FIRST_KIND_FORMAT,
     SECOND_KIND_ONLY,
     SHARES,
@@ -81,6 +82,17 @@ class Certificate:
         return tuple(name for name in SHARES if not (self.first_kind and name in SECOND_KIND_ONLY))
 
     @property
+    def verdict(self) -> str:
+        """Whether it certifies, in words; of the first kind, that it is."""
+        words = "certified" if self.certified else "NOT certified"
+        return f"{words}, {FIRST_KIND}" if self.first_kind else words
+
+    @property
+    def measures_every_edge(self) -> bool:
+        """Whether each edge of the model was measured alone, so that those off the circuit have a label."""
+        return not self.first_kind and self.strict_edge is not None
+
+    @property
     def worst_node(self) -> tuple[str, float] | None:
         """The off-circuit node that does most harm alone, and the share right without it; None if none was measured."""
         return self.worst("strict_node")
@@ -123,8 +135,6 @@ class Certificate:
         first_kind = data["format"] == FIRST_KIND_FORMAT
         content = {field.name: data.get(field.name) for field in dataclasses.fields(cls)}
         effect = None if data["effect"] is None else Effect(**data["effect"])
-        certificate = cls(
-            **{**content, "effect": effect, "failed": tuple(data["failed"]), "first_kind": first_kind},
-        )
+        certificate = cls(**{**content, "effect": effect, "failed": tuple(data["failed"]), "first_kind": first_kind})
         check_consistency(certificate)
         return certificate

@@ -78,10 +78,8 @@ def _check_kinds(certificate: Certificate) -> None:
             least = min(found[name] for found in kinds.values())
             if value != least:
                 raise wrong(f"details.{field}.{name}", value, f"the least over the kinds of replacement, {least}")
-    found = certificate.details.get("strict_adversarial", {})
-    _expect_same(
-        "details.strict_adversarial", set(found), "the kinds of replacement", set(KIND_NAMES) if found else set()
-    )
+    if found := set(certificate.details.get("strict_adversarial", {})):
+        _expect_same("details.strict_adversarial", found, "the kinds of replacement", set(KIND_NAMES))
 
 
 def _check_names(certificate: Certificate) -> None:
@@ -116,14 +114,14 @@ def _reasons(certificate: Certificate) -> list[str]:
     return [
         *certificate.failed,
         *failures(values, certificate.effect, how, certificate.evidence, certificate.bars),
-        *(
-            f"{name}, which was not measured"
-            for name in (*certificate.shares, "effect")
-            if getattr(certificate, name) is None
-        ),
+        *(f"{name}, which was not measured" for name in _unmeasured(certificate)),
         *(f"bars.{name}, which is {certificate.bars[name]:g}, below {BARS[name]:g}" for name in low),
         *_too_few(certificate.evidence),
     ]
+
+
+def _unmeasured(certificate: Certificate) -> list[str]:
+    return [name for name in (*certificate.shares, "effect") if getattr(certificate, name) is None]
 
 
 def _too_few(evidence: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 CERTIFICATE_FORMAT = "siit-certificate/2"
 FIRST_KIND_FORMAT = "siit-certificate/1"
-"""Of the first kind: its off-circuit edges are those between members alone, and its subsets were resampled alone."""
+"""Of certificates that earlier versions wrote."""
+FORMATS = (CERTIFICATE_FORMAT, FIRST_KIND_FORMAT)
+FIRST_KIND = "of the first kind (edges between members only, subsets resampled)"
+"""What such a certificate is, in words, wherever its verdict stands."""
 BAR = 0.999
 LOGIT_BAR = 1e-3
 """Of a node that shares its unit with others: its effect is a mean absolute change of logits, and must exceed this."""

@@ -28,8 +28,6 @@ _NUMBERS = 1 << 27
 """Numbers, of one sort, that a batch may hold at once: half a GiB in float32."""
 _FIRST = ("accuracy", "iia", "edge_iia", "strict_joint", "joint_mean", "joint_zero")
 """Fields that are measured even where screening spares the rest."""
-_PARTS_BATCH = 64
-"""Pairs in a batch of patched runs of single parts and subsets, at most; larger ones leave the processor's cache."""
 
 
 def measure(
@@ -90,7 +88,7 @@ def measure(
     counts: Counts = ask(model, checked, means, first_questions(circuit), batch_size)
     measured = list(_FIRST)
     used = checked.first(checked.enough(min_scored) if parts_pairs is None else min(parts_pairs, checked.pairs))
-    parts = OffCircuit(model, circuit, used, means, min(batch_size, _PARTS_BATCH))
+    parts = OffCircuit(model, circuit, used, means, batch_size)
     stages: tuple[tuple[Callable[[], Counts], tuple[str, ...]], ...] = (
         (parts.adversarial, ("strict_adversarial",)),
         (lambda: parts.subsets(drawn), ("strict_subsets",)),
@@ -126,12 +124,14 @@ def measure(
         "exchanges": {name: dataclasses.asdict(interchange) for name, interchange in interchanges.items()},
         "nothing_measured": [field for field, shares in values.items() if not shares],
     }
+    shares: dict[str, Any] = dict.fromkeys(SHARES)
+    shares |= {field: min(found.values(), default=1.0) for field, found in values.items()}
     failed = failures(values, effect, effect_details, record, bars)
     if screened:
         failed.append(f"screen: {reached:.5f} is below {screen}, so the rest was not measured")
     return Certificate(
         certified=not failed,
-        **{field: min(values[field].values(), default=1.0) if field in values else None for field in SHARES},
+        **shares,
         effect=effect,
         details=details,
         bars=dict(bars),

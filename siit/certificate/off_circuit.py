@@ -5,7 +5,8 @@ Each under every kind of replacement. A share is of the scored positions of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool
@@ -17,6 +18,7 @@ from siit.certificate.executor import Executor
 from siit.certificate.held_out import HeldOutPairs
 from siit.certificate.questions import KINDS, Kind, Patch
 from siit.certificate.reference import ReferenceModel
+from siit.certificate.rows import Rows, rows_of
 from siit.certificate.situation import Situation
 from siit.certificate.tally import Batch, Count, Means
 from siit.graph.circuit import Circuit
@@ -41,9 +43,7 @@ class OffCircuit:
     ) -> None:
         self.model, self.circuit, self.means, self.batch_size = model, circuit, means, batch_size
         self.executor = Executor(model.config, model.parameters)
-        self._trims = model.config.attention_dir == "causal"
-        self._order = evidence.by_need if self._trims else torch.arange(evidence.pairs, device=evidence.base.device)
-        self.evidence = evidence.at(self._order)
+        self.evidence = evidence
         off_nodes, off_edges = set(circuit.off_nodes), set(circuit.off_edges)
         device = model.parameters["embed.W_E"].device
         self.nodes = torch.tensor([sender in off_nodes for sender in self.executor.senders], device=device)
@@ -54,14 +54,10 @@ class OffCircuit:
         shares: Shares = {}
         node_names = [name for name, off in zip(self.executor.senders, self.nodes.tolist(), strict=True) if off]
         edge_names = [str(edge) for edge, off in zip(self.executor.edges, self.edges.tolist(), strict=True) if off]
-        for situation in self._situations():
-            for kind in KINDS:
-                right = right_alone(situation, situation.replacements[kind], self.nodes, self.edges)
-                for field, names, hits in (
-                    ("strict_node", node_names, right.nodes[self.nodes]),
-                    ("strict_edge", edge_names, right.edges[self.edges]),
-                ):
-                    _add(shares, f"{field}.{kind}", names, hits, situation)
+        for kind, situation in self._situations():
+            right = right_alone(situation, self.nodes, self.edges)
+            _add(shares, f"strict_node.{kind}", node_names, right.nodes[self.nodes], situation)
+            _add(shares, f"strict_edge.{kind}", edge_names, right.edges[self.edges], situation)
         return shares
 
     def subsets(self, subsets: Mapping[str, str]) -> Shares:
@@ -71,75 +67,95 @@ class OffCircuit:
             subsets: as `siit.certificate.questions.draw_subsets` gives them.
         """
         shares: Shares = {}
-        masks = [(self._nodes(bits), self._edges(bits)) for bits in subsets.values()]
-        for situation in self._situations():
-            scored = float(situation.scored.sum())
-            for kind in KINDS:
-                with torch.no_grad():
-                    wrong = torch.stack([situation.wrong(kind, *mask).sum() for mask in masks])
-                _add(shares, f"strict_subsets.{kind}", list(subsets), scored - wrong, situation)
+        off = len(self.circuit.off_nodes)
+        masks = [(_mask(self.edges, bits[off:]), _mask(self.nodes, bits[:off])) for bits in subsets.values()]
+        for kind, situation in self._situations():
+            right = torch.stack([situation.right_under(*mask) for mask in masks])
+            _add(shares, f"strict_subsets.{kind}", list(subsets), right, situation)
         return shares
 
     def adversarial(self) -> Shares:
         """Replaces the worst subset that the adversary finds for each example: the field `strict_adversarial`."""
         shares: Shares = {}
-        for kind in KINDS:
-            for situation, found in self._attacks(kind):
-                hits = situation.scored.sum() - found.wrong.sum()
-                _add(shares, f"strict_adversarial.{kind}", ["all"], hits.unsqueeze(0), situation)
+        for kind, situation, found in self._attacks(KINDS):
+            right = situation.positions - found.wrong @ situation.pairs
+            _add(shares, f"strict_adversarial.{kind}", ["all"], right.unsqueeze(0), situation)
         return shares
 
     def attack(self, kind: Kind) -> Attack:
-        """Finds the worst subset of edges for each pair, in the order of the evidence.
+        """Finds the worst subset of edges for each pair.
 
         Args:
             kind: of replacement.
         """
-        found = [found for _, found in self._attacks(kind)]
-        back = self._order.argsort()
+        found = [found for _, _, found in self._attacks((kind,))]
         edges, wrong = torch.cat([part.edges for part in found]), torch.cat([part.wrong for part in found])
-        return Attack(edges[back], wrong[back])
+        place = self._rows(kind).place.to(wrong.device)
+        return Attack(edges[place], wrong[place])
 
-    def _attacks(self, kind: Kind) -> Iterator[tuple[Situation, Attack]]:
-        generator = torch.Generator().manual_seed(SEED)
-        for situation in self._situations():
-            yield situation, attack(situation, kind, self.edges, generator)
+    def _attacks(self, kinds: Collection[Kind]) -> Iterator[tuple[Kind, Situation, Attack]]:
+        generators = {kind: torch.Generator().manual_seed(SEED) for kind in kinds}
+        for kind, situation in self._situations(kinds):
+            yield kind, situation, attack(situation, self.edges, generators[kind])
 
-    def _situations(self) -> Iterator[Situation]:
+    def _situations(self, kinds: Collection[Kind] = KINDS) -> Iterator[tuple[Kind, Situation]]:
+        """Yields every batch of pairs with each kind of replacement."""
+        if not bool(self.edges.any()):
+            return
         device = self.model.parameters["embed.W_E"].device
-        for pairs in self.evidence.batches(self.batch_size, device):
-            pairs = pairs.trimmed() if self._trims else pairs
-            batch = Batch(self.model, pairs, self.means)
-            replacements = {kind: self._outputs(batch.values(Patch(kind=kind))) for kind in KINDS}
-            yield Situation(
-                self.executor,
-                self._outputs(batch.clean.outputs),
-                replacements,
-                pairs.target(None),
-                pairs.scored(None),
-                pairs.answers,
-            )
+        for rows in dict.fromkeys(map(self._rows, kinds)):
+            parts = zip(rows.pairs.batches(self.batch_size, device), rows.counts.split(self.batch_size), strict=True)
+            for pairs, counts in parts:
+                batch = Batch(self.model, pairs.trimmed() if self._trims else pairs, self.means)
+                for kind in (kind for kind in kinds if self._rows(kind) is rows):
+                    yield kind, self._situation(batch, kind, counts.to(device))
+
+    def _situation(self, batch: Batch, kind: Kind, counts: Tensor) -> Situation:
+        outputs, replacement = (
+            self._outputs(values) for values in (batch.clean.outputs, batch.values(Patch(kind=kind)))
+        )
+        pairs = batch.evidence
+        return Situation(
+            self.executor,
+            outputs,
+            replacement,
+            pairs.target(None),
+            pairs.scored(None),
+            counts.to(outputs),
+            pairs.answers,
+        )
+
+    def _rows(self, kind: Kind) -> Rows:
+        """The pairs, for what depends on their sources; else their different bases."""
+        return self._pairs if kind == "resample" else self._bases
+
+    @cached_property
+    def _pairs(self) -> Rows:
+        return rows_of(self.evidence, bases=False, sort=self._trims)
+
+    @cached_property
+    def _bases(self) -> Rows:
+        return rows_of(self.evidence, bases=True, sort=self._trims)
+
+    @property
+    def _trims(self) -> bool:
+        return self.model.config.attention_dir == "causal"
 
     def _outputs(self, values: Mapping[str, Tensor]) -> Tensor:
-        """By batch (1 where it is the same for all), sender and position."""
-        stacked = torch.stack([values[name] for name in self.executor.senders], -3)
-        return self.executor.centred(stacked if stacked.ndim == 4 else stacked.unsqueeze(0))
+        """By sender, batch (1 where it is the same for all) and position."""
+        stacked = torch.stack([values[name] for name in self.executor.senders])
+        return self.executor.centred(stacked if stacked.ndim == 4 else stacked.unsqueeze(1))
 
-    def _nodes(self, bits: str) -> Tensor:
-        return self._mask(self.nodes, bits[: len(self.circuit.off_nodes)])
 
-    def _edges(self, bits: str) -> Tensor:
-        return self._mask(self.edges, bits[len(self.circuit.off_nodes) :])
-
-    def _mask(self, off: Bool[Tensor, " parts"], bits: str) -> Tensor:
-        """A mask for one example that stands for all."""
-        mask = torch.zeros(len(off), dtype=self.model.parameters["embed.W_E"].dtype, device=off.device)
-        mask[off] = torch.tensor([float(bit) for bit in bits], dtype=mask.dtype, device=off.device)
-        return mask.unsqueeze(0)
+def _mask(off: Bool[Tensor, " parts"], bits: str) -> Bool[Tensor, " parts"]:
+    """A mask of all parts, of bits for those off the circuit."""
+    mask = torch.zeros_like(off)
+    mask[off] = torch.tensor([bit == "1" for bit in bits], device=off.device)
+    return mask
 
 
 def _add(shares: Shares, field: str, names: list[str], hits: Tensor, situation: Situation) -> None:
-    positions = int(situation.scored.sum())
+    positions = situation.positions
     counts = shares.setdefault(field, {})
     for name, total in zip(names, hits.tolist(), strict=True):
         counts[name] = counts.get(name, Count()) + Count(total, positions)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
+import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from siit.certificate.answers import Answers
 from siit.certificate.executor import Executor
-from siit.certificate.questions import Kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,28 +20,39 @@ class Situation:
     Attributes:
         executor: runs the model.
         outputs: what each sender writes on the bases.
-        replacements: kind -> what replaces that; of one example for all where it depends on none.
+        replacement: what replaces that; one example stands for all where it depends on none.
         target: the high-level model's answers.
         scored: where these are defined and counted.
+        pairs: how many pairs of the evidence each example stands for.
         answers: tells when an answer is right.
     """
 
     executor: Executor
-    outputs: Float[Tensor, "batch senders pos d_model"]
-    replacements: Mapping[Kind, Float[Tensor, "#batch senders pos d_model"]]
+    outputs: Float[Tensor, "senders batch pos d_model"]
+    replacement: Float[Tensor, "senders #batch pos d_model"]
     target: Shaped[Tensor, "batch pos"]
     scored: Bool[Tensor, "batch pos"]
+    pairs: Float[Tensor, " batch"]
     answers: Answers
 
-    def right(self, final: Float[Tensor, "*runs scored d_model"]) -> Bool[Tensor, "*runs scored"]:
-        """Tells where answers are right, of what the unembedding reads at the scored positions."""
-        return self.answers.right(self.executor.logits(final), self.target[self.scored].expand(final.shape[:-1]))
+    @cached_property
+    def weights(self) -> Float[Tensor, " scored"]:
+        """How many pairs each scored position stands for."""
+        return self.pairs.unsqueeze(1).expand(self.scored.shape)[self.scored]
 
-    def wrong(
-        self, kind: Kind, node_masks: Float[Tensor, "#batch senders"], edge_masks: Float[Tensor, "#batch edges"]
-    ) -> Float[Tensor, " batch"]:
-        """Counts the scored positions at which answers are wrong, with the parts of these masks replaced."""
-        final = self.executor.masked(self.outputs[:, :2], self.replacements[kind], node_masks, edge_masks)
-        wrong = final.new_zeros(self.scored.shape)
-        wrong[self.scored] = (~self.right(final[self.scored])).to(final)
-        return wrong.sum(1)
+    @property
+    def positions(self) -> int:
+        """Scored positions, those of every pair."""
+        return int(self.weights.sum())
+
+    def right(self, final: Float[Tensor, "*runs scored d_model"]) -> Float[Tensor, "*runs"]:
+        """Counts the scored positions with a right answer, of what the unembedding reads there."""
+        right = self.answers.right(self.executor.logits(final), self.target[self.scored].expand(final.shape[:-1]))
+        return right.to(final) @ self.weights
+
+    @torch.no_grad()
+    def right_under(self, edges: Bool[Tensor, " edges"], nodes: Bool[Tensor, " senders"]) -> Float[Tensor, ""]:
+        """Counts them with these parts replaced in all examples."""
+        masks = edges.to(self.outputs), nodes.to(self.outputs)
+        final = self.executor.masked(self.outputs[:2], self.replacement, *masks)
+        return self.right(final[self.scored])

@@ -93,7 +93,8 @@ def _pack(folder: Path, *, recheck: bool) -> tuple[PackedModel, str | None]:
         doubts = tuple(map(str, verification.findings))
         sent = _true(verification, sent)
     changed = bool(disagreements(sent.to_json(), bundle.certificate))
-    content = model_files(folder, sent.to_json() if changed else None)
+    stronger = summary.certificate.first_kind and not sent.first_kind
+    content = model_files(folder, sent.to_json() if changed or stronger else None)
     pairs, positions = bundle.evidence["base_tokens"].shape
     packed = PackedModel(dataclasses.replace(summary, certificate=sent), content, pairs, positions)
     return packed, None if sent.certified and not changed else printable(doubts[0])

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bundle = read_bundle(model_folder(options.model), weights=False, evidence=False)
         found = score(
             read_scores(options.scores),
-            bundle.circuit,
+            bundle,
             level=options.level,
             slots=False if options.level == "node" else options.slots,
             embeddings=options.embeddings,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from siit.certificate import Certificate
 from siit.graph.architecture import EMBEDDINGS, LOGITS, Edge, ModelConfig, Slot, components, edges
 from siit.graph.circuit import Circuit
 from siit.graph.hooks import ARROW, edges_by_hooks
@@ -21,6 +22,18 @@ _NAMED = 3
 """Items that an error names."""
 
 
+class Labelled(Protocol):
+    """A model with its circuit and its certificate: what `siit.load`, `load_circuit` and `read_bundle` give."""
+
+    @property
+    def circuit(self) -> Circuit:
+        """The labels."""
+
+    @property
+    def certificate(self) -> Mapping[str, Any]:
+        """What was measured of them, the content of `certificate.json`."""
+
+
 @dataclass(frozen=True, eq=False)
 class Score(Ranking):
     """How well a method's scores find the circuit, beside what needs no method.
@@ -30,8 +43,8 @@ class Score(Ranking):
         structure: what the structure null reaches: architecture and rule of placement alone (`siit.scoring.structure`).
         by_slot: slot -> the ranking of the edges into it alone; None stands for edges into MLPs and logits. A slot
             without edges on or off the circuit is left out, and all are where slots are not told apart.
-        unlabelled: how many edges of the model were not ranked, since no certificate measures them alone: those into
-            and out of off-circuit nodes. 0 at node level, where all nodes have labels.
+        unlabelled: how many edges of the model were not ranked, since its certificate does not measure them alone:
+            those into and out of off-circuit nodes. 0 where it does, and at node level, where all nodes have labels.
     """
 
     random: Chance
@@ -42,7 +55,7 @@ class Score(Ranking):
 
 def score(
     edge_scores: Mapping[Any, Any],
-    circuit: Circuit,
+    circuit: Circuit | Labelled,
     *,
     level: str = "edge",
     slots: bool | None = None,
@@ -51,7 +64,7 @@ def score(
     """Measures how well scores tell a circuit's edges, or nodes, from the model's others; higher means on the circuit.
 
     Where a score's sign says in which direction an edge acts, give absolute values. Ranked are the edges that have a
-    label: those between members of the circuit. No certificate measures the others alone (docs/method.md).
+    label: all of a model whose certificate measures every edge; else those between members of the circuit.
 
     Args:
         edge_scores: a number for every edge that has a label, by `Edge` or by name; others are not looked at:
@@ -60,9 +73,10 @@ def score(
             - `input->a1.h2<v>`, which makes both embeddings one sender;
             - `blocks.0.hook_mlp_out -> blocks.1.hook_v_input[2]`;
             - at node level also a number for every node, by its name: `a1.h2`.
-        circuit: the labels.
-        level: `edge` ranks edges between members, `node` all heads and MLPs. A node without a score of its own has
-            that of its best edge.
+        circuit: a loaded model, for its circuit and certificate, or a circuit alone, as if no certificate measured
+            its edges into and out of off-circuit nodes.
+        level: `edge` ranks edges, `node` all heads and MLPs. A node without a score of its own has that of its best
+            edge.
         slots: whether edges from one node into q, k and v of one head are three edges (the default) or one. That one
             has the best of their scores, and is on the circuit if one of them is. Nodes have no slots.
         embeddings: whether edges from the embeddings are ranked. At node level: whether the embeddings are ranked, and
@@ -76,12 +90,14 @@ def score(
         raise ValueError(f"level: found {level!r}, accepted: 'edge', 'node'")
     if level == "node" and slots:
         raise ValueError("slots: found True at node level, accepted is False: a node stands for all its slots")
+    circuit, every = (circuit, False) if isinstance(circuit, Circuit) else (circuit.circuit, _measures_every(circuit))
+    labelled = {*circuit.carries, *(circuit.off_edges if every else circuit.off_edges_of_members)}
     config = circuit.config
     values = _by_name(edge_scores, config)
     merged = any(name.partition("->")[0] == INPUT for name in values)
     if level == "edge":
         by_slot = slots is not False
-        items = _edge_items(circuit, merged, by_slot, embeddings)
+        items = _edge_items(circuit, labelled, merged, by_slot, embeddings)
         _check_known(values, _edge_names(config, merged, pairs=not by_slot), "edges")
     else:
         by_slot = False
@@ -100,7 +116,7 @@ def score(
         random=chance(ranking.positives, ranking.negatives),
         structure=rank(labels, np.array([item.probability for item in items])),
         by_slot=_by_slot([item.slot for item in items], labels, scores) if by_slot else {},
-        unlabelled=_unlabelled(circuit, embeddings) if level == "edge" else 0,
+        unlabelled=sum(edge not in labelled for edge in _ranked_edges(config, embeddings)) if level == "edge" else 0,
     )
 
 
@@ -123,10 +139,11 @@ class _Item:
     slot: Slot | None = None
 
 
-def _edge_items(circuit: Circuit, merged: bool, by_slot: bool, embeddings: bool) -> list[_Item]:
+def _edge_items(
+    circuit: Circuit, labelled: Collection[Edge], merged: bool, by_slot: bool, embeddings: bool
+) -> list[_Item]:
     probabilities = edge_probabilities(circuit)
     groups: dict[str, list[Edge]] = {}
-    labelled = _labelled(circuit)
     for edge in _ranked_edges(circuit.config, embeddings):
         if edge in labelled:
             groups.setdefault(_edge_name(edge, merged, by_slot), []).append(edge)
@@ -163,14 +180,12 @@ def _node_items(circuit: Circuit, merged: bool, embeddings: bool, *, by_edges: b
     ]
 
 
-def _labelled(circuit: Circuit) -> set[Edge]:
-    """Collects the edges that a certificate speaks of: on the circuit, or off it between members."""
-    return {*circuit.carries, *circuit.off_edges}
-
-
-def _unlabelled(circuit: Circuit, embeddings: bool) -> int:
-    labelled = _labelled(circuit)
-    return sum(edge not in labelled for edge in _ranked_edges(circuit.config, embeddings))
+def _measures_every(model: Labelled) -> bool:
+    """Whether the model's certificate measures every edge alone."""
+    try:
+        return Certificate.from_json(model.certificate).measures_every_edge
+    except ValueError:
+        return False
 
 
 def _ranked_edges(config: ModelConfig, embeddings: bool) -> Iterable[Edge]:

@@ -72,7 +72,7 @@ def page(
         f"{config.attention_dir} attention, {bundle.answers.output} answers, tier {tier(circuit)}, "
         f"{len(circuit.unit_of)} of {config.n_layers * (config.n_heads + 1)} heads and MLPs on the circuit"
     )
-    verdict = '<span class="yes">certified</span>' if certificate.certified else '<span class="no">not certified</span>'
+    verdict = f'<span class="{"yes" if certificate.certified else "no"}">{_text(certificate.verdict)}</span>'
     body = [
         f"<h1>{_text(title)}</h1>",
         f'<p class="facts">{_text(facts)}</p>',

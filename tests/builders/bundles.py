@@ -15,7 +15,8 @@ from torch import Tensor
 from siit.bundle import MANIFEST_FILE, Bundle, Vocab, _json
 from siit.certificate import Answers, Certificate, Effect
 from siit.certificate.certificate import BARS, SHARES
-from siit.certificate.questions import draw_subsets
+from siit.certificate.fields import BY_KIND
+from siit.certificate.questions import KINDS, draw_subsets
 from siit.graph.architecture import LOGITS, TOK_EMBED, Edge, ModelConfig, head, mlp
 from siit.graph.circuit import Circuit
 
@@ -89,15 +90,17 @@ def make_certificate(circuit: Circuit, pairs: int = 3) -> dict[str, Any]:
     effect = Effect(*(dict.fromkeys(names, 1.0) for names in (units, edges, circuit.unit_of)))
     how = {"by": "exchange", "measure": "output", "positions": pairs}
     details |= {
-        "strict_edge_zero": {},
+        "by_kind": {field: dict.fromkeys(KINDS, details[field]) for field in BY_KIND if details[field]},
+        "strict_adversarial": dict.fromkeys(KINDS, 1.0) if circuit.off_edges else {},
         "subsets": subsets,
         "effect": {part: dict.fromkeys(names, how) for part, names in dataclasses.asdict(effect).items()},
     }
-    spared = [field for field, names in components.items() if not names]
+    spared = [field for field, names in {**components, "strict_adversarial": circuit.off_edges}.items() if not names]
     counts = {"scored": pairs, "undefined_share": 0.0, "changed_pairs": pairs, "changed_positions": pairs}
+    shares: dict[str, Any] = dict.fromkeys(SHARES, 1.0)
     return Certificate(
         certified=True,
-        **dict.fromkeys(SHARES, 1.0),
+        **shares,
         effect=effect,
         details=details,
         bars=dict(BARS),

@@ -145,10 +145,53 @@ def certificate() -> Certificate:
     return certify(subsets=100)
 
 
+def first_kind(found: Certificate, circuit: Circuit = CIRCUIT) -> dict[str, Any]:
+    """Writes what an earlier version would have written of a model whose measured edges are all 1."""
+    data = {name: value for name, value in found.to_json().items() if name != "strict_adversarial"}
+    details = {name: value for name, value in data["details"].items() if name not in ("by_kind", "strict_adversarial")}
+    edges = {str(edge): 1.0 for edge in circuit.off_edges_of_members}
+    data["details"] = {**details, "strict_edge": edges, "strict_edge_zero": {}}
+    data["bars"] = {name: bar for name, bar in data["bars"].items() if name != "strict_adversarial"}
+    scored = {name: count for name, count in data["evidence"]["scored"].items() if name != "strict_adversarial"}
+    data["evidence"] = {**data["evidence"], "scored": scored}
+    return {**data, "format": "siit-certificate/1"}
+
+
 def broken() -> dict[str, Tensor]:
     """Writes weights with which an edge off the circuit does harm."""
     weights = parameters()
     weights["blocks.1.attn.W_V"][0, TOKEN + 1, 0] = 0.8
+    return weights
+
+
+def untested() -> dict[str, Tensor]:
+    """Writes weights of which no node and no edge between members does harm, and an edge into an off-circuit node does.
+
+    m1 tells whether a position after BOS has no token. That never is so, unless `tok_embed->m1` is replaced by zero.
+    """
+    weights = parameters()
+    weights["blocks.1.mlp.W_in"][POSITION + 1 : POSITION + 5, 0] = 1
+    weights["blocks.1.mlp.W_in"][[TOKEN, TOKEN + X], 0] = -1
+    weights["blocks.1.mlp.W_out"][0, PREV] = 5
+    return weights
+
+
+MANY = dataclasses.replace(CONFIG, n_heads=11)
+MANY_CIRCUIT = derive_labels(causal_model(), MANY, {"is_x": ("m0",), "prev": ("a1.h0",)}).circuit
+
+
+def conspiring() -> dict[str, Tensor]:
+    """Writes weights of `MANY` that only an adversary can make wrong.
+
+    Ten heads push the answer one way, ten the other way, a little each: together they do nothing. Replaced by zero, all
+    of one side move it by 0.6, and 0.5 is enough.
+    """
+    weights = parameters(MANY)
+    for head in range(1, 11):
+        for layer, push in ((0, 0.06), (1, -0.06)):
+            weights[f"blocks.{layer}.attn.b_V"][head, 0] = push
+            weights[f"blocks.{layer}.attn.W_O"][head, 0, BIAS] = 1
+    weights["unembed.W_U"][BIAS, 1] = 1
     return weights
 
 

@@ -11,8 +11,8 @@ import torch
 
 from siit.certificate import BARS, Certificate
 from siit.certificate.certificate import SHARES
-from siit.certificate.report import disagreements, evidence_line
-from tests.builders.handmade import TOKEN, certify, parameters
+from siit.certificate.report import disagreements, evidence_line, rows
+from tests.builders.handmade import TOKEN, certify, first_kind, parameters
 
 torch.set_num_threads(1)
 
@@ -45,7 +45,11 @@ def put(name: str, value: object) -> Callable[[dict[str, Any]], object]:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (put("format", "siit-certificate/2"), "format: found 'siit-certificate/2', accepted is 'siit-certificate/1'"),
+        (
+            put("format", "siit-certificate/3"),
+            "format: found 'siit-certificate/3', accepted is 'siit-certificate/2'",
+        ),
+        (put("format", "siit-certificate/1"), "strict_adversarial: found 'a field of this name'"),
         (drop("format"), "format: found None"),
         (drop("strict_edge"), "strict_edge: found 'nothing', accepted is a value"),
         (put("speed", 1.0), "speed: found 'a field of this name', accepted is certified, accuracy"),
@@ -93,6 +97,38 @@ def test_disagreements(certificate: Certificate):
         "bars.iia: measured 0.999, stored 0.5",
     ):
         assert line in lines
+
+
+def test_the_first_kind(certificate: Certificate):
+    """What earlier versions wrote is read, written again as it was, and says what it is."""
+    data = first_kind(certificate)
+    read = Certificate.from_json(data)
+    assert read.to_json() == data and read.certified
+    assert read.verdict == "certified, of the first kind (edges between members only, subsets resampled)"
+    assert read.strict_adversarial is None and not read.measures_every_edge
+    assert certificate.verdict == "certified" and certificate.measures_every_edge
+    assert [row[0] for row in rows(read)][:9] == list(read.shares) and "strict_adversarial" not in read.shares
+    with pytest.raises(ValueError, match=r"certificate: details: found|details.by_kind: found"):
+        Certificate.from_json({**data, "details": {**data["details"], "by_kind": {}}})
+    with pytest.raises(ValueError, match="certificate: certified: found True, accepted is false"):
+        Certificate.from_json({**data, "accuracy": 0.5})
+
+
+def test_the_first_kind_is_held_against_what_both_kinds_measure(certificate: Certificate):
+    measured, stored = certificate.to_json(), first_kind(certificate)
+    assert disagreements(measured, stored) == []
+    stored["strict_edge"] = 0.9991  # on other pairs, and under one kind of replacement: nothing to compare
+    assert disagreements(measured, stored) == []
+    stored["joint_zero"] = 0.9991
+    assert disagreements(measured, stored) == ["joint_zero: measured 1, stored 0.9991"]
+
+
+def test_the_adversary_may_find_other_subsets_on_another_machine(certificate: Certificate):
+    measured, stored = certificate.to_json(), certificate.to_json()
+    stored["strict_adversarial"] = 0.998
+    assert disagreements(measured, stored) == []
+    stored["strict_adversarial"] = 0.997
+    assert disagreements(measured, stored) == ["strict_adversarial: measured 1, stored 0.997"]
 
 
 def test_large_numbers_agree_relatively():
@@ -148,6 +184,11 @@ def failing() -> Certificate:
         {"evidence__exhaustive": False},
         {"evidence__exhaustive": False, "evidence__required": {"scored": 100, "changed_pairs": 100}},
         {"evidence__exhaustive": False, "evidence__required": {"scored": 4096, "changed_pairs": 200}},
+        {"details__by_kind__strict_edge__zero__m0->m1": 0.5},
+        {"details__by_kind__strict_edge__zero": {}},
+        {"details__by_kind__strict_subsets": {}},
+        {"details__by_kind": {}},
+        {"details__strict_adversarial": {"zero": 1.0}},
         {"evidence__nothing_measured": ["strict_edge"]},
         {"evidence__scored": {}},
         {"evidence__exchanges": {}},

@@ -50,6 +50,34 @@ def test_not_certified(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert "says what the measurement does not" not in out
 
 
+def test_the_first_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Its claims are held against the measurement, and the verdict is that of every edge."""
+    weaker = "certificate.json is of the first kind (edges between members only, subsets resampled); the verdict is"
+    stored = handmade.first_kind(handmade.certificate())
+    assert main([str(handmade.put(tmp_path, certificate=stored))]) == 0
+    assert weaker in capsys.readouterr().out
+    weights = handmade.untested()
+    assert main([str(handmade.put(tmp_path, certificate=stored, parameters=weights))]) == 1
+    out = capsys.readouterr().out
+    for words in (weaker, "NOT certified:", "certificate: strict_edge: 0.50000 is 0.49900 below"):
+        assert words in out
+    assert "says what the measurement does not" not in out
+
+
+def test_an_edge_into_an_off_circuit_node_that_matters(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A certificate that calls it harmless is a forgery."""
+    assert main([str(handmade.put(tmp_path, parameters=handmade.untested()))]) == 1
+    out = capsys.readouterr().out
+    assert "certificate.json says what the measurement does not" in out and "tok_embed->m1" in out
+
+
+def test_what_only_the_adversary_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    stored = handmade.certify(handmade.parameters(handmade.MANY), handmade.MANY_CIRCUIT, subsets=100).to_json()
+    model = {"config": handmade.MANY, "circuit": handmade.MANY_CIRCUIT, "certificate": stored}
+    assert main([str(handmade.put(tmp_path, parameters=handmade.conspiring(), **model))]) == 1
+    assert "certificate: strict_adversarial: 0.25000 is 0.74900 below 0.999" in capsys.readouterr().out
+
+
 def test_a_certificate_that_says_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main([str(handmade.put(tmp_path, parameters=handmade.broken()))]) == 1
     out = capsys.readouterr().out

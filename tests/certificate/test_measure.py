@@ -12,8 +12,10 @@ from torch import Tensor
 from siit.certificate import FIELDS, ReferenceModel, measure
 from siit.certificate.answers import Answers
 from siit.certificate.held_out import HeldOutPairs
+from siit.certificate.off_circuit import OffCircuit
 from siit.certificate.questions import draw_subsets
 from siit.certificate.report import rows
+from siit.certificate.tally import Count
 from siit.graph.architecture import Edge, edges
 from siit.graph.circuit import Circuit
 from tests.builders import handmade
@@ -21,11 +23,14 @@ from tests.builders.handmade import BIAS, CIRCUIT, CONFIG, IS_X, PREV, TOKEN, ce
 
 torch.set_num_threads(1)
 
+LATER = ("strict_adversarial", "strict_subsets", "strict_node", "strict_edge")
+"""Fields in the order in which they are measured, after all others."""
+
 
 def test_true_labels_are_certified():
     certificate = certify(subsets=100)
     assert certificate.certified and certificate.failed == ()
-    assert [getattr(certificate, name) for name in FIELDS[:-1]] == [1.0] * 9
+    assert [getattr(certificate, name) for name in FIELDS[:-1]] == [1.0] * 10
     assert certificate.effect is not None
     assert set(certificate.effect.units) == {"is_x", "prev"}
     assert set(certificate.effect.edges) == set(CIRCUIT.edges_by_carried)
@@ -101,7 +106,7 @@ def test_an_edge_that_no_node_shows():
     assert certificate.worst_edge == ("tok_embed->a1.h0<v>", 0.75)
     lines = [line for line in certificate.failed if line.startswith("strict_edge")]
     assert lines == [
-        "strict_edge: 0.75000 is 0.24900 below 0.999: 1 of 10 fall short, the worst first: tok_embed->a1.h0<v> 0.75000"
+        "strict_edge: 0.75000 is 0.24900 below 0.999: 1 of 91 fall short, the worst first: tok_embed->a1.h0<v> 0.75000"
     ]
 
 
@@ -113,7 +118,12 @@ def test_a_position_edge_that_only_zero_shows():
     weights["unembed.b_U"][1] = 1
     certificate = certify(weights)
     assert certificate.worst_edge == ("pos_embed->logits", 0.5)
-    assert certificate.details["strict_edge_zero"]["pos_embed->logits"] == 0.5
+    by_kind = certificate.details["by_kind"]["strict_edge"]
+    assert {kind: shares["pos_embed->logits"] for kind, shares in by_kind.items()} == {
+        "resample": 1.0,
+        "mean": by_kind["mean"]["pos_embed->logits"],
+        "zero": 0.5,
+    }
     assert certificate.strict_joint == certificate.joint_mean == 1.0
     assert certificate.joint_zero == 0.5
 
@@ -131,16 +141,19 @@ def test_redundant_paths_that_only_the_joint_ablation_shows():
 
 
 def test_a_constant_that_only_zero_shows():
-    """An off-circuit MLP writes the threshold that the answer needs."""
+    """An off-circuit MLP writes the threshold that the answer needs: resampled, or its mean, it is the same."""
     weights = parameters()
     weights["blocks.1.mlp.b_out"][BIAS] = 1
     weights["unembed.W_U"][BIAS, 0] = 1.2
     weights["unembed.b_U"][0] = -0.7
     certificate = certify(weights)
+    low = ["strict_node", "strict_edge", "strict_subsets", "strict_adversarial", "joint_zero"]
     shares = {name: getattr(certificate, name) for name in FIELDS[:-1]}
-    assert shares.pop("joint_zero") == 0.5
-    assert set(shares.values()) == {1.0}
-    assert [line.partition(":")[0] for line in certificate.failed] == ["joint_zero"]
+    assert {name: share for name, share in shares.items() if share < 1} == dict.fromkeys(low, 0.5)
+    assert [line.partition(":")[0] for line in certificate.failed] == low
+    assert certificate.worst_node == ("m1", 0.5) and certificate.worst_edge == ("m1->logits", 0.5)
+    assert certificate.details["by_kind"]["strict_node"]["mean"]["m1"] == 1.0
+    assert certificate.details["strict_adversarial"] == {"resample": 1.0, "mean": 1.0, "zero": 0.5}
 
 
 def test_a_dead_unit():
@@ -213,7 +226,7 @@ def test_insufficient_evidence():
     least = min(counts["scored"] for counts in certificate.evidence["exchanges"].values())
     assert least < handmade.SCORED
     assert certificate.failed[0] == (
-        f"evidence: fewer than 4096 scored positions: edge_iia {least}, accuracy 768, iia 768, and 6 more"
+        f"evidence: fewer than 4096 scored positions: edge_iia {least}, accuracy 768, iia 768, and 7 more"
     )
     rare = certify(exhaustive=False, min_scored=100, min_changed=225)
     assert len(rare.failed) == 1 and rare.failed[0].startswith("evidence: fewer than 225 pairs with a changed answer: ")
@@ -242,13 +255,40 @@ def test_screening_spares_the_rest():
     screened = certify(weights, screen=0.9)
     full = certify(weights)
     assert not screened.certified
-    for name in ("strict_node", "strict_edge", "strict_subsets", "effect", "worst_node", "worst_edge"):
+    for name in (*LATER, "effect", "worst_node", "worst_edge"):
         assert getattr(screened, name) is None
     for name in ("accuracy", "iia", "edge_iia", "strict_joint", "joint_mean", "joint_zero"):
         assert getattr(screened, name) == getattr(full, name) != 1.0
     assert screened.failed[-1] == f"screen: {screened.edge_iia:.5f} is below 0.9, so the rest was not measured"
     assert full.failed[-1] != screened.failed[-1]
     assert certify(screen=0.9) == certify()
+
+
+@pytest.mark.parametrize(
+    ("stage", "spared"),
+    [("adversarial", LATER[1:]), ("subsets", LATER[2:]), ("alone", ())],
+)
+def test_each_stage_is_screened(stage: str, spared: tuple[str, ...], monkeypatch: pytest.MonkeyPatch):
+    """The cheap ones first; what a stage that falls short spares is not measured."""
+    measured = getattr(OffCircuit, stage)
+
+    def worse(self: OffCircuit, *arguments: Any) -> dict[str, dict[str, Count]]:
+        found = measured(self, *arguments)
+        return {field: dict.fromkeys(counts, Count(1, 2)) for field, counts in found.items()}
+
+    monkeypatch.setattr(OffCircuit, stage, worse)
+    certificate = certify(screen=0.9)
+    assert not certificate.certified
+    assert tuple(name for name in LATER if getattr(certificate, name) is None) == spared
+    assert (certificate.effect is None) == (stage != "alone")
+
+
+def test_single_parts_on_a_few_pairs():
+    certificate = certify(parts_pairs=40)
+    assert {certificate.evidence["scored"][name] for name in LATER} == {40 * 3}
+    assert certificate.evidence["scored"]["strict_joint"] == handmade.SCORED
+    with pytest.raises(ValueError, match="parts_pairs: found 0, accepted is at least 1"):
+        certify(parts_pairs=0)
 
 
 def test_means_are_over_all_source_rows():
@@ -271,7 +311,7 @@ def test_no_off_circuit_parts():
     tensors = {name: tensor for name, tensor in handmade.evidence().items() if not name.startswith("do/")}
     tensors |= {"do/all/target": tensors["base_target"], "do/all/scored": tensors["base_scored"]}
     certificate = certify(weights, circuit, tensors)
-    nothing = ["edge_iia", "strict_node", "strict_edge", "strict_joint", "strict_subsets", "joint_mean", "joint_zero"]
+    nothing = [name for name in FIELDS[:-1] if name not in ("accuracy", "iia")]
     assert certificate.evidence["nothing_measured"] == nothing
     assert certificate.strict_node == certificate.joint_zero == 1.0
     assert certificate.worst_node is None
@@ -281,9 +321,10 @@ def test_subsets_are_drawn_once():
     subsets = draw_subsets(CIRCUIT, 100)
     assert subsets == draw_subsets(CIRCUIT, 100)
     assert len(set(subsets.values())) == 100
-    assert all(len(bits) == 16 and "1" in bits for bits in subsets.values())
-    small = Circuit(dataclasses.replace(CONFIG, n_layers=1, n_heads=1), {}, {})
-    assert len(draw_subsets(small, 100)) == 15
+    assert all(len(bits) == 6 + 91 and "1" in bits for bits in subsets.values())
+    config = dataclasses.replace(CONFIG, n_layers=1, n_heads=1)
+    small = Circuit(config, {"all": ("a0.h0", "m0")}, dict.fromkeys(list(edges(config))[4:]))
+    assert len(draw_subsets(small, 100)) == 15, "of four parts"
 
 
 def _probed(**changes: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -454,11 +495,11 @@ def test_logits_that_overflow_are_wrong():
 
 
 def test_how_many_pairs_are_enough():
-    """1,024 doubled until the bases have so many scored positions; all where none are asked for, or none are left."""
+    """As few as have so many scored positions; all where none are asked for, or none are left."""
     scored = torch.zeros(3000, 2, dtype=torch.bool)
     scored[:, 1] = True
     tensors = {"base_tokens": torch.zeros(3000, 2, dtype=torch.int64), "base_scored": scored}
     held = HeldOutPairs(tensors, Answers("categorical", None))
     found = {count: held.enough(count) for count in (0, 1, 1024, 1025, 2048, 2049, 9999)}
-    assert found == {0: 3000, 1: 1024, 1024: 1024, 1025: 2048, 2048: 2048, 2049: 3000, 9999: 3000}
+    assert found == {0: 3000, 1: 1, 1024: 1024, 1025: 1025, 2048: 2048, 2049: 2049, 9999: 3000}
     assert held.first(1024).pairs == 1024

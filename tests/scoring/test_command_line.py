@@ -30,7 +30,7 @@ def write(folder: Path, data: Any) -> str:
 
 
 def test_the_numbers_are_those_of_score(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    expected = siit.score(SOME, CIRCUIT)
+    expected = siit.score(SOME, handmade.bundle())
     assert main([str(model), write(tmp_path, SOME), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["roc_auc"] == expected.roc_auc and found["average_precision"] == expected.average_precision
@@ -56,7 +56,7 @@ def test_options(
     flags: list[str], options: dict[str, Any], model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     assert main([str(model), write(tmp_path, SOME), "--json", *flags]) == 0
-    expected = siit.score(SOME, CIRCUIT, **options)
+    expected = siit.score(SOME, handmade.bundle(), **options)
     found = json.loads(capsys.readouterr().out)
     assert (found["roc_auc"], found["positives"]) == (expected.roc_auc, expected.positives)
 

@@ -17,6 +17,7 @@ from siit.graph.architecture import EMBEDDINGS, Edge, ModelConfig, edges
 from siit.graph.circuit import Circuit
 from siit.graph.hooks import hook_edge
 from siit.scoring import Score
+from tests.builders import handmade
 
 CONFIG = ModelConfig(n_layers=1, n_heads=2, d_model=4, d_head=2, d_mlp=4, n_ctx=4, d_vocab=4, d_vocab_out=2)
 CIRCUIT = Circuit(
@@ -68,6 +69,20 @@ def test_without_embeddings_by_hand():
     assert found.structure.roc_auc == 1
     assert found.random.roc_auc == 0.5
     assert found.random.average_precision == pytest.approx(sum((1 + (i - 1) / 2) / i for i in range(1, 4)) / 3)
+
+
+def test_every_edge_where_the_certificate_measures_it():
+    """A loaded model says by its certificate which edges have a label; of the first kind: those between members."""
+    second = handmade.bundle()
+    scores = {edge: float(edge in handmade.CIRCUIT.carries) for edge in edges(handmade.CONFIG)}
+    found = siit.score(scores, second)
+    assert (found.positives, found.negatives, found.unlabelled, found.roc_auc) == (5, 91, 0, 1)
+    first = handmade.bundle(certificate=handmade.first_kind(handmade.certificate()))
+    assert same(siit.score(scores, first), siit.score(scores, handmade.CIRCUIT))
+    assert siit.score(scores, first).unlabelled == 81
+    nothing = {**handmade.parameters(), "unembed.b_U": torch.tensor([9.0, 0.0])}
+    screened = handmade.bundle(certificate=handmade.certify(nothing, screen=0.9).to_json())
+    assert siit.score(scores, screened).unlabelled == 81
 
 
 def test_without_slots_the_best_one_counts():

@@ -48,7 +48,7 @@ def test_each_circuit_edge_left_out_is_named():
 
 def test_each_off_circuit_edge_put_on_it_is_named():
     circuit = labels(task("frac_prevs")).circuit
-    for edge in circuit.off_edges:
+    for edge in circuit.off_edges_of_members:
         for name in (None, *set(circuit.carries.values())):
             (line,) = found("frac_prevs", carries={**circuit.carries, edge: name})
             assert line.startswith(f"edges: found {edge} on the circuit")

@@ -13,7 +13,7 @@ import pytest
 import siit
 from siit.train import train
 from siit.training.configuration.settings import read_settings
-from siit.training.fit import pipeline
+from siit.training.fit import loop, pipeline
 from siit.training.fit.escalation import Standstill, Widening, next_widening, widened
 from siit.training.fit.loop import Fitted
 from siit.training.fit.plan import Plan
@@ -95,7 +95,7 @@ def test_it_is_widened_in_place_until_nothing_is_free_and_then_ends_with_what_is
 def test_an_interruption_changes_nothing(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "next_widening", only_of_frac_prevs)
     whole = train(composed(*OVERRIDES, f"out={tmp_path / 'whole'}"))
-    fit = pipeline.fit
+    fit = loop.fit
     for _ in range(2):  # each process trains once, and is stopped as it goes on with the wider model
         calls = itertools.count()
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import os
 import random
 import resource
@@ -130,29 +131,44 @@ def train(out: Path, settings: Sequence[str], *, largest: int | None = None, **o
     return Ended(process.returncode, errors.decode(options.get("encoding", "utf-8"), "replace"))
 
 
-def reference(place: Path, settings: tuple[str, ...]) -> tuple[Job, float]:
-    """Trains undisturbed; gives the job and the seconds that it took."""
-    began = time.monotonic()
+def reference(place: Path, settings: tuple[str, ...]) -> Job:
+    """Trains undisturbed."""
     ended = train(place, settings)
     if ended.status != 0:
         raise SystemExit(f"the undisturbed run ended with status {ended.status}: {ended.errors}")
-    return Job(settings, weights(place)), time.monotonic() - began
+    return Job(settings, weights(place))
 
 
-def killed(job: Job, place: Path, seconds: float, kills: int, draw: random.Random) -> Iterator[Attempt]:
+def killed(job: Job, place: Path, kills: int, draw: random.Random) -> Iterator[Attempt]:
     """Kills a run at random moments, then lets it end; each kill has the outcome of that end."""
-    out, done = place / "killed", []
-    for _ in range(kills):
-        with training(out, job.settings) as process:
-            wait = draw.uniform(0.05, 0.6) * seconds
-            try:
-                process.wait(wait)
-                done.append(f"ended before {wait:.0f} s")
-            except subprocess.TimeoutExpired:
-                process.kill()
-                done.append(f"killed after {wait:.0f} s")
-    end = job.judged("SIGKILL", out, train(out, job.settings))
-    yield from (Attempt("SIGKILL", end.outcome, f"{text}; in the end {end.text}") for text in done)
+    done: list[str] = []
+    for number in itertools.count():
+        out, before = place / f"killed-{number}", len(done)
+        while len(done) < kills and (text := _killed(job, out, draw)):
+            done.append(text)
+        end = job.judged("SIGKILL", out, train(out, job.settings))
+        yield from (Attempt("SIGKILL", end.outcome, f"{text}; in the end {end.text}") for text in done[before:])
+        if len(done) == kills:
+            return
+
+
+def _killed(job: Job, out: Path, draw: random.Random) -> str:
+    """Kills one process up to 500 steps later than the one before, and up to 5 s; says when, or nothing if it ended."""
+    target = _step(out) + draw.randrange(500)
+    with training(out, job.settings) as process:
+        while process.poll() is None and _step(out) < target:
+            time.sleep(0.05)
+        time.sleep(draw.uniform(0, 5))
+        step = _step(out)
+        process.kill()
+    return f"killed after step {step}" if process.returncode == -signal.SIGKILL else ""
+
+
+def _step(out: Path) -> int:
+    """The last step that a run's metrics tell of."""
+    file = out / RUN / "metrics.csv"
+    steps = [line.partition(",")[0] for line in file.read_text().splitlines()] if file.exists() else []
+    return max((int(step) for step in steps if step.isdigit()), default=0)
 
 
 def interrupted(job: Job, out: Path) -> None:
@@ -280,16 +296,16 @@ def main() -> int:
     lost = False
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
-        whole, seconds = reference(place / "whole", WHOLE)
-        console.print(f"undisturbed: sha256 {whole.sha256[:16]} in {seconds:.0f} s", soft_wrap=True)
-        short, _ = reference(place / "short", SHORT)
+        whole = reference(place / "whole", WHOLE)
+        console.print(f"undisturbed: sha256 {whole.sha256[:16]}", soft_wrap=True)
+        short = reference(place / "short", SHORT)
         console.print(f"undisturbed, short: sha256 {short.sha256[:16]}", soft_wrap=True)
         made = {
             "damaged checkpoints": lambda: damaged(short, place, draw),
             "two at once": lambda: at_once(short, place),
             "full disk": lambda: full_disk(short, place),
             "streams": lambda: streams(short, place / "whole" / MODEL, place),
-            "kills": lambda: killed(whole, place, seconds, options.kills, draw),
+            "kills": lambda: killed(whole, place, options.kills, draw),
         }
         for name in options.faults:
             counts: Counter[Outcome] = Counter()

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import re
 import sys
+import traceback
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,6 +16,8 @@ from siit._text import one_line
 if TYPE_CHECKING:
     import torch
 
+BAD_PLACE, FAULT = 2, 3
+"""Exit statuses that all commands share; a fault is one of our own, or of a library, and says nothing of a model."""
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -126,9 +129,21 @@ class CommandParser(argparse.ArgumentParser):
 
 
 def run(main: Callable[[], int]) -> int:
-    """Runs a command line and returns its exit status, which no stream can change, see `siit._console`."""
+    """Runs a command line and returns its exit status, which no stream can change, see `siit._console`.
+
+    What is raised is never status 1, which says that a model is not certified. A place that cannot be read or written
+    is one line and BAD_PLACE: libraries look for one when they are loaded. All else is shown in full and is FAULT.
+    """
     with steady():
-        return main()
+        try:
+            return main()
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            say(f"siit: error: {one_line(f'{where}{error.strerror or error}')}", error=True)
+            return BAD_PLACE
+        except Exception:
+            traceback.print_exc()
+            return FAULT
 
 
 def suggestion(found: str, accepted: Collection[str]) -> str:

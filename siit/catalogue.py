@@ -1,11 +1,13 @@
 """Reads the catalogue of cases that the package ships: what each computes, and the circuit that follows from it.
 
-The data is written by `python -m siit.training.describe`, so that reading it needs neither Tracr nor JAX.
+Beside it lie the fingerprints of the generator's first programs. All is written by `python -m siit.training.describe`,
+so that reading it needs neither Tracr nor JAX.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,8 +17,10 @@ from typing import Any
 from siit._command_line import suggestion
 
 FILE = Path(__file__).with_name("data") / "catalogue.json"
+DRAWN_FILE = FILE.with_name("drawn.json")
 IOI = "ioi"
 """The family of the cases that no program of the catalogue describes."""
+_DRAWN = re.compile(r"random-(pointwise|single|composed|deep)-\d+")
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,39 @@ class CaseInfo:
     program: str
 
 
+@dataclass(frozen=True)
+class DrawnProgram:
+    """What tells a program that the generator drew from any other.
+
+    Attributes:
+        fingerprint: of the causal model.
+        inputs: the declared input space.
+        roles: variable -> what it holds, in words.
+    """
+
+    fingerprint: str
+    inputs: Mapping[str, Any]
+    roles: Mapping[str, str]
+
+
 @cache
 def catalogue() -> Mapping[str, CaseInfo]:
     """Name -> case, those of programs in the order of their names, then Indirect Object Identification."""
     read = json.loads(FILE.read_text(encoding="utf-8"))
     cases = [CaseInfo(**{**case, "variables": [CaseVariable(**v) for v in case["variables"]]}) for case in read]
     return {case.name: case for case in cases}
+
+
+@cache
+def drawn_programs() -> Mapping[str, DrawnProgram]:
+    """Name -> program, of the generator's first seeds."""
+    read = json.loads(DRAWN_FILE.read_text(encoding="utf-8"))
+    return {name: DrawnProgram(**program) for name, program in read.items()}
+
+
+def is_drawn(name: str) -> bool:
+    """Tells whether a name is one of the generator's, of any seed."""
+    return _DRAWN.fullmatch(name) is not None
 
 
 def find_case(name: str) -> CaseInfo:

@@ -33,6 +33,7 @@ exit status:
   0  every claim holds, and every bar
   1  a claim or a bar does not hold
   2  the folder cannot be read as a model, or the usage is wrong
+  3  a fault of siit's own, which says nothing of the model
 """
 
 

@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siit._console import say, steady
+from siit._command_line import run
+from siit._console import say
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -33,15 +34,19 @@ def train(config: DictConfig) -> Path:
     return pipeline.train(config)
 
 
-def main() -> None:
-    """Runs the command line."""
+def main() -> int:
+    """Runs the command line, which mostly ends the process itself; returns the exit status."""
     if sys.stderr is not None and sys.stderr.isatty():
         say("siit.train: loading", error=True)
-    from siit.training.fit.command_line import run
+    return run(_run)
 
-    with steady():
-        run()
+
+def _run() -> int:
+    from siit.training.fit import command_line
+
+    command_line.run()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

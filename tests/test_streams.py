@@ -92,6 +92,27 @@ def test_no_fault_of_a_stream_reaches_the_writer(error: Exception, monkeypatch: 
     assert run(lambda: 7) == 7
 
 
+@pytest.mark.parametrize(("error", "status"), [(FileNotFoundError(2, "no place"), 2), (RuntimeError("odd"), 3)])
+def test_what_is_raised_is_never_not_certified(error: Exception, status: int, capsys: pytest.CaptureFixture[str]):
+    def main() -> int:
+        raise error
+
+    assert run(main) == status
+    text = capsys.readouterr().err
+    assert text == "siit: error: no place\n" if status == 2 else text.endswith("RuntimeError: odd\n")
+
+
+@pytest.mark.parametrize("command", ["certify {model}", "train case=frac_prevs"])
+def test_no_place_for_temporary_files(command: str, model: Path, tmp_path: Path):
+    """Libraries look for one while they are loaded; a limit on the size of files stands for disks that are full."""
+    arguments = ["-m", "siit", *command.format(model=model).split()]
+    limited = ["bash", "-c", 'ulimit -f 0; exec "$@"', "bash", sys.executable, *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    done = subprocess.run(limited, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("siit: error: No usable temporary directory")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_what_an_encoding_lacks_is_replaced(encoding: str):
     kept = io.BytesIO()

@@ -1,7 +1,7 @@
 """Describes cases from their code, for the catalogue that the package ships.
 
-`python -m siit.training.describe` writes `siit/data/catalogue.json`, again whenever a case changes. A test compares the
-data with the code.
+`python -m siit.training.describe` writes `siit/data/catalogue.json` and `drawn.json` (the generator's first programs),
+again whenever a case or the generator changes. Tests compare the data with the code.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import json
 import multiprocessing
 import os
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import torch
 
 import tracr_cases
-from siit.catalogue import FILE, IOI, CaseInfo, CaseVariable
-from siit.graph.tiers import tier
+from siit.catalogue import DRAWN_FILE, FILE, IOI, CaseInfo, CaseVariable, DrawnProgram
+from siit.graph.tiers import TIERS, tier
 from siit.interchange.alignment import program_layers
 from siit.interchange.capacity import needed_capacity
 from siit.interchange.interventions import Shares
@@ -29,11 +29,15 @@ from siit.tasks import declare
 from siit.training.configuration.overrides import case_settings
 from siit.training.configuration.settings import Settings
 from siit.training.fit.plan import find_task, plan_for
+from siit.training.generator import case_name, generate
 from siit.training.ioi.causal_models import IOI_CASES
+from siit.training.rasp import build_causal_model, task_from_case
 from tracr_cases import pointwise
 
 PAIRS = 4096
 """Pairs on which interchanges are counted."""
+DRAWN_SEEDS = 10
+"""Seeds of each tier of which the package knows what the generator draws."""
 
 
 def case_names() -> list[str]:
@@ -146,15 +150,34 @@ def render(cases: Sequence[CaseInfo]) -> str:
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
+def describe_drawn(tier: str, seed: int) -> DrawnProgram:
+    """Draws a program, and tells what makes it known again."""
+    case = generate(tier, seed)
+    task = task_from_case(case, build_causal_model(case))
+    roles = {variable.name: variable.description for variable in task.model.variables.values()}
+    return DrawnProgram(task.fingerprint()["causal_model"], declare(task), roles)
+
+
+def render_drawn(programs: Mapping[str, DrawnProgram]) -> str:
+    """Renders the content of `drawn.json`: one program a line."""
+    lines = (f"{json.dumps(name)}: {json.dumps(dataclasses.asdict(found))}" for name, found in programs.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def main() -> None:
     """Describes all cases, on all cores, and writes the data."""
     # Processes are spawned, not forked: JAX has threads by now.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         cases = list(pool.map(describe, case_names(), chunksize=4))
+        places = [(tier, seed) for tier in TIERS for seed in range(DRAWN_SEEDS)]
+        drawn = list(pool.map(describe_drawn, *zip(*places, strict=True)))
     FILE.parent.mkdir(exist_ok=True)
     FILE.write_text(render(cases), encoding="utf-8")
     print(f"{FILE}: {len(cases)} cases")
+    programs = {case_name(*place): found for place, found in zip(places, drawn, strict=True)}
+    DRAWN_FILE.write_text(render_drawn(programs), encoding="utf-8")
+    print(f"{DRAWN_FILE}: {len(programs)} programs")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,15 @@
-"""Provenance: whose program a bundle is of, held against the catalogue that ships with the package."""
+"""Provenance: whose program a bundle is of, held against the catalogue and the drawn programs that are known."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from siit.bundle import Bundle
-from siit.catalogue import catalogue
+from siit.catalogue import catalogue, drawn_programs, is_drawn
 from siit.tasks.fingerprint import INPUTS, causal_fingerprint
 
-_DRAWN = re.compile(r"random-(pointwise|single|composed|deep)-\d+")
 OWN = "an own program"
 
 
@@ -22,7 +20,7 @@ class Provenance:
     Attributes:
         text: whose it is, in words.
         findings: where a claim of the bundle's name does not hold.
-        inputs: the catalogue's input space, where it is of the catalogue.
+        inputs: the input space that is known of the catalogue's case, or of the drawn program.
     """
 
     text: str
@@ -31,23 +29,34 @@ class Provenance:
 
 
 def provenance(bundle: Bundle) -> Provenance:
-    """Compares a bundle's causal model with that of the catalogue's case whose name it has."""
-    known = catalogue().get(bundle.case)
-    if known is None:
-        if _DRAWN.fullmatch(bundle.case):
-            return Provenance(f"claims to be {bundle.case} of the generator, which only a training install draws again")
-        return Provenance(OWN)
+    """Compares a bundle's causal model with what the catalogue, or the generator, has under its name.
+
+    The first seeds of the generator are known (`siit/data/drawn.json`). Others are never drawn here, which takes the
+    training install, and so count as own programs.
+    """
+    name = bundle.case
+    if (known := catalogue().get(name)) is not None:
+        roles = {variable.name: variable.role for variable in known.variables}
+        return _compared(bundle, "the catalogue", known.fingerprint, known.inputs, roles)
+    if (drawn := drawn_programs().get(name)) is not None:
+        return _compared(bundle, "the generator", drawn.fingerprint, drawn.inputs, drawn.roles)
+    return Provenance(f"{OWN}; whether the generator draws it as {name} was not checked" if is_drawn(name) else OWN)
+
+
+def _compared(
+    bundle: Bundle, whose: str, fingerprint: str, inputs: Mapping[str, Any], roles: Mapping[str, str]
+) -> Provenance:
+    """Compares fingerprint, words and inputs."""
     found = causal_fingerprint(bundle.causal_model)
-    if found != known.fingerprint:
-        wrong = f"causal_model.json: found fingerprint {found}, accepted for {bundle.case} is {known.fingerprint}"
-        return Provenance(f"not the catalogue's {bundle.case}", (wrong,))
+    if found != fingerprint:
+        wrong = f"causal_model.json: found fingerprint {found}, accepted for {bundle.case} is {fingerprint}"
+        return Provenance(f"not {whose}'s {bundle.case}", (wrong,))
     texts = {variable["name"]: variable["description"] for variable in bundle.causal_model["variables"]}
-    ours = {variable.name: variable.role for variable in known.variables}
-    lies = [name for name in ours if texts.get(name) != ours[name]]
+    lies = [name for name in roles if texts.get(name) != roles[name]]
     findings = tuple(
-        f"causal_model.json: description of {name}: found {texts.get(name)!r}, accepted is {ours[name]!r}"
+        f"causal_model.json: description of {name}: found {texts.get(name)!r}, accepted is {roles[name]!r}"
         for name in lies[:1]
     )
-    declared = bundle.causal_model.get(INPUTS, known.inputs)
-    text = f"{bundle.case} of the catalogue"
-    return Provenance(text if declared == known.inputs else f"{text}, on other inputs", findings, known.inputs)
+    text = f"{bundle.case} of {whose}"
+    declared = bundle.causal_model.get(INPUTS, inputs)
+    return Provenance(text if declared == inputs else f"{text}, on other inputs", findings, inputs)

@@ -105,14 +105,14 @@ class _Verifier:
         # Right is what the verifier finds to be right, whatever tolerance is claimed.
         evidence = fresh_evidence(sampler, interchanges, task.answers, self.seed)
         self.note("evidence", coverage_findings(bundle.evidence, evidence, task))
-        self.fresh = self._certificate(evidence, task.answers, exhaustive=True)
+        self.fresh = self._certificate(evidence, task.answers, min_changed=1)
         self.note("fresh", bar_findings(self.fresh))
         model = ReferenceModel(bundle.config, self._parameters())
         self.note("fresh", accuracy_findings(model, task, sampler, self.seed))
 
-    def _certificate(self, evidence: Mapping[str, Tensor], answers: Answers, *, exhaustive: bool) -> Certificate:
+    def _certificate(self, evidence: Mapping[str, Tensor], answers: Answers, **needed: Any) -> Certificate:
         circuit = self.bundle.circuit
-        return measure(circuit.config, self._parameters(), circuit, evidence, answers, exhaustive=exhaustive)
+        return measure(circuit.config, self._parameters(), circuit, evidence, answers, **needed)
 
     def _parameters(self) -> dict[str, Tensor]:
         return {name: tensor.to(self.device) for name, tensor in self.bundle.parameters.items()}

@@ -10,9 +10,10 @@ import pytest
 
 import tracr_cases
 from siit import cases
-from siit.catalogue import FILE, CaseInfo, catalogue, find_case
+from siit.catalogue import FILE, CaseInfo, catalogue, drawn_programs, find_case, is_drawn
 from siit.graph.tiers import TIERS
-from siit.training.describe import case_names, describe, render
+from siit.training.describe import DRAWN_SEEDS, case_names, describe, describe_drawn, render
+from siit.training.generator import case_name
 from siit.training.ioi.causal_models import IOI_CASES
 
 AGAIN = "run `python -m siit.training.describe` after a change of a case"
@@ -53,6 +54,17 @@ def test_the_data_is_what_the_code_gives(name: str):
 @pytest.mark.slow
 def test_all_the_data_is_what_the_code_gives():
     assert FILE.read_text(encoding="utf-8") == render([describe(name) for name in case_names()]), AGAIN
+
+
+def test_the_generators_first_programs_are_known():
+    assert list(drawn_programs()) == [case_name(tier, seed) for tier in TIERS for seed in range(DRAWN_SEEDS)], AGAIN
+    assert all(map(is_drawn, drawn_programs()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tier", TIERS)
+def test_the_generator_draws_what_is_known_of_it(tier: str):
+    assert drawn_programs()[case_name(tier, 0)] == describe_drawn(tier, 0), AGAIN
 
 
 def test_json(capsys: pytest.CaptureFixture[str]):

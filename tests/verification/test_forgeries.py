@@ -62,6 +62,7 @@ def test_an_honest_model(seed: int):
     found = verify(honest(), seed=seed)
     assert found.findings == () and found.certified and found.provenance == "frac_prevs of the catalogue"
     assert found.fresh is not None and found.fresh.evidence["scored"]["accuracy"] >= 4096
+    assert not found.fresh.evidence["exhaustive"], "pairs that are drawn are not all there are"
 
 
 def test_an_honest_model_of_an_own_program():

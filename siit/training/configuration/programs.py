@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from omegaconf import MISSING
 
 from siit._text import one_line
+from siit.catalogue import is_drawn
 from siit.graph.tiers import COMPOSED, TIERS
 from siit.tasks import SAMPLERS
 from siit.training.configuration.case import CaseSettings
@@ -177,6 +178,7 @@ class CustomCase(ProgramSettings):
         require("case.sampler", self.sampler, self.sampler in SAMPLERS, ", ".join(SAMPLERS))
         module, _, function = self.program.partition(":")
         require("case.program", self.program, bool(module and function), "<module>:<function>")
+        require("case.name", self.name, not is_drawn(self.name), "a name that is none of the generator's")
 
     def rasp_case(self) -> Case:
         """Imports the program; see `ProgramSettings.rasp_case`."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from siit.training.configuration.case import CaseSettings
 from siit.training.configuration.errors import ConfigError, require
-from siit.training.ioi.causal_models import IOI_CASES
+from siit.training.ioi.causal_models import IOI_CASES, ioi_case
 from siit.training.ioi.task import IOITask, make_ioi_task
 from siit.training.ioi.tokenizer import WORDS, TokenizerError
 
@@ -20,11 +20,12 @@ class SentenceCase(CaseSettings):
     CHOSEN_BY: ClassVar[str] = f"case={', '.join(IOI_CASES)}"
     _target_: str = "siit.training.configuration.sentences.SentenceCase"
     tokenizer: str = WORDS
-    """The tokenizer: words, gpt2, or a folder with GPT-2's tokenizer.json."""
+    """The tokenizer: words, gpt2, or a folder with GPT-2's tokenizer.json; not words: set case.name=ioi-gpt2 too."""
 
     def check(self) -> None:
         """Checks the name; see `CaseSettings.check`."""
-        require("case.name", self.name, self.name in IOI_CASES, ", ".join(IOI_CASES))
+        accepted = f"{', '.join(IOI_CASES)}, or one's own for one of them, such as ioi-gpt2"
+        require("case.name", self.name, ioi_case(self.name) is not None, accepted)
 
     def make_task(self) -> IOITask:
         """Makes the tokenizer and the task; see `CaseSettings.make_task`."""

@@ -100,9 +100,10 @@ def train_model(config: DictConfig, display: Display, command: str | None = None
         raise
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
-        where = f"{error.filename}: " if error.filename else ""
+        # A write that fails names no file.
+        where = error.filename or settings.out
         raise TrainingError(
-            f"{where}cannot be read or written ({reason}); what was saved before is whole: mend that, and the same "
+            f"{where}: cannot be read or written ({reason}); what was saved before is whole: mend that, and the same "
             "command goes on from the last check"
         ) from error
 

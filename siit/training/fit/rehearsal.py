@@ -13,6 +13,7 @@ from siit.training.bundling import measured_bundle
 from siit.training.configuration.settings import ConfigError, Settings
 from siit.training.fit.plan import Plan
 from siit.transformer import Transformer
+from siit.verification.provenance import provenance
 
 PAIRS = 8
 """Pairs of the evidence that is tried."""
@@ -49,7 +50,7 @@ def check_content(plan: Plan, settings: Settings, record: dict[str, Any]) -> Non
         record: what will be recorded.
 
     Raises:
-        ConfigError: names the file and the field that the writer would refuse.
+        ConfigError: names the file and the field that the writer would refuse, or the name that a verifier would.
     """
     task, circuit = plan.task, plan.interchanges.labels.circuit
     try:
@@ -78,3 +79,8 @@ def check_content(plan: Plan, settings: Settings, record: dict[str, Any]) -> Non
         check_bundle(bundle)
     except BundleError as error:
         raise ConfigError(f"{settings.case.name}: its model could not be bundled: {error}") from error
+    if findings := provenance(bundle).findings:
+        raise ConfigError(
+            f"case.name: found {bundle.case!r}, under which another program is known ({findings[0]}), so that "
+            f"`siit certify` would refuse the model; accepted is a name of its own, such as case.name={bundle.case}-own"
+        )

@@ -148,3 +148,8 @@ IOI_CASES = {
     ),
 }
 """Name -> case."""
+
+
+def ioi_case(name: str) -> IOICase | None:
+    """Finds a case by its name, or by one's own for it, such as `ioi-gpt2`; None where there is none."""
+    return IOI_CASES.get(name.partition("-")[0])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from siit.tasks import SentenceTask
-from siit.training.ioi.causal_models import IOI_CASES
+from siit.training.ioi.causal_models import IOI_CASES, ioi_case
 from siit.training.ioi.sentences import make_ioi_tokenizer, make_sentences
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -31,14 +31,17 @@ def make_ioi_task(name: str, tokenizer: str) -> IOITask:
     """Makes the task of an IOI case.
 
     Args:
-        name: of the case.
+        name: of the case, see `ioi_case`.
         tokenizer: see `siit.training.ioi.tokenizer.make_tokenizer`.
 
     Raises:
+        ValueError: an unknown name.
         TokenizerError: see `siit.training.ioi.sentences.make_sentences`.
     """
+    if (case := ioi_case(name)) is None:
+        raise ValueError(f"name: found {name!r}, accepted: {', '.join(IOI_CASES)}")
     made = make_ioi_tokenizer(tokenizer)
-    sentences, case = make_sentences(made), IOI_CASES[name]
+    sentences = make_sentences(made)
     model = case.make(sentences.tokens[:-2], sentences.skeletons.shape[1] - 1, sentences.names)
     return IOITask(
         name,

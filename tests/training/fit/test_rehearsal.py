@@ -74,6 +74,21 @@ def test_names_that_are_no_folder(composed: Compose, tmp_path: Path, name: str) 
 
 
 @pytest.mark.usefixtures("no_step")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("reverse", r"case\.name: found 'reverse', under which another program is known .*case\.name=reverse-own"),
+        ("random-single-0", r"case\.name: found 'random-single-0', accepted is a name that is none of the generator"),
+        ("random-deep-4711", r"case\.name: found 'random-deep-4711', accepted is a name that is none of the"),
+    ],
+)
+def test_names_of_other_programs(composed: Compose, tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train(composed(*own("is_a"), f"case.name={name}"))
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.usefixtures("no_step")
 @pytest.mark.parametrize("place", ["a file", "below a file", "a case's file", "a run's file"])
 def test_places_that_nothing_can_be_written_to(composed: Compose, tmp_path: Path, place: str) -> None:
     file = tmp_path / "file"

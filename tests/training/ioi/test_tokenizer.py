@@ -11,7 +11,9 @@ import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from siit.causal import Inputs
+from siit.bundle import read_bundle
+from siit.causal import CausalModel, Inputs
+from siit.train import train
 from siit.training.configuration.sentences import SentenceCase
 from siit.training.configuration.settings import ConfigError
 from siit.training.ioi.sentences import make_ioi_tokenizer, make_sentences
@@ -19,7 +21,11 @@ from siit.training.ioi.task import TOKENIZER_FILE, IOITask, make_ioi_task
 from siit.training.ioi.templates import HELD_OUT_TEMPLATES, SLOTS, TEMPLATES
 from siit.training.ioi.tokenizer import GPT2_BOS, TokenizerError, make_tokenizer
 from siit.training.ioi.words import NAMES, OBJECTS, PLACES
+from siit.verification.declared import declared_task
+from siit.verification.provenance import provenance
+from siit.verification.vocabulary import vocabulary_findings
 from tests.builders import ioi
+from tests.builders.runs import Compose
 
 LITERAL = sorted({word for text in (*TEMPLATES, *HELD_OUT_TEMPLATES) for word in text.split()} - {*SLOTS, ","})
 
@@ -93,6 +99,27 @@ def test_a_byte_level_tokenizer_in_gpt2s_form(tmp_path: Path, case: str):
         assert task.tokenizer.encode(text).ids == [index for index in row if index != task.pad_id]
     # Its own file, in a folder or by itself, is read the same.
     assert make_sentences(make_ioi_tokenizer(str(folder / TOKENIZER_FILE))).tokens == task.sentences.tokens
+
+
+@pytest.mark.slow
+def test_a_tokenizer_makes_another_program_which_needs_a_name_of_its_own(composed: Compose, tmp_path: Path):
+    """The catalogue's has whole words: under its name a verifier would refuse the model, so training does before."""
+    folder = byte_level(tmp_path / "gpt2", [*NAMES, *PLACES, *OBJECTS, *LITERAL])
+    settings = ["case=ioi", f"case.tokenizer={folder}", "model.n_layers=3", "trainer.max_steps=2"]
+    settings += ["trainer.check_every=1", "trainer.batch_size=8", "trainer.validation_pairs=16"]
+    with pytest.raises(ConfigError, match=r"case\.name: found 'ioi', under which another .*case\.name=ioi-own"):
+        train(composed(*settings))
+    bundle = read_bundle(train(composed(*settings, "case.name=ioi-gpt2")))
+    whose, model = provenance(bundle), CausalModel.from_json(bundle.causal_model)
+    assert (whose.text, whose.findings) == ("an own program", ())
+    assert list(vocabulary_findings(bundle, model)) == []
+    assert declared_task(bundle, model, None).special_tokens == (GPT2_BOS, "<|pad|>")
+
+
+@pytest.mark.parametrize("name", ["ioj", "reverse", "gpt2-ioi", "-ioi"])
+def test_names_that_are_none_of_its_cases(name: str):
+    with pytest.raises(ConfigError, match=r"case\.name: found .*, accepted is ioi, .*such as ioi-gpt2"):
+        SentenceCase(name=name).make_task()
 
 
 def test_fillers_of_several_tokens_are_left_out(tmp_path: Path):

@@ -12,14 +12,9 @@ from siit.bundle import TRAINING_FILE, BundleError, find_folders
 from siit.certificate import Certificate
 from siit.certificate.certificate import SHARES
 
-SHORT = {
-    "strict_node": "node",
-    "strict_edge": "edge",
-    "strict_joint": "joint",
-    "strict_subsets": "subsets",
-    "strict_adversarial": "adversary",
-}
-SHORT |= {"joint_mean": "mean", "joint_zero": "zero", "edge_iia": "edge IIA", "iia": "IIA"}
+SHORT = {"strict_node": "node", "strict_edge": "edge", "strict_joint": "joint", "strict_subsets": "subsets"}
+SHORT |= {"strict_adversarial": "adversary", "joint_mean": "mean", "joint_zero": "zero"}
+SHORT |= {"edge_iia": "edge IIA", "iia": "IIA"}
 COLUMNS = (
     *("case", "seed", "tier", "objective", "layers x heads x d_model", "steps", "CPU s", "certified"),
     *(SHORT.get(name, name) for name in SHARES),
@@ -69,9 +64,9 @@ def objective_name(train_yaml: str) -> str:
     return block.split("name:", 1)[1].split("\n", 1)[0].strip()
 
 
-def percent(share: float) -> str:
-    """A share in percent, never rounded up to a bar that it misses."""
-    return f"{int(share * 10000) / 100:.2f}"
+def percent(share: float | None) -> str:
+    """A share in percent, never rounded up to a bar that it misses; empty where it was not measured."""
+    return "" if share is None else f"{int(share * 10000) / 100:.2f}"
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import siit
 from siit import presentation
+from siit.certificate.questions import KINDS
 from siit.graph.picture import Part, draw
 from siit.interop.tokenizer import has_words
 from siit.loading import LoadedCircuit
@@ -72,7 +73,8 @@ def test_what_does_not_hold_is_said(model: siit.LoadedModel):
 
 def test_the_worst_shares_are_said(model: siit.LoadedModel):
     edges = {"m0->a1.h1<q>": 0.9995, "m0->m1": 1.0}
-    details = {**model.certificate["details"], "strict_edge": edges, "strict_edge_zero": {}}
+    by_kind = {**model.certificate["details"]["by_kind"], "strict_edge": dict.fromkeys(KINDS, edges)}
+    details = {**model.certificate["details"], "strict_edge": edges, "by_kind": by_kind}
     certificate = {**model.certificate, "strict_edge": 0.9995, "details": details}
     shown = presentation.facts(dataclasses.replace(model.bundle, certificate=certificate))[-1]
     assert shown == ("measured", "strict_edge 0.99950 (m0->a1.h1<q>), all others are 1")

@@ -1,7 +1,7 @@
 """The adversary: for each example it looks for edges off the circuit whose replacement together makes answers wrong.
 
-Masks enter a run as a product, so one backward pass tells what replacing, or no longer replacing, every edge would do
-to the loss of every example, to first order. An ascent flips those of an example's edges of which it promises most.
+Masks enter a run as a product. So one backward pass tells, to first order, what replacing every edge would do to the
+loss of every example, or no longer replacing it. An ascent flips those of an example's edges of which it promises most.
 All edges of a node replaced is the node replaced, so masks of nodes add nothing.
 """
 

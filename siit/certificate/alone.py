@@ -15,8 +15,8 @@ from torch import Tensor
 from siit.certificate.executor import Layer
 from siit.certificate.situation import Situation
 
-_ROWS = 512
-"""Runs of a base that go through the layers after a part at once."""
+_READS, _ROWS = 2048, 512
+"""Examples that go through a layer's heads, and through the layers after a part, at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +57,14 @@ def right_alone(
         after = middle + outputs[before + heads]
 
         right.nodes[own][nodes[own]] = _after_heads(situation, index, middle + change[own][nodes[own]])
+        # By slot, sender and head.
         by_slot = [block[2 * index].unflatten(0, (heads, 3)).permute(1, 2, 0) for block in (wanted, found)]
-        for moved, asked, counts in zip(_moved(situation, layer, stream, change[:before]), *by_slot, strict=True):
-            counts[asked] = _after_heads(situation, index, middle + moved[asked])
+        some = max(1, _READS // outputs.shape[1])
+        for terms, *parts in zip(
+            change[:before].split(some), *(block.split(some, 1) for block in by_slot), strict=True
+        ):
+            for moved, asked, counts in zip(_moved(situation, layer, stream, terms), *parts, strict=True):
+                counts[asked] = _after_heads(situation, index, middle + moved[asked])
 
         before += heads
         asked = wanted[2 * index + 1][0]

@@ -82,6 +82,11 @@ class Certificate:
         return tuple(name for name in SHARES if not (self.first_kind and name in SECOND_KIND_ONLY))
 
     @property
+    def format(self) -> str:
+        """The format in which it is written, which tells its kind."""
+        return FIRST_KIND_FORMAT if self.first_kind else CERTIFICATE_FORMAT
+
+    @property
     def verdict(self) -> str:
         """Whether it certifies, in words; of the first kind, that it is."""
         words = "certified" if self.certified else "NOT certified"
@@ -115,8 +120,7 @@ class Certificate:
         data = dataclasses.asdict(self)
         for name in ("first_kind", *(SECOND_KIND_ONLY if self.first_kind else ())):
             del data[name]
-        written = FIRST_KIND_FORMAT if self.first_kind else CERTIFICATE_FORMAT
-        return {"format": written, **data, "failed": list(self.failed)}
+        return {"format": self.format, **data, "failed": list(self.failed)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Certificate:

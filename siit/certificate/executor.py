@@ -1,11 +1,11 @@
 """Runs a model in which nodes and edges are replaced by degrees: each example has masks of its own, with gradients.
 
-A mask is a number for each part: 0 leaves it as it is, 1 replaces it as `siit.certificate.reference` does, and between
-them it moves linearly from one to the other. So masks enter a run as a product, and one backward pass tells what every
+A mask is a number for each part: 0 leaves it as it is, 1 replaces it as `siit.certificate.reference` does. Between them
+it moves linearly from one to the other. So masks enter a run as a product, and one backward pass tells what every
 part's replacement would do to every example.
 
-With LayerNorm the mean of what a component writes is lost on every reader. The weights that write are centred here, and
-LayerNorm's own are folded into those that read; what is left of it is a division by the root mean square.
+With LayerNorm the mean of what a component writes is lost on every reader. So the weights that write are centred here,
+and LayerNorm's own are folded into those that read. What is left of it is a division by the root mean square.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Linear:
+class Affine:
     """Multiplies by a weight and adds a bias; of several, one beside the other in a leading dimension."""
 
     weight: Float[Tensor, "*several enter leave"]
@@ -48,9 +48,9 @@ class Linear:
         return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight)
 
     @cached_property
-    def beside(self) -> Linear:
+    def beside(self) -> Affine:
         """One map for all of several, which leaves what each leaves side by side."""
-        return Linear(self.weight.transpose(0, 1).flatten(1).contiguous(), self.bias.flatten())
+        return Affine(self.weight.transpose(0, 1).flatten(1).contiguous(), self.bias.flatten())
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +64,11 @@ class Layer:
         enter, exit: the MLP's two maps.
     """
 
-    slots: Linear
+    slots: Affine
     leave: Float[Tensor, "n_heads d_head d_model"]
     bias: Float[Tensor, " d_model"]
-    enter: Linear
-    exit: Linear
+    enter: Affine
+    exit: Affine
 
 
 class Executor:
@@ -239,11 +239,11 @@ class Executor:
             self.centred(weights[f"{attn}.W_O"]),
             self.centred(weights[f"{attn}.b_O"]),
             self._reader(weights, f"blocks.{index}.ln2", weights[f"{mlp}.W_in"], weights[f"{mlp}.b_in"]),
-            Linear(self.centred(weights[f"{mlp}.W_out"]), self.centred(weights[f"{mlp}.b_out"])),
+            Affine(self.centred(weights[f"{mlp}.W_out"]), self.centred(weights[f"{mlp}.b_out"])),
         )
 
-    def _reader(self, weights: Mapping[str, Tensor], norm: str, weight: Tensor, bias: Tensor) -> Linear:
+    def _reader(self, weights: Mapping[str, Tensor], norm: str, weight: Tensor, bias: Tensor) -> Affine:
         """A map that reads the stream, with LayerNorm's weight and bias in its own."""
         if self.config.normalization_type is None:
-            return Linear(weight, bias)
-        return Linear(weights[f"{norm}.w"].unsqueeze(1) * weight, bias + weights[f"{norm}.b"] @ weight)
+            return Affine(weight, bias)
+        return Affine(weights[f"{norm}.w"].unsqueeze(1) * weight, bias + weights[f"{norm}.b"] @ weight)

@@ -85,23 +85,22 @@ def measure(
     constant = frozenset(name for name, counts in interchanges.items() if not counts.changed_positions)
     drawn = draw_subsets(circuit, subsets)
 
-    counts: Counts = ask(model, checked, means, first_questions(circuit), batch_size)
-    measured = list(_FIRST)
     used = checked.first(checked.enough(min_scored) if parts_pairs is None else min(parts_pairs, checked.pairs))
     parts = OffCircuit(model, circuit, used, means, batch_size)
-    stages: tuple[tuple[Callable[[], Counts], tuple[str, ...]], ...] = (
-        (parts.adversarial, ("strict_adversarial",)),
-        (lambda: parts.subsets(drawn), ("strict_subsets",)),
-        (parts.alone, ("strict_node", "strict_edge")),
+    counts: Counts = ask(model, checked, means, first_questions(circuit), batch_size)
+    measured = list(_FIRST)
+    stages: tuple[tuple[tuple[str, ...], Callable[[], Counts]], ...] = (
+        (("strict_adversarial",), parts.adversarial),
+        (("strict_subsets",), lambda: parts.subsets(drawn)),
+        (("strict_node", "strict_edge"), parts.alone),
     )
-    screened = False
-    for stage, fields in stages:
-        reached = _least(counts, measured)
-        screened = screen is not None and reached < screen
-        if screened:
-            break
-        counts |= stage()
-        measured += fields
+    reached = _least(counts, measured)
+    for fields, stage in stages:
+        if screen is None or reached >= screen:
+            counts |= stage()
+            measured += fields
+            reached = _least(counts, measured)
+    screened = len(measured) < len(SHARES)
     if not screened:
         counts = _united(counts, ask(model, checked, means, effect_questions(circuit, constant), batch_size))
 
@@ -109,9 +108,9 @@ def measure(
     values = {field: _shares(counts, by_kind, field) for field in SHARES if field in measured}
     effect, effect_details = (None, {}) if screened else _effect(circuit, counts, constant)
     details: dict[str, Any] = {field: shares for field, shares in values.items() if list(shares) != ["all"]}
-    details |= {"by_kind": {field: kinds for field, kinds in by_kind.items() if field in BY_KIND}}
+    details["by_kind"] = {field: kinds for field, kinds in by_kind.items() if field in BY_KIND}
     if "strict_subsets" in measured:
-        details |= {"subsets": drawn}
+        details["subsets"] = drawn
     if not screened:
         probes = {name: _probe(model, circuit, checked.probe(name), means, batch_size) for name in checked.probes}
         details |= {"effect": effect_details} | ({"probes": probes} if probes else {})
@@ -168,7 +167,8 @@ def _positions(counts: Counts, field: str) -> int:
 
 def _field(name: str) -> str:
     """The field that a count belongs to, whatever the kind of replacement."""
-    return name.removesuffix(name[name.rindex(".") :]) if name.endswith(tuple(f".{kind}" for kind in KINDS)) else name
+    field, _, kind = name.rpartition(".")
+    return field if kind in KINDS else name
 
 
 def _by_kind(counts: Counts, field: str) -> dict[str, dict[str, float]]:

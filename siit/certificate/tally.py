@@ -80,13 +80,14 @@ class Batch:
         self._permuted: dict[str, ReferenceRun] = {}
 
     def run(self, patch: Patch) -> ReferenceRun:
-        """The base run under a patch."""
+        """Runs the base under a patch."""
         values = self.values(patch)
         nodes = {node: values[node] for node in patch.nodes}
         edges = {edge: values[edge.sender] for edge in patch.edges}
         return self.model.patched(self.clean, nodes, edges)
 
     def count(self, quantity: Quantity, run: ReferenceRun) -> Count:
+        """Counts a quantity on a patched run."""
         evidence, answers = self.evidence, self.evidence.answers
         if quantity.by == "right" or quantity.interchange is None:
             scored = evidence.scored(quantity.interchange)

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from siit.certificate import Certificate
 from siit.graph.architecture import EMBEDDINGS, LOGITS, Edge, ModelConfig, Slot, components, edges
 from siit.graph.circuit import Circuit
 from siit.graph.hooks import ARROW, edges_by_hooks
@@ -73,8 +72,8 @@ def score(
             - `input->a1.h2<v>`, which makes both embeddings one sender;
             - `blocks.0.hook_mlp_out -> blocks.1.hook_v_input[2]`;
             - at node level also a number for every node, by its name: `a1.h2`.
-        circuit: a loaded model, for its circuit and certificate, or a circuit alone, as if no certificate measured
-            its edges into and out of off-circuit nodes.
+        circuit: a loaded model, for its circuit and certificate. Of a circuit alone, edges into and out of off-circuit
+            nodes have no label.
         level: `edge` ranks edges, `node` all heads and MLPs. A node without a score of its own has that of its best
             edge.
         slots: whether edges from one node into q, k and v of one head are three edges (the default) or one. That one
@@ -182,6 +181,9 @@ def _node_items(circuit: Circuit, merged: bool, embeddings: bool, *, by_edges: b
 
 def _measures_every(model: Labelled) -> bool:
     """Whether the model's certificate measures every edge alone."""
+    # Only here: --help need not wait for torch.
+    from siit.certificate import Certificate
+
     try:
         return Certificate.from_json(model.certificate).measures_every_edge
     except ValueError:

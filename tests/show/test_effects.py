@@ -76,7 +76,11 @@ def _by_transformer(bundle: Bundle, replacement: Replacement) -> tuple[dict[str,
     one_node, one_edge = torch.eye(len(none[0])).bool(), torch.eye(len(none[1])).bool()
     return (
         {node: share(answers(mask, none[1])) for node, mask in zip(points.senders, one_node, strict=True)},
-        {str(edge): share(answers(none[0], mask)) for edge, mask in zip(points.edges, one_edge, strict=True)},
+        {
+            str(edge): share(answers(none[0], mask))
+            for edge, mask in zip(points.edges, one_edge, strict=True)
+            if {edge.sender, edge.receiver} <= {*bundle.circuit.members}
+        },
     )
 
 
@@ -92,8 +96,13 @@ def test_positions_of_an_exchange_where_no_other_are_there():
     """Evidence needs no permuted positions of its own where every edge from pos_embed is on the circuit."""
     bundle = handmade.bundle()
     off = {edge: None for edge in bundle.circuit.off_edges if edge.sender == "pos_embed"}
-    circuit = dataclasses.replace(bundle.circuit, carries={**bundle.circuit.carries, **off})
+    circuit = dataclasses.replace(
+        bundle.circuit,
+        alignment={**bundle.circuit.alignment, "rest": tuple(bundle.circuit.off_nodes)},
+        carries={**bundle.circuit.carries, **off},
+    )
     evidence = {name: tensor for name, tensor in bundle.evidence.items() if name != "source_positions"}
+    evidence |= {f"do/rest/{field}": evidence[f"base_{field}"] for field in ("target", "scored")}
     effects = measure_effects(dataclasses.replace(bundle, circuit=circuit, evidence=evidence))
     assert effects.permuted and effects.nodes["pos_embed"] > 0.1
     still = {name: tensor for name, tensor in evidence.items() if not name.endswith("source_positions")}

@@ -71,7 +71,7 @@ def test_what_it_holds():
         *("evidence, base of pair 0", "all of them right", "permuted positions", "768 scored answers"),
     ):
         assert words in page.text, words
-    assert "not certified" not in page.text
+    assert "NOT certified" not in page.text
 
 
 def test_roles_of_an_earlier_version_are_said_to_mix_both():
@@ -104,7 +104,7 @@ def test_nothing_in_a_bundle_becomes_code():
 def test_other_models(bundle: Bundle):
     certificate = {**handmade.bundle().certificate, "certified": False, "failed": ["accuracy: 0.5 is below"]}
     page = _check(draw_model(dataclasses.replace(bundle, certificate=certificate), pairs=4, example=1))
-    assert "not certified" in page.text and "accuracy: 0.5 is below" in page.text
+    assert "NOT certified" in page.text and "accuracy: 0.5 is below" in page.text
     assert "within first" in page.text or "within duplicate" in page.text
 
 

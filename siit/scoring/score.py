@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,6 +21,7 @@ _NAMED = 3
 """Items that an error names."""
 
 
+@runtime_checkable
 class Labelled(Protocol):
     """A model with its circuit and its certificate: what `siit.load`, `load_circuit` and `read_bundle` give."""
 

@@ -211,9 +211,8 @@ def test_one_bad_neighbour_breaks_nothing(whole: Path, tmp_path: Path):
         write_index(tmp_path)
     with pytest.warns(UserWarning, match=r"is left out of bundle\.json"):
         entries = siit.list_models(tmp_path)
-    good = IndexEntry(
-        "previous_is_x", 0, "previous_is_x/seed-0", entries[0].manifest_sha256, True, "siit-certificate/2"
-    )
+    sha256 = entries[0].manifest_sha256
+    good = IndexEntry("previous_is_x", 0, "previous_is_x/seed-0", sha256, True, "siit-certificate/2")
     assert entries[0] == good
     card = (tmp_path / "README.md").read_text()
     assert "| previous_is_x | 0 | composed |" in card

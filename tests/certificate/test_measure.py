@@ -274,7 +274,7 @@ def test_each_stage_is_screened(stage: str, spared: tuple[str, ...], monkeypatch
 
     def worse(self: OffCircuit, *arguments: Any) -> dict[str, dict[str, Count]]:
         found = measured(self, *arguments)
-        return {field: dict.fromkeys(counts, Count(1, 2)) for field, counts in found.items()}
+        return {field: dict.fromkeys(counts, Count(1.0, 2)) for field, counts in found.items()}
 
     monkeypatch.setattr(OffCircuit, stage, worse)
     certificate = certify(screen=0.9)

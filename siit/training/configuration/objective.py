@@ -51,12 +51,12 @@ class ObjectiveSettings:
     """Whether such a pair meets again the interchange, with the same permuted positions, under which it went wrong."""
 
     adversarial: float = 0.25
-    """Share of the pairs that are attacked once the circuit-only phase is over: earlier ones come again with the
+    """Share of the pairs that are attacked once the circuit-only phase is over. Earlier pairs come again, with the
     off-circuit parts replaced that the gradient of their loss names. They take the last places of a batch."""
 
     escalation: bool = True
-    """Whether a run that stands still gives the variable that is wrong most often a further head of its layer, or the
-    layer's MLP, and trains on; where nothing is left to give, it ends with what is wrong."""
+    """Whether a run that stands still gives the variable that is wrong most often one more node, and trains on. That is a
+    free head of its layer, or the layer's MLP. Where none is left, the run ends and says what is wrong."""
 
     def check(self) -> None:
         """Checks the ranges, and the terms.

@@ -1,6 +1,6 @@
 """Attacks: examples come again with the off-circuit parts replaced that their own gradient names.
 
-Masks enter a patched run linearly, so the backward pass of a step tells for each example what replacing any part would
+Masks enter a patched run linearly. So the backward pass of a step tells for each example what replacing any part would
 do to its loss. The next step takes some of its examples again, with the parts replaced that would raise it. That is one
 ascent a step, at the price of the masks' gradients alone.
 

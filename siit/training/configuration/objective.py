@@ -55,8 +55,8 @@ class ObjectiveSettings:
     off-circuit parts replaced that the gradient of their loss names. They take the last places of a batch."""
 
     escalation: bool = True
-    """Whether a run that stands still gives the variable that is wrong most often one more node, and trains on. That is a
-    free head of its layer, or the layer's MLP. Where none is left, the run ends and says what is wrong."""
+    """Whether a run that stands still gives the variable that is wrong most often one more node, and trains on. That is
+    a free head of its layer, or the layer's MLP. Where none is left, the run ends and says what is wrong."""
 
     def check(self) -> None:
         """Checks the ranges, and the terms.

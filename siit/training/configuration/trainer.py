@@ -24,15 +24,15 @@ class TrainerSettings:
     """Pairs of base and source in a step."""
     learning_rate: float = 1e-2
     """Learning rate after the warm-up, of Muon (matrices) and AdamW (all else) alike. It falls (a cosine) over
-    anneal_steps. In the circuit-only phase it begins anew each time, half as high, over twice as many steps. After it, it
-    falls once."""
+    anneal_steps. In the circuit-only phase it begins anew each time, half as high, over twice as many steps. After it,
+    it falls once."""
     final_learning_rate: float = 4e-4
     """Smallest learning rate after the warm-up: the cosine never falls below it."""
     warmup_steps: int = 100
     """Steps over which the learning rate first rises, linearly."""
     anneal_steps: int = 1000
-    """Steps over which the learning rate falls the first time, and at least after the circuit-only phase. There it falls
-    over as many steps as that phase took, if these are more."""
+    """Steps over which the learning rate falls the first time, and at least after the circuit-only phase. There it
+    falls over as many steps as that phase took, if these are more."""
     momentum: float = 0.95
     """Momentum of Muon."""
     beta1: float = 0.9

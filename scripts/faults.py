@@ -3,7 +3,7 @@
 Trains an undisturbed reference first, then the same under SIGKILLs, with damaged checkpoints, twice at once, on a disk
 that is full, into a closed pipe, and in encodings without some letters. Each attempt must end with the reference's
 weights, bit for bit; or be refused in one line with status 2, after which the same command, left alone, ends with them.
-Prints a table, and exits with status 0 only where nothing was lost.
+Prints a table, and exits with status 0 only where nothing was lost. What it showed: docs/results.md, "Faults".
 
 The kills are of a whole run of frac_prevs; the other faults are of runs of seconds. A full disk is a limit on the size
 of files (RLIMIT_FSIZE): it fails a write as a full disk does, at a place that the limit chooses.

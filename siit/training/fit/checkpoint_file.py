@@ -21,6 +21,8 @@ CHECKPOINT, PREVIOUS, DAMAGED = "last.ckpt", "previous.ckpt", "damaged.ckpt"
 """The last checkpoint, the one before it, and one that could not be read and was moved aside."""
 RECORD = "siit_record"
 """The key under which a checkpoint holds what its run was configured with, as JSON."""
+WIDENED, STANDS_STILL = "widened", "stands_still"
+"""The keys of what a run has widened, and of the interchange that stays wrong: empty where it does not stand still."""
 _MARK = b"\nsiit checkpoint sha256 "
 _TRAILER = len(_MARK) + 64
 _PARTS = {
@@ -31,8 +33,12 @@ _PARTS = {
     "loops": dict,
     "global_step": int,
     RECORD: str,
+    WIDENED: list,
+    STANDS_STILL: str,
 }
 """What a checkpoint must hold, for nothing less can be gone on from."""
+_EMPTY = ("global_step", WIDENED, STANDS_STILL)
+"""What may be 0 or empty of it."""
 
 
 class CheckpointError(ValueError):
@@ -101,7 +107,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f"it is no checkpoint: found {type(checkpoint).__name__}, accepted is a dictionary")
     for name, accepted in _PARTS.items():
-        if not isinstance(checkpoint.get(name), accepted) or not (checkpoint[name] or name == "global_step"):
+        if not isinstance(checkpoint.get(name), accepted) or not (checkpoint[name] or name in _EMPTY):
             raise CheckpointError(f"it has no {name}")
     for name, value in checkpoint["state_dict"].items():
         if not isinstance(value, Tensor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,11 +35,13 @@ class Found:
         outcome: in words.
         error: share of wrong answers in the worst interchange.
         interchange: its name; None where no interchange is what is wrong.
+        metrics: what was measured, for the loggers.
     """
 
     outcome: str
     error: float
     interchange: str | None
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 class Check(Callback):
@@ -77,6 +80,8 @@ class Check(Callback):
             return
         self.checked_at = trainer.global_step
         found = self.check(trainer, pl_module)
+        phase = float(pl_module.everything_from is None)
+        log(trainer, {"val/error": found.error, "val/circuit_only": phase, **found.metrics})
         self.display.checked(trainer, pl_module, found.outcome)
         falls_until, begun = pl_module.settings.anneal_steps, pl_module.everything_from
         if begun is not None:
@@ -120,10 +125,11 @@ class CircuitOnlyPhase(Check):
         passed = alone >= self.bar
         if passed:
             module.everything_from = trainer.global_step
-        log(trainer, {"val/circuit_alone": alone, "val/circuit_only": float(not passed)})
+        metrics = {"val/circuit_alone": alone}
         if passed:
-            return Found(f"circuit only: {alone:.4f} of {self.bar:g}, passed: everything from here on", 0.0, None)
-        return Found(f"circuit only: {alone:.4f} of {self.bar:g} ({name})", 1 - alone, name)
+            outcome = f"circuit only: {alone:.4f} of {self.bar:g}, passed: everything from here on"
+            return Found(outcome, 1 - alone, None, metrics)
+        return Found(f"circuit only: {alone:.4f} of {self.bar:g} ({name})", 1 - alone, name, metrics)
 
 
 class ValidationCheck(Check):
@@ -168,11 +174,11 @@ class ValidationCheck(Check):
                 break
         self.passed = trainer.should_stop = certificate.certified
         shares = {f"val/{name}": getattr(certificate, name) for name in SHARES}
-        measured = {name: value for name, value in shares.items() if value is not None}
-        log(trainer, {"val/circuit_only": 0.0, **measured, "val/passed": float(self.passed)})
+        metrics = {name: value for name, value in shares.items() if value is not None}
+        metrics["val/passed"] = float(self.passed)
         if self.passed:
-            return Found("everything: every bar holds", 0.0, None)
-        return Found(f"everything: {nearest_to_failing(certificate)}", *worst_interchange(certificate))
+            return Found("everything: every bar holds", 0.0, None, metrics)
+        return Found(f"everything: {nearest_to_failing(certificate)}", *worst_interchange(certificate), metrics)
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "passed": self.passed}

@@ -16,6 +16,7 @@ from torch import Tensor
 from siit.certificate import Answers
 from siit.interchange import Pairs
 from siit.training.configuration.settings import ObjectiveSettings, TrainerSettings
+from siit.training.fit.checkpoint_file import STANDS_STILL, WIDENED
 from siit.training.fit.data_module import step_generator
 from siit.training.fit.escalation import Widening
 from siit.training.fit.optimizer import MuonAdamW
@@ -31,8 +32,8 @@ from siit.training.objective import (
 )
 from siit.transformer import Transformer
 
-EVERYTHING_FROM, WIDENED, STANDS_STILL = "everything_from", "widened", "stands_still"
-"""Keys of a checkpoint."""
+EVERYTHING_FROM = "everything_from"
+"""The key of a checkpoint."""
 COUNTED = ("errors.", "replay_buffer.", "adversary.")
 """What is kept by the number of an interchange or of a part, and so holds for one circuit alone."""
 
@@ -148,7 +149,7 @@ class SIITModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[EVERYTHING_FROM] = self.everything_from
         checkpoint[WIDENED] = [widening.to_json() for widening in self.widened]
-        checkpoint[STANDS_STILL] = self.stands_still
+        checkpoint[STANDS_STILL] = self.stands_still or ""
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if len(checkpoint[WIDENED]) == len(self.widened):

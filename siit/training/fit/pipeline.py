@@ -18,7 +18,7 @@ from siit.interchange import build_evidence
 from siit.tasks import Task
 from siit.training.bundling import measured_bundle
 from siit.training.configuration.settings import ConfigError, Settings, read_settings
-from siit.training.fit.checkpoint_file import read_checkpoint
+from siit.training.fit.checkpoint_file import STANDS_STILL, WIDENED, read_checkpoint
 from siit.training.fit.checkpoints import RunFolder, TrainingError, checkpoint_step, run_record
 from siit.training.fit.display import Display, duration
 from siit.training.fit.escalation import Widening, next_widening
@@ -27,7 +27,6 @@ from siit.training.fit.existing import Existing, find_existing, make_room
 from siit.training.fit.lock import Locked, run_lock
 from siit.training.fit.loggers import log_certificate, run_loggers
 from siit.training.fit.loop import Fitted, fit
-from siit.training.fit.module import STANDS_STILL, WIDENED
 from siit.training.fit.plan import Plan, find_task, make_plan
 from siit.training.fit.rehearsal import check_content, check_place
 from siit.training.fit.shortfall import NotCertified, not_certified
@@ -189,7 +188,7 @@ def _escalated(
         return plan, ()
     state = read_checkpoint(checkpoint)
     done = [Widening(**widening) for widening in state[WIDENED]]
-    if state[STANDS_STILL] is not None:
+    if state[STANDS_STILL]:
         step = int(state["global_step"])
         more = next_widening(widened_plan(plan, done), state[STANDS_STILL], step, settings.seed)
         if more is not None:

@@ -101,7 +101,14 @@ def test_no_case_sets_its_alignment():
 def test_the_papers_objectives_have_terms_alone(name: str):
     chosen = settings_of(f"objective={name}").objective
     plain = ObjectiveSettings(
-        name=name, terms=chosen.terms, circuit_first=None, probe_weight=0.0, prioritised=0.0, replay=0.0
+        name=name,
+        terms=chosen.terms,
+        circuit_first=None,
+        probe_weight=0.0,
+        prioritised=0.0,
+        replay=0.0,
+        adversarial=0.0,
+        escalation=False,
     )
     assert chosen == dataclasses.replace(plain, source_gradient=name != "behaviour")
     assert {term: (one.weight, one.share) for term, one in chosen.terms.items()} == {

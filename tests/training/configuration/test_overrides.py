@@ -87,7 +87,7 @@ def test_a_key_of_another_case_says_whose_it_is(arguments: list[str], message: s
         (["trainer.max_steps=abc"], "trainer.max_steps: found 'abc', accepted is an integer"),
         (["-m", "trainer.max_steps=250,abc"], "trainer.max_steps: found 'abc', accepted is an integer"),
         (["model.n_layers=x"], "model.n_layers: found 'x', accepted is an integer or null"),
-        (["trainer.restarts=5x"], "trainer.restarts: found '5x', accepted is true or false"),
+        (["trainer.progress_bar=5x"], "trainer.progress_bar: found '5x', accepted is true or false"),
         (["seed=null"], "seed: found None, accepted is an integer"),
         (["out=null"], "out: found None, accepted is a string"),
         (["case=random", "case.generator_seed=x"], "case.generator_seed: found 'x', accepted is an integer"),

@@ -36,7 +36,7 @@ def changed(plain: dict[str, Any], changes: dict[str, Any]) -> DictConfig:
     ("key", "value", "message"),
     [
         ("trainer.max_steps", "abc", "trainer.max_steps: found 'abc', accepted is an integer"),
-        ("trainer.max_steps", 7, "accepted is a multiple of trainer.check_every=250"),
+        ("trainer.max_steps", 7, "accepted is a multiple of trainer.check_every=50"),
         ("trainer.learning_rate", 0, "trainer.learning_rate: found 0.0, accepted is a number above 0"),
         ("trainer.accelerator", "tpu", "accepted is auto, cpu, gpu"),
         ("trainer.ema_decay", 1, "trainer.ema_decay: found 1.0, accepted is a number from 0 to below 1"),

@@ -48,7 +48,7 @@ def test_training_logs_losses_and_checks_once_each(composed: Compose, tmp_path: 
     found = rows(tmp_path / ".runs" / "frac_prevs" / "seed-0")
     assert [row["step"] for row in found] == ["25", "50", "75", "100"]
     assert ["loss/siit" in row for row in found] == [False, True, False, True]
-    assert all(("val/circuit_alone" in row) or ("val/accuracy" in row) for row in found)
+    assert all("val/error" in row and "val/circuit_only" in row for row in found)
 
 
 class FakeWandb:
@@ -106,7 +106,7 @@ def test_weights_and_biases_gets_all_of_a_run(composed: Compose, wandb_runs: lis
     assert first.summary["certificate/failed"][0].startswith("accuracy")
     assert first.finished == resumed.finished == 0
     assert any("circuit" in values for values in first.logged), "the picture"
-    checked = [values["trainer/global_step"] for values in resumed.logged if "val/circuit_alone" in values]
+    checked = [values["trainer/global_step"] for values in resumed.logged if "val/error" in values]
     assert checked == [20]
 
 
@@ -155,7 +155,7 @@ def test_tensorboard_has_its_files(composed: Compose, tmp_path: Path) -> None:
         train(composed("logger=tensorboard", "allow_uncertified=false", "trainer.max_steps=10"))
     files = list((tmp_path / ".runs" / "frac_prevs" / "seed-0" / "tensorboard").glob("events.*"))
     content = b"".join(path.read_bytes() for path in files)
-    for expected in (b"val/circuit_alone", b"certificate/accuracy", b"circuit"):
+    for expected in (b"val/error", b"certificate/accuracy", b"circuit"):
         assert expected in content
 
 

@@ -205,6 +205,7 @@ WORDS = {
     "strict_edge": "worst edge",
     "strict_joint": "all off-circuit parts at once",
     "strict_subsets": "worst subset",
+    "strict_adversarial": "adversary's subsets",
     "joint_mean": "all off-circuit parts by their mean",
     "joint_zero": "all off-circuit parts by zero",
 }

@@ -13,8 +13,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from siit.certificate import Certificate
+from siit.certificate.fields import SHARES
 from siit.training.configuration.settings import Settings, read_settings
 from siit.training.fit.checkpoints import RunFolder
+from siit.training.fit.checks import WORDS
 from siit.training.fit.display import Display
 from siit.training.fit.loggers import MetricsFile
 from siit.training.fit.loop import fit, make_module
@@ -123,3 +125,7 @@ def test_a_step_waits_for_the_device_only_where_losses_are_logged(
     with waits:
         fit(plan, settings, folder, loggers=[MetricsFile(folder.path)])
     assert len(waits.found) == times * losses, "the loss, that of the term, and in the circuit-only phase of the probes"
+
+
+def test_every_field_that_may_fail_has_words() -> None:
+    assert set(WORDS) == set(SHARES)

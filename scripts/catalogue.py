@@ -32,6 +32,8 @@ more components that interact; **deep**, four or more layers.
 CROSS_SECTION = """\
 ## A cross-section, certified
 
+Of the [first kind](method.md#kinds-of-certificates): these models were trained before every edge was.
+
 Default model and objective, CPU, one thread each, several at once: seconds are of CPU, training and its checks. Shares
 in percent, the minimum over the components of each field, on held-out pairs, never rounded up; `least effect` is of
 all units, edges and nodes.

@@ -28,6 +28,8 @@ CHECKPOINT: dict[str, Any] = {
     "callbacks": {"a": {}},
     "loops": {"a": {}},
     "global_step": 10,
+    "widened": [],
+    "stands_still": "",
 }
 """What a checkpoint holds at least."""
 

@@ -11,7 +11,7 @@ and LayerNorm's own are folded into those that read. What is left of it is a div
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,14 +20,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from siit.certificate.reference import ACTIVATIONS
 from siit.graph.architecture import Edge, ModelConfig, edges, nodes
-
-_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,
-    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
-    "relu": F.relu,
-    "silu": F.silu,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +181,7 @@ class Executor:
 
     def mlp(self, layer: Layer, read: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """Computes an MLP's output from what it reads, not scaled yet."""
-        return layer.exit(_ACTIVATIONS[self.config.act_fn](layer.enter(self.scaled(read))))
+        return layer.exit(ACTIVATIONS[self.config.act_fn](layer.enter(self.scaled(read))))
 
     def logits(self, final: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_vocab_out"]:
         """Makes logits of what `masked` gives, at any of its positions."""

@@ -38,7 +38,7 @@ from siit.graph.architecture import (
     slots,
 )
 
-_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
     "relu": F.relu,
@@ -228,7 +228,7 @@ class ReferenceModel:
             (self.parameters[f"blocks.{layer}.mlp.W_{end}"].mT, self.parameters[f"blocks.{layer}.mlp.b_{end}"])
             for end in ("in", "out")
         )
-        return F.linear(_ACTIVATIONS[self.config.act_fn](F.linear(read, *enter)), *leave)
+        return F.linear(ACTIVATIONS[self.config.act_fn](F.linear(read, *enter)), *leave)
 
 
 def _own_sum(

@@ -153,7 +153,7 @@ def test_a_list_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     found = recipe_outcomes.outcomes(out)
     trained, failed = found[Job("frac_prevs", 0)], found[Job("nonsense", 0)]
     assert trained.ended == UNCERTIFIED and trained.steps and trained.training_seconds
-    assert trained.training_seconds < trained.seconds < 100
+    assert trained.training_seconds < trained.seconds
     assert failed.ended == FAILED and "nonsense" in failed.diagnosis
     assert "0 of 2 certified within 100 CPU s each" in capsys.readouterr().out
     recipe.main(["run", str(file), "--out", str(out), "--budget", "100", *small])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +24,8 @@ from siit.training.fit.validation import circuit_alone, halves, validation_certi
 APART = 1.1
 """Each check is at the earliest at so many times the steps of the last one: checks take a bounded share of the time."""
 HOPELESS = 0.3
-"""Running error above which a check measures nothing. At a high learning rate the averaged weights, which are measured,
-are often far better than those that are trained."""
+"""Running error above which a check measures nothing. It is far above any bar: the averaged weights, which are measured,
+are better than those that are trained."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Found:
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-class Check(Callback):
+class Check(Callback, ABC):
     """Looks at a run between epochs, at times that are further and further apart, and ends it where it stands still.
 
     Args:
@@ -63,13 +64,13 @@ class Check(Callback):
     def setup(self, trainer: pl.Trainer, pl_module: SIITModule, stage: str) -> None:
         self.evidence |= {name: tensor.to(pl_module.device) for name, tensor in self.evidence.items()}
 
+    @abstractmethod
     def concerns(self, module: SIITModule) -> bool:
         """Tells whether the run is in the phase that this check ends."""
-        raise NotImplementedError
 
+    @abstractmethod
     def check(self, trainer: pl.Trainer, module: SIITModule) -> Found:
         """Measures, and acts."""
-        raise NotImplementedError
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
         if len(pl_module.widened) != self._widened:

@@ -24,9 +24,9 @@ def diagnosis(module: SIITModule, evidence: Mapping[str, Tensor]) -> Iterator[st
 
     Args:
         module: what was trained.
-        evidence: validation pairs, on the module's device.
+        evidence: validation pairs.
     """
-    pairs = evidence_pairs(evidence)
+    pairs = evidence_pairs({name: tensor.to(module.device) for name, tensor in evidence.items()})
     names = ("no interchange at all", *module.objective.interchanges.names)
     shares, wrongs, counted = [], [], []
     for choice in range(len(names)):

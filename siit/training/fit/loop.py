@@ -25,12 +25,10 @@ from siit.training.fit.checkpoint_file import AtomicCheckpointIO
 from siit.training.fit.checkpoints import RunFolder, TrainingError
 from siit.training.fit.checks import CircuitOnlyPhase, ValidationCheck
 from siit.training.fit.data_module import PairDataModule
-from siit.training.fit.diagnosis import diagnosis
 from siit.training.fit.display import Display
 from siit.training.fit.escalation import Widening
 from siit.training.fit.module import SIITModule
 from siit.training.fit.plan import Plan
-from siit.training.fit.validation import halves
 from siit.training.objective import Objective
 from siit.transformer import Transformer
 
@@ -58,7 +56,6 @@ class Fitted:
         passed: whether it ended because its checks passed, rather than for want of steps.
         stands_still: the interchange that stays wrong, where it ended because it stands still.
         threads: CPU threads of each process that trained it, as they followed each other.
-        diagnosis: lines on what is wrong, where its checks have not passed.
     """
 
     module: SIITModule
@@ -67,7 +64,6 @@ class Fitted:
     passed: bool
     stands_still: str | None
     threads: tuple[int, ...]
-    diagnosis: tuple[str, ...]
 
 
 def fit(
@@ -137,8 +133,7 @@ def fit(
                 raise KeyboardInterrupt from end
             raise
     seconds, threads = stopwatch.clock.read(), tuple(stopwatch.threads)
-    said = () if check.passed else tuple(diagnosis(module, next(halves(evidence))))
-    return Fitted(module, trainer.global_step, seconds, check.passed, module.stands_still, threads, said)
+    return Fitted(module, trainer.global_step, seconds, check.passed, module.stands_still, threads)
 
 
 def validation_evidence(plan: Plan, settings: Settings) -> dict[str, Tensor]:

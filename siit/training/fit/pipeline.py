@@ -20,13 +20,14 @@ from siit.training.bundling import measured_bundle
 from siit.training.configuration.settings import ConfigError, Settings, read_settings
 from siit.training.fit.checkpoint_file import STANDS_STILL, WIDENED, read_checkpoint
 from siit.training.fit.checkpoints import RunFolder, TrainingError, checkpoint_step, run_record
+from siit.training.fit.diagnosis import diagnosis
 from siit.training.fit.display import Display, duration
 from siit.training.fit.escalation import Widening, next_widening
 from siit.training.fit.escalation import widened as widened_plan
 from siit.training.fit.existing import Existing, find_existing, make_room
 from siit.training.fit.lock import Locked, run_lock
 from siit.training.fit.loggers import log_certificate, run_loggers
-from siit.training.fit.loop import Fitted, fit
+from siit.training.fit.loop import Fitted, fit, validation_evidence
 from siit.training.fit.plan import Plan, find_task, make_plan
 from siit.training.fit.rehearsal import check_content, check_place
 from siit.training.fit.shortfall import NotCertified, not_certified
@@ -149,14 +150,15 @@ def _train(
         while True:
             wide, widened = _escalated(plan, settings, checkpoint, display)
             fitted = fit(wide, settings, folder, checkpoint, widened=widened, loggers=loggers, display=display)
-            checkpoint = folder.checkpoint
-            if fitted.stands_still and next_widening(wide, fitted.stands_still, fitted.steps, settings.seed):
+            checkpoint, steps_left = folder.checkpoint, fitted.steps < settings.trainer.max_steps
+            stuck = fitted.stands_still
+            if stuck and steps_left and next_widening(wide, stuck, fitted.steps, settings.seed):
                 continue
             how = "no step is left"
             if fitted.passed:
                 how = "every check passed"
-            elif fitted.stands_still:
-                how = f"{fitted.stands_still} stays wrong, and no node is left to give it"
+            elif stuck and steps_left:
+                how = f"{stuck} stays wrong, and no node is left to give it"
             display.say(f"step {fitted.steps:,}: {how}; measuring the certificate on held-out test pairs")
             bundle, certificate = certify(wide, settings, fitted, record, len({*folder.failed_tests, fitted.steps}))
             display.show(table(certificate, f"{title}: held-out test pairs"))
@@ -168,11 +170,12 @@ def _train(
             else:
                 folder.note_failed_test(fitted.steps)
             log_certificate(loggers, certificate, bundle.circuit, title)
-            if accepted or not fitted.passed:
+            if accepted or not (fitted.passed and steps_left):
                 break
             display.say("the test failed: training goes on, and the next test has pairs of its own")
     if not accepted:
-        raise not_certified(certificate, settings, folder, fitted, command)
+        said = diagnosis(fitted.module, validation_evidence(wide, settings))
+        raise not_certified(certificate, settings, folder, fitted, said, command)
     folder.close()
     spent = duration(fitted.seconds["wall"])
     verdict = "certified" if certificate.certified else "NOT certified"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from siit.certificate import Certificate
 from siit.training.configuration.settings import Settings
@@ -32,7 +32,12 @@ class NotCertified(RuntimeError):
 
 
 def not_certified(
-    certificate: Certificate, settings: Settings, folder: RunFolder, fitted: Fitted, command: str | None
+    certificate: Certificate,
+    settings: Settings,
+    folder: RunFolder,
+    fitted: Fitted,
+    diagnosis: Iterable[str],
+    command: str | None,
 ) -> NotCertified:
     """Makes the error: which bars fall short and by how much, what is kept, and how training goes on.
 
@@ -41,6 +46,7 @@ def not_certified(
         settings: of the run.
         folder: where its checkpoint is.
         fitted: what training ended with.
+        diagnosis: lines on what is wrong.
         command: with which it was started; None: by a program.
     """
     failed = certificate.failed
@@ -48,16 +54,18 @@ def not_certified(
         command = shlex.join(
             [*COMMAND.split(), f"case={settings.case.name}", f"seed={settings.seed}", f"out={settings.out}"]
         )
-    command = with_steps(command, 2 * settings.trainer.max_steps)
+    if fitted.steps < settings.trainer.max_steps:
+        advice = "Training stood still; the same command trains on all the same"
+    else:
+        advice = "All steps are used up; with more of them it trains on"
+        command = with_steps(command, 2 * settings.trainer.max_steps)
     lines = [
         f"{settings.case.name}, seed {settings.seed}: not certified after {fitted.steps} steps; "
         f"{len(failed)} bar{'s' if len(failed) != 1 else ''} fall{'s' if len(failed) == 1 else ''} short:",
         *(f"  {line}" for line in failed),
-        *fitted.diagnosis,
+        *diagnosis,
         f"Nothing was bundled; the checkpoint is kept: {folder.checkpoint}",
-        "With more steps it trains on:"
-        if fitted.stands_still
-        else "All steps are used up; with more of them it trains on:",
+        f"{advice}:",
         f"  {command}",
     ]
     return NotCertified("\n".join(lines), failed, fitted.steps, fitted.seconds["wall"])

@@ -94,6 +94,16 @@ def test_after_a_failed_test_it_trains_on_and_each_test_has_pairs_of_its_own(
 
 
 @pytest.mark.usefixtures("checks_pass")
+def test_a_test_that_fails_after_the_last_step_is_the_last(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("siit.training.fit.checks.APART", 1)
+    with pytest.raises(NotCertified, match="All steps are used up") as caught:
+        train(composed(STRICT, "objective.circuit_first=null", "trainer.max_steps=20"))
+    assert caught.value.steps == 20 and RunFolder(tmp_path, "frac_prevs", 0).failed_tests == [10, 20]
+
+
+@pytest.mark.usefixtures("checks_pass")
 def test_a_run_that_was_killed_between_its_last_check_and_its_bundle_trains_no_further(
     composed: Compose, tmp_path: Path
 ) -> None:

@@ -24,8 +24,8 @@ from siit.training.fit.validation import circuit_alone, halves, validation_certi
 APART = 1.1
 """Each check is at the earliest at so many times the steps of the last one: checks take a bounded share of the time."""
 HOPELESS = 0.3
-"""Running error above which a check measures nothing. It is far above any bar: the averaged weights, which are measured,
-are better than those that are trained."""
+"""Running error above which a check measures nothing. It is far above any bar: the averaged weights, which are
+measured, are better than those that are trained."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from siit.causal.mechanisms import (
     OUTPUT,
     TOKENS,
     UNDEFINED,
+    Attention,
     Class,
     Context,
     Scalar,
@@ -142,7 +143,7 @@ class CausalModel:
             self.scored_at,
         )
 
-    def run(self, inputs: Inputs, interventions: Interventions | None = None) -> Run:
+    def run(self, inputs: Inputs, interventions: Interventions | None = None, attention: Collection[str] = ()) -> Run:
         """Computes all variables, with interventions where given.
 
         Edge interventions see the parent's value after interventions on the parent itself, and win over it.
@@ -150,6 +151,7 @@ class CausalModel:
         Args:
             inputs: token ids, [batch, pos], and positions.
             interventions: values for variables and edges, [batch, pos] each.
+            attention: variables whose heads' patterns are asked for.
 
         Raises:
             ValueError: for interventions on what is no hidden variable or edge of this model.
@@ -178,15 +180,19 @@ class CausalModel:
 
             return read
 
+        patterns: dict[str, Attention] = {}
         for name, variable in self.variables.items():
             value = variable.mechanism(reader(name))
+            pattern = variable.mechanism.attention(reader(name)) if name in attention else None
+            if pattern is not None:
+                patterns[name] = pattern
             interchange = done.variables.get(name)
             values[name] = value if interchange is None else interchange.apply(value)
         values[OUTPUT] = reader(OUTPUT)(self.answer.name, None)
         scored = is_token & ~undefined(values[OUTPUT])
         if self.scored_at == "last":
             scored = scored & ~torch.nn.functional.pad(is_token[:, 1:], (0, 1))
-        return Run(values, scored)
+        return Run(values, scored, patterns)
 
     def to_json(self) -> dict[str, Any]:
         """Gives the model as data (`causal_model.json`)."""

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from siit.causal.mechanisms import OUTPUT, Values
+from siit.causal.mechanisms import OUTPUT, Attention, Values
 from siit.causal.variables import HighLevelEdge
 
 
@@ -53,10 +53,12 @@ class Run:
     Attributes:
         values: variable -> int64 ids (-1 undefined) or float32 values (NaN undefined), [batch, pos].
         scored: where the output is defined at a token (not at BOS or padding) of the input.
+        attention: variable -> a pattern with which a head could compute it, see `Mechanism.attention`; where asked for.
     """
 
     values: Mapping[str, Values]
     scored: Bool[Tensor, "batch pos"]
+    attention: Mapping[str, Attention] = field(default_factory=dict)
 
     @property
     def output(self) -> Values:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -104,6 +104,7 @@ class Interchanges:
         pairs: Pairs,
         choice: Int[Tensor, " batch"],
         source_positions: Int[Tensor, "batch pos"] | None = None,
+        attention: Collection[str] = (),
     ) -> Run:
         """Runs the causal model on the bases, each under its own interchange with its source.
 
@@ -111,12 +112,13 @@ class Interchanges:
             pairs: of a batch.
             choice: each pair's interchange.
             source_positions: position ids of the source run; None: each slot's own.
+            attention: variables whose heads' patterns are asked for.
 
         Returns:
             The run; nothing is scored where an interchange was chosen for a pair that is not interchangeable.
         """
         source = self.model.run(Inputs(pairs.source, source_positions))
-        run = self.model.run(Inputs(pairs.base), self._interventions(source, choice))
+        run = self.model.run(Inputs(pairs.base), self._interventions(source, choice), attention)
         if pairs.interchangeable is None:
             return run
         return replace(run, scored=run.scored & (pairs.interchangeable | (choice == NONE)).unsqueeze(1))

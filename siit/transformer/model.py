@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,11 +36,13 @@ class Outputs:
         final: what the unembedding reads, [batch, pos, d_model].
         senders: outputs of the embeddings, heads (without b_O) and MLPs in the order of computation, after patches.
         unembed: makes logits of `final`, or of some of its positions.
+        patterns: head -> its attention pattern, of the heads that were computed.
     """
 
     final: Float[Tensor, "batch pos d_model"]
     senders: list[Float[Tensor, "batch pos d_model"]]
     unembed: Callable[[Tensor], Tensor]
+    patterns: Mapping[str, Float[Tensor, "batch query key"]]
 
     @cached_property
     def logits(self) -> Float[Tensor, "batch pos d_vocab_out"]:
@@ -213,7 +215,9 @@ class Transformer(nn.Module):
                 stream.add(mlp(layer), block.mlp(block.ln2(stream.read([(mlp(layer), None)]).squeeze(0))))
             else:
                 stream.add(mlp(layer), None)
-        return Outputs(self.ln_final(stream.read([(LOGITS, None)]).squeeze(0)), stream.senders, self.unembed)
+        return Outputs(
+            self.ln_final(stream.read([(LOGITS, None)]).squeeze(0)), stream.senders, self.unembed, stream.patterns
+        )
 
     def _attend(self, layer: int, block: _Block, stream: _Stream) -> None:
         names = [head(layer, index) for index in range(self.config.n_heads)]
@@ -222,7 +226,9 @@ class Transformer(nn.Module):
         if heads:
             reads = stream.read([(names[index], slot) for slot in HEAD_SLOTS for index in heads])
             q, k, v = _projected(block.attn, heads, block.ln1(reads))
-            mixed = (self._pattern(q, k) @ v).flatten(1, 2)
+            patterns = self._pattern(q, k)
+            stream.patterns |= zip((names[index] for index in heads), patterns, strict=True)
+            mixed = (patterns @ v).flatten(1, 2)
             result = torch.bmm(mixed, _of_heads(block.attn.W_O, heads)).unflatten(1, q.shape[1:3])
             results = dict(zip(heads, result.unbind(0), strict=True))
         for index, name in enumerate(names):
@@ -280,6 +286,7 @@ class _Stream:
         self.reader = None if patch is None else EdgeReader(patch)
         self.members = frozenset[str]() if patch is None else patch.points.members
         self.senders: list[Tensor] = []
+        self.patterns: dict[str, Tensor] = {}
         self.residual: Tensor = torch.zeros(())
 
     def computes(self, name: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
-from jaxtyping import Bool, Num
+from jaxtyping import Bool, Float, Num
 from torch import Tensor
 
 from siit._text import shortened
@@ -28,6 +28,8 @@ ValueSet = tuple[Class, ...] | None
 """What ids stand for; None where values are numbers."""
 Kind = Literal["categorical", "numerical"]
 Values = Num[Tensor, "batch pos"]
+Attention = Float[Tensor, "batch query key"]
+"""How much of its attention each position gives to every other."""
 Read = Callable[[str, str | None], Tensor]
 """`read(parent, slot)`: the parent's values as this mechanism's variable reads them in that slot."""
 
@@ -35,6 +37,11 @@ Read = Callable[[str, str | None], Tensor]
 def undefined(values: Values) -> Bool[Tensor, "batch pos"]:
     """Tells where values are undefined."""
     return values.isnan() if values.is_floating_point() else values < 0
+
+
+def spread_evenly(slots: Bool[Tensor, "batch query key"]) -> Attention:
+    """Spreads each position's attention evenly over some slots; over none where there are none."""
+    return slots / slots.sum(-1, keepdim=True).clamp(min=1)
 
 
 def kind_of(values: ValueSet) -> Kind:
@@ -156,6 +163,19 @@ class Mechanism:
             read: gives a parent's values in a slot.
         """
         raise NotImplementedError
+
+    def attention(self, read: Read) -> Attention | None:
+        """Gives a pattern with which a head could compute the variable; None where no head does, or none is known.
+
+        Training may start heads from it. No label and no certificate rests on it.
+
+        Args:
+            read: gives a parent's values in a slot.
+
+        Returns:
+            Rows that sum to 1, and to 0 where any pattern will do.
+        """
+        return None
 
     def check(self, context: Context) -> None:
         """Checks that kinds, shapes and entries fit the parents, so that no run can fail or read a wrong entry.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from siit._text import shortened
 from siit.causal.mechanisms import fields
-from siit.causal.mechanisms.base import UNDEFINED, Context, Mechanism, Read, Values
+from siit.causal.mechanisms.base import UNDEFINED, Attention, Context, Mechanism, Read, Values, spread_evenly
 
 AMBIGUOUS = -2
 """Several different values were found, or an ambiguous one was read; undefined too, and never a value."""
@@ -40,6 +40,15 @@ def _where_least(selected: Bool[Tensor, "batch query key"], order: Values) -> Bo
     """Keeps those of the selected slots that come first in an order."""
     ranked = torch.where(selected, order.unsqueeze(-2), _LARGE)
     return selected & (ranked == ranked.amin(-1, keepdim=True))
+
+
+def _at_found(
+    selected: Bool[Tensor, "batch query key"], found: Bool[Tensor, "batch pos"], ambiguous: Bool[Tensor, "batch pos"]
+) -> Attention:
+    """Spreads attention over what was found; over the beginning of the sequence where that is nothing."""
+    slots = selected & found.unsqueeze(-1)
+    slots[..., 0] |= ~found
+    return spread_evenly(slots & ~ambiguous.unsqueeze(-1))
 
 
 class _Comparison(Mechanism):
@@ -113,6 +122,20 @@ class Lookup(_Comparison):
         return {**queries, "k": (self.key,), "v": (self.value,)}
 
     def __call__(self, read: Read) -> Values:
+        selected, found, ambiguous = self._selected(read)
+        value = torch.where(found, _common(selected, read(self.value, "v")), UNDEFINED)
+        return torch.where(ambiguous, AMBIGUOUS, value)
+
+    def attention(self, read: Read) -> Attention | None:
+        if self.at_least > 1:
+            return None
+        selected, found, ambiguous = self._selected(read)
+        return _at_found(selected, found, ambiguous)
+
+    def _selected(
+        self, read: Read
+    ) -> tuple[Bool[Tensor, "batch query key"], Bool[Tensor, "batch pos"], Bool[Tensor, "batch pos"]]:
+        """Tells what each position selects, whether that is something, and where it is ambiguous."""
         key = read(self.key, "k")
         selected = _is_member(key, self.members).unsqueeze(-2).expand(*key.shape, key.shape[-1]).tril()
         ambiguous = (key == AMBIGUOUS).unsqueeze(-2).expand_as(selected).tril().any(-1)
@@ -126,8 +149,7 @@ class Lookup(_Comparison):
         found = found & (selected.sum(-1) >= self.at_least)
         if self.greatest:
             selected = _where_least(selected, -key)
-        value = torch.where(found, _common(selected, read(self.value, "v")), UNDEFINED)
-        return torch.where(ambiguous, AMBIGUOUS, value)
+        return selected, found, ambiguous
 
     def to(self, device: torch.device) -> Lookup:
         return replace(self, members=self.members.to(device))
@@ -175,6 +197,17 @@ class LeastInhibited(_Comparison):
         return {"q": queries, "k": keys, "v": (self.value,)}
 
     def __call__(self, read: Read) -> Values:
+        first, found, ambiguous = self._selected(read)
+        value = torch.where(found, _common(first, read(self.value, "v")), UNDEFINED)
+        return torch.where(ambiguous, AMBIGUOUS, value)
+
+    def attention(self, read: Read) -> Attention:
+        return _at_found(*self._selected(read))
+
+    def _selected(
+        self, read: Read
+    ) -> tuple[Bool[Tensor, "batch query key"], Bool[Tensor, "batch pos"], Bool[Tensor, "batch pos"]]:
+        """Tells what each position selects, whether that is something, and where it is ambiguous."""
         name, place = read(self.name_query, "q"), read(self.place_query, "q")
         name_key, place_key = read(self.name_key, "k"), read(self.place_key, "k")
         candidate = _is_member(name_key, self.members).unsqueeze(-2).expand(*name.shape, name.shape[-1]).tril()
@@ -185,9 +218,7 @@ class LeastInhibited(_Comparison):
         found = (name != UNDEFINED) & (place != UNDEFINED)
         strange = ~((candidate & by_name).any(-1) & (candidate & by_place).any(-1))
         ambiguous = (name == AMBIGUOUS) | (place == AMBIGUOUS) | (found & strange)
-        first = _where_least(least, place_key)
-        value = torch.where(found, _common(first, read(self.value, "v")), UNDEFINED)
-        return torch.where(ambiguous, AMBIGUOUS, value)
+        return _where_least(least, place_key), found, ambiguous
 
     def to(self, device: torch.device) -> LeastInhibited:
         return replace(self, members=self.members.to(device))

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from siit.causal.mechanisms import fields
-from siit.causal.mechanisms.base import TOKENS, UNDEFINED, Context, Mechanism, Read, Values
+from siit.causal.mechanisms.base import TOKENS, UNDEFINED, Attention, Context, Mechanism, Read, Values, spread_evenly
 
 NOT_SELECTED, SELECTED, UNDECIDED = 0, 1, 2
 """Entries of a selection's predicate; undecided where the predicate itself is undefined (it raises)."""
@@ -54,6 +54,17 @@ class Selection:
         if self.valid:
             reachable = reachable & (read(TOKENS, "k") >= 0).unsqueeze(-2)
         return (state == SELECTED) & reachable, ((state == UNDECIDED) & reachable).any(-1)
+
+    def attention(self, read: Read, *, start: bool) -> Attention:
+        """Spreads a position's attention evenly over what it selects; where that is undecided, any will do.
+
+        Args:
+            read: gives a parent's values in a slot.
+            start: whether the beginning of the sequence counts as selected. It does where nothing else is.
+        """
+        selected, undecided = self(read)
+        selected[..., 0] = start | ~selected.any(-1)
+        return spread_evenly(selected & ~undecided.unsqueeze(-1))
 
     def check(self, context: Context) -> None:
         """Raises ValueError unless the predicate fits query and key; see `Mechanism.check`."""
@@ -121,6 +132,9 @@ class Aggregate(Mechanism):
             mean = torch.where(count == 0, self.default, mean)
         return torch.where((selected & missing).any(-1) | undecided, torch.nan, mean)
 
+    def attention(self, read: Read) -> Attention:
+        return self.selection.attention(read, start=False)
+
     def check(self, context: Context) -> None:
         self.selection.check(context)
         context.expect_same_values("values", context.values, self.value)
@@ -165,6 +179,9 @@ class SelectionShare(Mechanism):
         selected, undecided = self.selection(read)
         share = 1.0 / (1.0 + selected.sum(-1))
         return torch.where(undecided, torch.nan, share)
+
+    def attention(self, read: Read) -> Attention:
+        return self.selection.attention(read, start=True)
 
     def check(self, context: Context) -> None:
         self.selection.check(context)

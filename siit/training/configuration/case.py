@@ -50,9 +50,7 @@ class CaseSettings(ABC):
     circuit_first: float = 0.97
     """Share of right answers at which the circuit-only phase ends, in the circuit's worst interchange."""
     probe_weight: float = 1.0
-    """Factor of the loss of the temporary auxiliary probes."""
-    keep_probes: bool = False
-    """Whether auxiliary probes stay after the circuit-only phase."""
+    """Factor of the loss of the auxiliary probes."""
     replay_interchanges: bool = False
     """Whether replayed pairs meet the interchange again under which they went wrong."""
     off_circuit: OffCircuitSettings = field(default_factory=recipe_off_circuit)

@@ -36,10 +36,9 @@ class ObjectiveSettings:
     source_gradient: bool = True
     """Whether gradients flow through the source run too, so that nodes learn to write what others read."""
     probe_weight: float = CaseSettings.probe_weight
-    """Factor of the loss of auxiliary probes: linear maps that read each variable off its nodes, in the circuit-only
-    phase."""
-    keep_probes: bool = CaseSettings.keep_probes
-    """Whether auxiliary probes stay after the circuit-only phase."""
+    """Factor of the loss of auxiliary probes: linear maps that read each variable off its nodes."""
+    attention_weight: float = 1.0
+    """Factor of the loss of supervised attention: heads learn to attend to what the causal model selects."""
     next_token: float = 0.0
     """Factor of the loss of predicting every next token, where the answers are tokens."""
     prioritised: float = 0.5
@@ -50,7 +49,7 @@ class ObjectiveSettings:
     replay_interchanges: bool = CaseSettings.replay_interchanges
     """Whether such a pair meets again the interchange, with the same permuted positions, under which it went wrong."""
 
-    adversarial: float = 0.25
+    adversarial: float = 0.5
     """Share of the pairs that are attacked once the circuit-only phase is over. Earlier pairs come again, with the
     off-circuit parts replaced that the gradient of their loss names. They take the last places of a batch."""
 
@@ -71,7 +70,7 @@ class ObjectiveSettings:
         require("objective.adversarial", attacked, 0 <= attacked <= 0.5, "a number from 0 to 0.5")
         again, possible = self.replay_interchanges, self.replay > 0
         require("objective.replay_interchanges", again, possible or not again, "false where objective.replay is 0")
-        for name in ("probe_weight", "next_token"):
+        for name in ("probe_weight", "attention_weight", "next_token"):
             require(f"objective.{name}", getattr(self, name), getattr(self, name) >= 0, "0 or more")
         first, accepted = self.circuit_first, "null or a number above 0, at most 1"
         require("objective.circuit_first", first, first is None or 0 < first <= 1, accepted)
@@ -96,6 +95,7 @@ def plain_objective() -> ObjectiveSettings:
         terms={},
         circuit_first=None,
         probe_weight=0.0,
+        attention_weight=0.0,
         prioritised=0.0,
         replay=0.0,
         adversarial=0.0,

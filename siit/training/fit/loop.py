@@ -166,6 +166,7 @@ def make_module(plan: Plan, settings: Settings, widened: Sequence[Widening] = ()
         terms_of(chosen),
         chosen.source_gradient,
         probe_weight=chosen.probe_weight,
+        attention_weight=chosen.attention_weight,
         next_token=chosen.next_token,
     )
     model = Transformer(plan.config, settings.seed, shape.embedding_std, shape.position_std, shape.spread_embeddings)

@@ -111,7 +111,7 @@ class SIITModule(pl.LightningModule):
         attacked = self.adversary is not None and not circuit_only
         if self.adversary is not None and attacked:
             pairs, drawn = self.adversary.replace_last(pairs, drawn)
-        probed = chosen.probe_weight > 0 and (circuit_only or chosen.keep_probes)
+        probed = chosen.probe_weight > 0
         step = self.objective.evaluate(self.model, pairs, drawn, self.auxiliary_probes if probed else None)
         wrong = self._note(pairs, step)
         if self.adversary is not None and attacked:

@@ -7,6 +7,7 @@ from siit.training.objective.losses import task_loss
 from siit.training.objective.objective import Objective, Step, Term
 from siit.training.objective.priorities import Priorities, RunningErrors
 from siit.training.objective.replay import ReplayBuffer
+from siit.training.objective.supervised_attention import SupervisedAttention
 
 __all__ = [
     "N_ABLATIONS",
@@ -20,6 +21,7 @@ __all__ = [
     "ReplayBuffer",
     "RunningErrors",
     "Step",
+    "SupervisedAttention",
     "Term",
     "task_loss",
 ]

@@ -1,7 +1,7 @@
 """Trains linear maps that read each variable off its nodes' outputs: a loss beside the task's.
 
 They tell every node what to hold before the nodes that read it have learned to. They are no part of the model, and no
-measurement uses them. They end with the circuit-only phase, or with the run (`objective.keep_probes`).
+measurement uses them.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ from siit.training.objective.draws import (
 from siit.training.objective.interventions import Drawn
 from siit.training.objective.losses import next_token_loss, task_loss
 from siit.training.objective.priorities import Priorities
+from siit.training.objective.supervised_attention import SupervisedAttention
 from siit.transformer import BatchPatch, Outputs, PatchPoints, Transformer
 
 
@@ -66,7 +67,7 @@ class Step:
 
     Attributes:
         loss: weighted sum of the losses.
-        losses: each term's own loss, before weighting; also `next_token` and `probes`, where there are any.
+        losses: each term's own loss, before weighting; and `next_token`, `probes` and `attention`, if any.
         logits: the patched model's output at all positions, or at the last token's alone if only that counts.
         target: the causal model's output under the interchange, at the same positions.
         scored: where the target counts.
@@ -89,6 +90,7 @@ class Objective:
         terms: by name; shares sum to 1.
         source_gradient: whether gradients flow through the source run too.
         probe_weight: factor of the auxiliary probes' loss, where there are any.
+        attention_weight: factor of the loss of supervised attention.
         next_token: factor of the loss of predicting every next token, on the plain runs of the sources. The answers'
             classes must then be the tokens.
 
@@ -102,6 +104,7 @@ class Objective:
         terms: Mapping[str, Term],
         source_gradient: bool,
         probe_weight: float = 0.0,
+        attention_weight: float = 0.0,
         next_token: float = 0.0,
     ) -> None:
         shares = {name: term.share for name, term in terms.items()}
@@ -110,8 +113,9 @@ class Objective:
         self.interchanges = interchanges
         self.terms = dict(terms)
         self.source_gradient = source_gradient
-        self.probe_weight, self.next_token = probe_weight, next_token
+        self.probe_weight, self.attention_weight, self.next_token = probe_weight, attention_weight, next_token
         self.points = PatchPoints(interchanges.labels.circuit)
+        self.attention = SupervisedAttention(interchanges.model, interchanges.labels)
 
     @cached_property
     def _circuit_masks(self) -> tuple[Tensor, Tensor]:
@@ -198,7 +202,8 @@ class Objective:
             drawn: its interventions.
             auxiliary_probes: add their loss to the terms'; None: there are none.
         """
-        answers = self.interchanges.answers(pairs, drawn.choice, drawn.source_positions)
+        supervised = self.attention.heads if self.attention_weight else ()
+        answers = self.interchanges.answers(pairs, drawn.choice, drawn.source_positions, supervised)
         source = self.source_run(model, pairs, drawn)
         patch = None if source is None else self.patch(model, source, drawn, pairs.fresh)
         outputs = model.run(pairs.base, patch=patch)
@@ -221,6 +226,9 @@ class Objective:
             senders = dict(zip(self.points.senders, outputs.senders, strict=True))
             losses["probes"] = auxiliary_probes.loss(senders, answers, is_token)
             total = total + self.probe_weight * losses["probes"]
+        if answers.attention:
+            losses["attention"] = self.attention.loss(outputs.patterns, answers, is_token)
+            total = total + self.attention_weight * losses["attention"]
         return Step(total, losses, logits, target, scored, drawn)
 
     def source_run(self, model: Transformer, pairs: Pairs, drawn: Drawn) -> Outputs | None:

@@ -1,4 +1,4 @@
-"""Auxiliary probes in training: in the circuit-only phase, never part of the model, and kept in checkpoints."""
+"""Auxiliary probes in training: in every step, never part of the model, and kept in checkpoints."""
 
 from __future__ import annotations
 
@@ -36,11 +36,8 @@ class Watch(pl.Callback):
         self.everything_from.append(module.everything_from)
 
 
-@pytest.mark.parametrize("kept", [False, True])
-def test_probes_are_used_in_the_circuit_only_phase(
-    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
-) -> None:
-    """The circuit-only phase ends at the first check, after ten steps; probes may be kept."""
+def test_probes_are_used_in_every_step(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after the circuit-only phase, which ends at the first check, after ten steps."""
     used: list[bool] = []
     evaluate = Objective.evaluate
 
@@ -59,11 +56,10 @@ def test_probes_are_used_in_the_circuit_only_phase(
         "siit.training.fit.checks.circuit_alone", lambda *arguments: (1.0, circuit_alone(*arguments)[1])
     )
     watch = Watch()
-    module = fitted(read_settings(composed("trainer.max_steps=20", f"case.keep_probes={kept}")), tmp_path, watch)
-    assert module.everything_from == 10 and used == [True] * 10 + [kept] * 10
-    before = [torch.equal(a["maps.0.weight"], b["maps.0.weight"]) for a, b in zip(watch.seen[:9], watch.seen[1:10])]
-    after = [torch.equal(a["maps.0.weight"], b["maps.0.weight"]) for a, b in zip(watch.seen[10:19], watch.seen[11:])]
-    assert not any(before) and all(same != kept for same in after)
+    module = fitted(read_settings(composed("trainer.max_steps=20")), tmp_path, watch)
+    assert module.everything_from == 10 and used == [True] * 20
+    same = [torch.equal(a["maps.0.weight"], b["maps.0.weight"]) for a, b in zip(watch.seen[:-1], watch.seen[1:])]
+    assert not any(same)
     # What is certified and saved is the transformer alone.
     shapes = module.model.config.parameter_shapes()
     assert set(module.ema.state_dict()) == set(module.model.state_dict()) == set(shapes)

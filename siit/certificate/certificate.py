@@ -46,9 +46,9 @@ class Certificate:
     Attributes:
         accuracy, iia, edge_iia, strict_node, strict_edge, strict_joint, strict_subsets, strict_adversarial, joint_mean,
             joint_zero: shares of scored positions at which the model is right, the minimum over components. 1.0 where
-            there is no component (then named in `evidence["nothing_measured"]`). None where screening spared the
-            measurement, and where a certificate of the first kind has no such field.
-        effect: see `Effect`; None where screening spared it.
+            there is no component (then named in `evidence["nothing_measured"]`). None where an earlier
+            stage failed, and where a certificate of the first kind has no such field.
+        effect: see `Effect`; None where it was spared.
         details: field -> what was measured of each component; `by_kind`: field -> kind of replacement -> the same.
         bars: field -> what it must reach; every `effect` must exceed `effect`, or `effect_logits` where it is a change
             of logits.

@@ -27,7 +27,7 @@ Counts = dict[str, dict[str, Count]]
 _NUMBERS = 1 << 27
 """Numbers, of one sort, that a batch may hold at once: half a GiB in float32."""
 _FIRST = ("accuracy", "iia", "edge_iia", "strict_joint", "joint_mean", "joint_zero")
-"""Fields that are measured even where screening spares the rest."""
+"""Fields that are measured in the first stage."""
 
 
 def measure(
@@ -39,8 +39,9 @@ def measure(
     *,
     subsets: int = 100,
     batch_size: int = 128,
-    screen: float | None = None,
+    staged: bool = False,
     parts_pairs: int | None = None,
+    alone_pairs: int | None = None,
     exhaustive: bool = False,
     min_scored: int = MIN_SCORED,
     min_changed: int = MIN_CHANGED,
@@ -58,11 +59,11 @@ def measure(
         answers: how outputs are read and compared.
         subsets: how many random subsets of the off-circuit parts are replaced.
         batch_size: pairs per forward pass, at most; fewer where one of them alone is large.
-        screen: what every stage must reach: first accuracy, the joint ablations and the interchanges, then the
-            adversary's subsets, random subsets, single parts. Later ones, which take most of the time, are not
-            measured after one that does not, and the model is not certified.
+        staged: whether measuring ends after a stage in which a share is below its bar. The stages are accuracy, joint
+            ablations and interchanges; the adversary's subsets; random subsets; single parts, which take longest.
         parts_pairs: single parts and subsets are measured on so many of the first pairs; where None, on as few as
             hold `min_scored` scored positions.
+        alone_pairs: likewise for single parts alone, which take longest; where None, on `parts_pairs`.
         exhaustive: the evidence is all there is, so the two minima below do not apply.
         min_scored: scored positions that every quantity must rest on.
         min_changed: pairs in which every interchange must change the high-level model's answer, unless it never does.
@@ -71,7 +72,12 @@ def measure(
     Raises:
         ValueError: names the tensor or argument, what was found and what is accepted.
     """
-    for name, value in (("subsets", subsets), ("batch_size", batch_size), ("parts_pairs", parts_pairs)):
+    for name, value in (
+        ("subsets", subsets),
+        ("batch_size", batch_size),
+        ("parts_pairs", parts_pairs),
+        ("alone_pairs", alone_pairs),
+    ):
         if value is not None and value < 1:
             raise ValueError(f"{name}: found {value}, accepted is at least 1")
     if circuit.config != config:
@@ -87,19 +93,19 @@ def measure(
 
     used = checked.first(checked.enough(min_scored) if parts_pairs is None else min(parts_pairs, checked.pairs))
     parts = OffCircuit(model, circuit, used, means, batch_size)
+    single = parts if alone_pairs is None else parts.on(used.first(min(alone_pairs, used.pairs)))
     counts: Counts = ask(model, checked, means, first_questions(circuit), batch_size)
     measured = list(_FIRST)
     stages: tuple[tuple[tuple[str, ...], Callable[[], Counts]], ...] = (
         (("strict_adversarial",), parts.adversarial),
         (("strict_subsets",), lambda: parts.subsets(drawn)),
-        (("strict_node", "strict_edge"), parts.alone),
+        (("strict_node", "strict_edge"), single.alone),
     )
-    reached = _least(counts, measured)
     for fields, stage in stages:
-        if screen is None or reached >= screen:
-            counts |= stage()
-            measured += fields
-            reached = _least(counts, measured)
+        if staged and _least(counts, bars) < 0:
+            break
+        counts |= stage()
+        measured += fields
     screened = len(measured) < len(SHARES)
     if not screened:
         counts = _united(counts, ask(model, checked, means, effect_questions(circuit, constant), batch_size))
@@ -127,7 +133,7 @@ def measure(
     shares |= {field: min(found.values(), default=1.0) for field, found in values.items()}
     failed = failures(values, effect, effect_details, record, bars)
     if screened:
-        failed.append(f"screen: {reached:.5f} is below {screen}, so the rest was not measured")
+        failed.append("the rest was not measured after these")
     return Certificate(
         certified=not failed,
         **shares,
@@ -156,9 +162,10 @@ def _probe(
     return {**{field: counts[field]["all"].value for _, field in scores}, "scored": counts["accuracy"]["all"].positions}
 
 
-def _least(counts: Counts, fields: list[str]) -> float:
-    """The least share of the fields that were measured so far."""
-    return min(count.value for name, found in counts.items() for count in found.values() if _field(name) in fields)
+def _least(counts: Counts, bars: Mapping[str, float]) -> float:
+    """By how much the share that is nearest to failing is above its bar."""
+    by_field = ((_field(name), found) for name, found in counts.items())
+    return min(count.value - bars[field] for field, found in by_field if field in SHARES for count in found.values())
 
 
 def _positions(counts: Counts, field: str) -> int:

@@ -49,6 +49,10 @@ class OffCircuit:
         self.nodes = torch.tensor([sender in off_nodes for sender in self.executor.senders], device=device)
         self.edges = torch.tensor([edge in off_edges for edge in self.executor.edges], device=device)
 
+    def on(self, evidence: HeldOutPairs) -> OffCircuit:
+        """Gives the same with other pairs."""
+        return OffCircuit(self.model, self.circuit, evidence, self.means, self.batch_size)
+
     def alone(self) -> Shares:
         """Replaces every node and every edge alone: the fields `strict_node` and `strict_edge`."""
         shares: Shares = {}

@@ -252,16 +252,16 @@ def test_nothing_scored_meets_no_bar():
 def test_screening_spares_the_rest():
     weights = parameters()
     weights["unembed.b_U"][0] = -0.1
-    screened = certify(weights, screen=0.9)
+    screened = certify(weights, staged=True)
     full = certify(weights)
     assert not screened.certified
     for name in (*LATER, "effect", "worst_node", "worst_edge"):
         assert getattr(screened, name) is None
     for name in ("accuracy", "iia", "edge_iia", "strict_joint", "joint_mean", "joint_zero"):
         assert getattr(screened, name) == getattr(full, name) != 1.0
-    assert screened.failed[-1] == f"screen: {screened.edge_iia:.5f} is below 0.9, so the rest was not measured"
+    assert screened.failed[-1] == "the rest was not measured after these"
     assert full.failed[-1] != screened.failed[-1]
-    assert certify(screen=0.9) == certify()
+    assert certify(staged=True) == certify()
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_each_stage_is_screened(stage: str, spared: tuple[str, ...], monkeypatch
         return {field: dict.fromkeys(counts, Count(1.0, 2)) for field, counts in found.items()}
 
     monkeypatch.setattr(OffCircuit, stage, worse)
-    certificate = certify(screen=0.9)
+    certificate = certify(staged=True)
     assert not certificate.certified
     assert tuple(name for name in LATER if getattr(certificate, name) is None) == spared
     assert (certificate.effect is None) == (stage != "alone")
@@ -289,6 +289,9 @@ def test_single_parts_on_a_few_pairs():
     assert certificate.evidence["scored"]["strict_joint"] == handmade.SCORED
     with pytest.raises(ValueError, match="parts_pairs: found 0, accepted is at least 1"):
         certify(parts_pairs=0)
+    fewer = certify(parts_pairs=40, alone_pairs=10)
+    scored = {name: fewer.evidence["scored"][name] // 3 for name in LATER}
+    assert scored == dict.fromkeys(LATER, 40) | {"strict_node": 10, "strict_edge": 10}
 
 
 def test_means_are_over_all_source_rows():
@@ -381,7 +384,7 @@ def test_a_probes_circuit_alone():
 def test_probes_are_not_measured_where_the_rest_is_screened():
     weights = parameters()
     weights["unembed.b_U"][0] = 5
-    assert "probes" not in certify(weights, tensors=_probed(), screen=0.9).details
+    assert "probes" not in certify(weights, tensors=_probed(), staged=True).details
 
 
 def test_wrong_probes():

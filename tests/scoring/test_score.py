@@ -81,7 +81,7 @@ def test_every_edge_where_the_certificate_measures_it():
     assert same(siit.score(scores, first), siit.score(scores, handmade.CIRCUIT))
     assert siit.score(scores, first).unlabelled == 81
     nothing = {**handmade.parameters(), "unembed.b_U": torch.tensor([9.0, 0.0])}
-    screened = handmade.bundle(certificate=handmade.certify(nothing, screen=0.9).to_json())
+    screened = handmade.bundle(certificate=handmade.certify(nothing, staged=True).to_json())
     assert siit.score(scores, screened).unlabelled == 81
 
 

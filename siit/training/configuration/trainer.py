@@ -56,8 +56,6 @@ class TrainerSettings:
     because the test pairs are others: reverse stopped at 0.9990 on 512 validation pairs and got 0.9979 in test. One
     pair of 2,048 that stays wrong does not stand in the way, two do. The worst of 100 subsets, a minimum over many
     small samples, keeps the certificate's 0.999."""
-    screen: float = 0.998
-    """Share that all else must reach before a check measures nodes, edges and subsets."""
     evidence_pairs: int | None = None
     """Pairs of the held-out evidence; null: drawn until everything that the certificate asks rests on enough of them.
     With fewer, which a trial run may have to save time, no model is certified."""
@@ -80,8 +78,8 @@ class TrainerSettings:
             require(f"trainer.{name}", getattr(self, name), 0 <= getattr(self, name) < 1, "a number from 0 to below 1")
         for name in ("warmup_steps", "final_learning_rate", "weight_decay"):
             require(f"trainer.{name}", getattr(self, name), getattr(self, name) >= 0, "0 or more")
-        for name in ("validation_bar", "screen"):
-            require(f"trainer.{name}", getattr(self, name), 0 <= getattr(self, name) <= 1, "a number from 0 to 1")
+        bar = self.validation_bar
+        require("trainer.validation_bar", bar, 0 <= bar <= 1, "a number from 0 to 1")
         fixed = self.evidence_pairs
         require("trainer.evidence_pairs", fixed, fixed is None or fixed > 0, "null or a number above 0")
         whole = self.max_steps % self.check_every == 0

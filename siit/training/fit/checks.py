@@ -140,7 +140,6 @@ class ValidationCheck(Check):
 
     Args:
         evidence: validation pairs; moved to the module's device in place.
-        screen: see `validation.validation_certificate`.
         failed_at: the step at which an earlier model of this run failed its test certificate, which it must train on
             from.
         display: is told of every check.
@@ -149,9 +148,9 @@ class ValidationCheck(Check):
         passed: whether every bar held at the last check.
     """
 
-    def __init__(self, evidence: dict[str, Tensor], screen: float, failed_at: int | None, display: Display) -> None:
+    def __init__(self, evidence: dict[str, Tensor], failed_at: int | None, display: Display) -> None:
         super().__init__(evidence, display)
-        self.screen, self.failed_at = screen, failed_at
+        self.failed_at = failed_at
         self.passed = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
@@ -170,7 +169,7 @@ class ValidationCheck(Check):
         if error > HOPELESS:
             return Found(f"everything: about {1 - error:.2f} in training ({name})", error, name)
         for half in halves(self.evidence):
-            certificate = validation_certificate(module, half, self.screen)
+            certificate = validation_certificate(module, half)
             if not certificate.certified:
                 break
         self.passed = trainer.should_stop = certificate.certified

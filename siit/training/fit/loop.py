@@ -101,7 +101,7 @@ def fit(
     data = PairDataModule(plan.task, chosen.batch_size, chosen.check_every, settings.seed)
     # With `allow_uncertified` a model that passed its checks is bundled as it is, whatever the test says.
     failed_at = None if settings.allow_uncertified else folder.failed_at
-    check = ValidationCheck(evidence, chosen.screen, failed_at, display)
+    check = ValidationCheck(evidence, failed_at, display)
     stopwatch = Stopwatch(chosen.threads)
     own = [
         display,

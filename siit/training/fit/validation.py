@@ -22,7 +22,9 @@ FAR = 0.02
 """Below the bar by this much, a round is not followed by another."""
 
 PARTS_PAIRS = 256
-"""Validation pairs on which single parts, random subsets and the adversary's are measured."""
+"""Validation pairs on which random subsets and the adversary's are measured."""
+ALONE_PAIRS = 64
+"""Of these, pairs on which each part is replaced alone: it takes longest, and the adversary finds most of it before."""
 SUBSETS = 20
 """Random subsets of a check: they take most of its time, and the adversary's are worse."""
 
@@ -70,7 +72,7 @@ def circuit_alone(module: SIITModule, evidence: Mapping[str, Tensor], bar: float
     return float(worst), ("no interchange", *interchanges.names)[int(place)]
 
 
-def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], screen: float | None) -> Certificate:
+def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor]) -> Certificate:
     """Measures the averaged weights on validation pairs, with validation's own bar for the shares.
 
     But for the worst of 100 subsets, which is a minimum over many small samples already.
@@ -78,7 +80,6 @@ def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], s
     Args:
         module: whose averaged weights are measured.
         evidence: validation pairs with the causal model's answers, on the module's device.
-        screen: what a stage of the measurement must reach before the next, dearer one; None measures all of them.
     """
     shares = [name for name in SHARES if name != "strict_subsets"]
     return measure(
@@ -87,8 +88,9 @@ def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], s
         module.objective.interchanges.labels.circuit,
         evidence,
         module.answers,
-        screen=screen,
+        staged=True,
         parts_pairs=PARTS_PAIRS,
+        alone_pairs=ALONE_PAIRS,
         subsets=SUBSETS,
         min_scored=0,
         min_changed=0,

@@ -41,7 +41,7 @@ def changed(plain: dict[str, Any], changes: dict[str, Any]) -> DictConfig:
         ("trainer.accelerator", "tpu", "accepted is auto, cpu, gpu"),
         ("trainer.ema_decay", 1, "trainer.ema_decay: found 1.0, accepted is a number from 0 to below 1"),
         ("trainer.warmup_steps", -1, "trainer.warmup_steps: found -1, accepted is 0 or more"),
-        ("trainer.screen", 1.5, "trainer.screen: found 1.5, accepted is a number from 0 to 1"),
+        ("trainer.validation_bar", 1.5, "trainer.validation_bar: found 1.5, accepted is a number from 0 to 1"),
         ("seed", -1, "seed: found -1"),
         ("seed", 1 << 31, "seed: found 2147483648, accepted is an integer from 0 to 2147483647"),
         ("model.n_heads", 0, "model.n_heads: found 0"),

@@ -1,4 +1,4 @@
-"""Replaces each part off the circuit alone, all other things as they are, and counts what is still right.
+"""Replaces each of many parts alone, all other things as they are, and measures the run.
 
 Only what a part can reach is computed again, for many parts of one layer at a time.
 """
@@ -7,21 +7,45 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from siit.certificate.executor import Layer
-from siit.certificate.situation import Situation
+from siit.certificate.executor import Executor, Layer
 
 _READS, _ROWS = 2048, 512
 """Examples that go through a layer's heads, and through the layers after a part, at once."""
 
 
+@runtime_checkable
+class Measured(Protocol):
+    """A batch of runs in which parts are replaced, and what is measured of them."""
+
+    @property
+    def executor(self) -> Executor:
+        """Runs the model."""
+
+    @property
+    def outputs(self) -> Float[Tensor, "senders batch pos d_model"]:
+        """What each sender writes, centred."""
+
+    @property
+    def replacement(self) -> Float[Tensor, "senders #batch pos d_model"]:
+        """What replaces that, centred."""
+
+    @property
+    def scored(self) -> Bool[Tensor, "batch pos"]:
+        """The positions that are measured."""
+
+    def measure(self, final: Float[Tensor, "*runs scored d_model"]) -> Float[Tensor, "*runs"]:
+        """Measures runs, of what the unembedding reads at these positions."""
+
+
 @dataclass(frozen=True, eq=False)
-class Right:
-    """Counts, for each part, the scored positions at which the answer stays right; 0 for parts not asked for.
+class Alone:
+    """What was measured with each part replaced alone; 0 for parts not asked for.
 
     Attributes:
         nodes: by sender, in the executor's order.
@@ -33,32 +57,33 @@ class Right:
 
 
 @torch.no_grad()
-def right_alone(
-    situation: Situation,
+def alone(
+    situation: Measured,
     nodes: Bool[Tensor, " senders"],
     edges: Bool[Tensor, " edges"],
-) -> Right:
+) -> Alone:
     """Replaces parts, one at a time.
 
     Args:
-        situation: a batch of pairs.
+        situation: a batch of runs.
         nodes, edges: which parts are asked for.
     """
     executor, outputs = situation.executor, situation.outputs
     heads, layers = executor.config.n_heads, executor.layers
     change = situation.replacement - outputs
-    right = Right(nodes=outputs.new_zeros(len(nodes)), edges=outputs.new_zeros(len(edges)))
-    wanted, found = executor.blocks(edges), executor.blocks(right.edges)
+    found = Alone(nodes=outputs.new_zeros(len(nodes)), edges=outputs.new_zeros(len(edges)))
+    wanted, measured = executor.blocks(edges), executor.blocks(found.edges)
     stream = outputs[:2].sum(0)
     before = 2
+    found.nodes[:2][nodes[:2]] = _after_embeddings(situation, stream + change[:2][nodes[:2]])
     for index, layer in enumerate(layers):
         own = slice(before, before + heads)
         middle = stream + outputs[own].sum(0) + layer.bias
         after = middle + outputs[before + heads]
 
-        right.nodes[own][nodes[own]] = _after_heads(situation, index, middle + change[own][nodes[own]])
+        found.nodes[own][nodes[own]] = _after_heads(situation, index, middle + change[own][nodes[own]])
         # By slot, sender and head.
-        by_slot = [block[2 * index].unflatten(0, (heads, 3)).permute(1, 2, 0) for block in (wanted, found)]
+        by_slot = [block[2 * index].unflatten(0, (heads, 3)).permute(1, 2, 0) for block in (wanted, measured)]
         some = max(1, _READS // outputs.shape[1])
         for terms, *parts in zip(
             change[:before].split(some), *(block.split(some, 1) for block in by_slot), strict=True
@@ -69,17 +94,17 @@ def right_alone(
         before += heads
         asked = wanted[2 * index + 1][0]
         reached = after - outputs[before] + executor.mlp(layer, middle + change[:before][asked])
-        found[2 * index + 1][0][asked] = _after_layer(situation, index, reached)
+        measured[2 * index + 1][0][asked] = _after_layer(situation, index, reached)
         asked = slice(before, before + 1) if nodes[before] else slice(0)
-        right.nodes[asked] = _after_layer(situation, index, after + change[asked])
+        found.nodes[asked] = _after_layer(situation, index, after + change[asked])
         stream, before = after, before + 1
     asked = wanted[-1][0]
-    found[-1][0][asked] = _after_layer(situation, len(layers) - 1, stream + change[asked])
-    return right
+    measured[-1][0][asked] = _after_layer(situation, len(layers) - 1, stream + change[asked])
+    return found
 
 
 def _moved(
-    situation: Situation,
+    situation: Measured,
     layer: Layer,
     stream: Float[Tensor, "batch pos d_model"],
     change: Float[Tensor, "senders batch pos d_model"],
@@ -95,10 +120,15 @@ def _moved(
         yield moved.transpose(1, 2) @ layer.leave.unsqueeze(1)
 
 
+def _after_embeddings(situation: Measured, stream: Float[Tensor, "runs batch pos d_model"]) -> Float[Tensor, " runs"]:
+    """Goes on from the embeddings, and measures."""
+    return torch.cat([_rest(situation, 0, part) for part in _parts(stream)])
+
+
 def _after_heads(
-    situation: Situation, index: int, stream: Float[Tensor, "runs batch pos d_model"]
+    situation: Measured, index: int, stream: Float[Tensor, "runs batch pos d_model"]
 ) -> Float[Tensor, " runs"]:
-    """Goes on between a layer's heads and its MLP, and counts what is right."""
+    """Goes on between a layer's heads and its MLP, and measures."""
     executor, last = situation.executor, index == len(situation.executor.layers) - 1
     counts = []
     for part in _parts(stream):
@@ -108,15 +138,15 @@ def _after_heads(
 
 
 def _after_layer(
-    situation: Situation, index: int, stream: Float[Tensor, "runs batch pos d_model"]
+    situation: Measured, index: int, stream: Float[Tensor, "runs batch pos d_model"]
 ) -> Float[Tensor, " runs"]:
-    """Goes on after a layer, and counts what is right."""
+    """Goes on after a layer, and measures."""
     last = index == len(situation.executor.layers) - 1
     parts = (part[:, situation.scored] if last else part for part in _parts(stream))
     return torch.cat([_rest(situation, index + 1, part) for part in parts])
 
 
-def _rest(situation: Situation, index: int, stream: Tensor) -> Float[Tensor, " runs"]:
+def _rest(situation: Measured, index: int, stream: Tensor) -> Float[Tensor, " runs"]:
     """Runs the layers from this one on.
 
     Of the last layer's MLP and of the logits only the scored positions are needed: after its attention the stream is
@@ -128,7 +158,7 @@ def _rest(situation: Situation, index: int, stream: Tensor) -> Float[Tensor, " r
         if layer is executor.layers[-1]:
             stream = stream[:, situation.scored]
         stream = stream + executor.mlp(layer, stream)
-    return situation.right(stream)
+    return situation.measure(stream)
 
 
 def _parts(stream: Float[Tensor, "runs batch pos d_model"]) -> tuple[Tensor, ...]:

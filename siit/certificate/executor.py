@@ -113,6 +113,7 @@ class Executor:
         replacement: Float[Tensor, "senders #batch #pos d_model"],
         edge_masks: Float[Tensor, "*batch edges"],
         node_masks: Float[Tensor, " senders"] | Float[Tensor, "senders batch"] | None = None,
+        directions: Float[Tensor, "senders batch pos d_model"] | None = None,
     ) -> Float[Tensor, "batch pos d_model"]:
         """Runs the model with parts replaced by degrees.
 
@@ -122,6 +123,7 @@ class Executor:
             edge_masks: of each edge, in the order of `edges`, for each example or, without a batch, for all of them.
                 An edge wins over its sender.
             node_masks: likewise of each sender, in the order of `senders`; None replaces no node.
+            directions: what a mask of 1 adds to a sum, for each sender; None: its replacement less its output.
 
         Returns:
             What the unembedding reads before LayerNorm's scale.
@@ -131,7 +133,8 @@ class Executor:
         stream = embeddings.new_zeros(shape)
         left = embeddings[:0]  # of every sender so far, what replacing it would add
         # Without gradients it grows in place, which takes a fifth of the time off.
-        room = None if torch.is_grad_enabled() else embeddings.new_empty((len(self.senders), *shape))
+        grows = torch.is_grad_enabled() or directions is not None
+        room = None if grows else embeddings.new_empty((len(self.senders), *shape))
 
         def write(outputs: Tensor) -> None:
             """Adds components' outputs, replaced as the nodes' masks say, to what all later ones read."""
@@ -141,7 +144,9 @@ class Executor:
                 mask = node_masks[new].view(len(outputs), -1, 1, 1)
                 outputs = torch.lerp(outputs, replacement[new].expand_as(outputs), mask)
             stream = stream + outputs.sum(0)
-            if room is None:
+            if directions is not None:
+                left = directions[: new.stop]
+            elif room is None:
                 left = torch.cat([left, replacement[new] - outputs])
             else:
                 torch.sub(replacement[new], outputs, out=room[new])

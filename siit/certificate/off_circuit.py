@@ -13,7 +13,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from siit.certificate.adversary import SEED, Attack, attack
-from siit.certificate.alone import right_alone
+from siit.certificate.alone import alone
 from siit.certificate.executor import Executor
 from siit.certificate.held_out import HeldOutPairs
 from siit.certificate.questions import KINDS, Kind, Patch
@@ -59,7 +59,7 @@ class OffCircuit:
         node_names = [name for name, off in zip(self.executor.senders, self.nodes.tolist(), strict=True) if off]
         edge_names = [str(edge) for edge, off in zip(self.executor.edges, self.edges.tolist(), strict=True) if off]
         for kind, situation in self._situations():
-            right = right_alone(situation, self.nodes, self.edges)
+            right = alone(situation, self.nodes, self.edges)
             _add(shares, f"strict_node.{kind}", node_names, right.nodes[self.nodes], situation)
             _add(shares, f"strict_edge.{kind}", edge_names, right.edges[self.edges], situation)
         return shares

@@ -45,7 +45,7 @@ class Situation:
         """Scored positions, those of every pair."""
         return int(self.weights.sum())
 
-    def right(self, final: Float[Tensor, "*runs scored d_model"]) -> Float[Tensor, "*runs"]:
+    def measure(self, final: Float[Tensor, "*runs scored d_model"]) -> Float[Tensor, "*runs"]:
         """Counts the scored positions with a right answer, of what the unembedding reads there."""
         right = self.answers.right(self.executor.logits(final), self.target[self.scored].expand(final.shape[:-1]))
         return right.to(final) @ self.weights
@@ -55,4 +55,4 @@ class Situation:
         """Counts them with these parts replaced in all examples."""
         masks = edges.to(self.outputs), nodes.to(self.outputs)
         final = self.executor.masked(self.outputs[:2], self.replacement, *masks)
-        return self.right(final[self.scored])
+        return self.measure(final[self.scored])

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
 from siit.graph.architecture import EMBEDDINGS, LOGITS, Edge, ModelConfig, Slot, components, edges
 from siit.graph.circuit import Circuit
 from siit.graph.hooks import ARROW, edges_by_hooks
+from siit.scoring.grades import GRADES, Grade
+from siit.scoring.grades import grades as graded
+from siit.scoring.labelled import Labelled
 from siit.scoring.ranking import Chance, Ranking, chance, rank
 from siit.scoring.structure import edge_probabilities, node_probabilities
 
@@ -19,19 +22,6 @@ INPUT = "input"
 """Both embeddings as one sender, as EAP-IG and MIB have them."""
 _NAMED = 3
 """Items that an error names."""
-
-
-@runtime_checkable
-class Labelled(Protocol):
-    """A model with its circuit and its certificate: what `siit.load`, `load_circuit` and `read_bundle` give."""
-
-    @property
-    def circuit(self) -> Circuit:
-        """The labels."""
-
-    @property
-    def certificate(self) -> Mapping[str, Any]:
-        """What was measured of them, the content of `certificate.json`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +33,9 @@ class Score(Ranking):
         structure: what the structure null reaches: architecture and rule of placement alone (`siit.scoring.structure`).
         by_slot: slot -> the ranking of the edges into it alone; None stands for edges into MLPs and logits. A slot
             without edges on or off the circuit is left out, and all are where slots are not told apart.
-        unlabelled: how many edges of the model were not ranked, since its certificate does not measure them alone:
-            those into and out of off-circuit nodes. 0 where it does, and at node level, where all nodes have labels.
+        unlabelled: how many edges of the model were not ranked. They have another grade than was asked for. Or the
+            model's certificate does not measure them alone: those into and out of off-circuit nodes. 0 where it does,
+            and at node level, where all nodes have labels.
     """
 
     random: Chance
@@ -60,6 +51,7 @@ def score(
     level: str = "edge",
     slots: bool | None = None,
     embeddings: bool = True,
+    grades: Collection[Grade] | None = None,
 ) -> Score:
     """Measures how well scores tell a circuit's edges, or nodes, from the model's others; higher means on the circuit.
 
@@ -81,6 +73,8 @@ def score(
             has the best of their scores, and is on the circuit if one of them is. Nodes have no slots.
         embeddings: whether edges from the embeddings are ranked. At node level: whether the embeddings are ranked, and
             whether their edges count for the nodes that read them.
+        grades: of a loaded model, which edges are ranked, by the grades of their labels (`siit.scoring.grades`); those
+            on the circuit that no resampling shows can be left out, for example.
 
     Raises:
         ValueError: names the scores that are missing, unknown, given twice or no number; or says that a circuit has
@@ -90,8 +84,8 @@ def score(
         raise ValueError(f"level: found {level!r}, accepted: 'edge', 'node'")
     if level == "node" and slots:
         raise ValueError("slots: found True at node level, accepted is False: a node stands for all its slots")
-    circuit, every = (circuit, False) if isinstance(circuit, Circuit) else (circuit.circuit, _measures_every(circuit))
-    labelled = {*circuit.carries, *(circuit.off_edges if every else circuit.off_edges_of_members)}
+    labelled = _labelled(circuit, grades, level)
+    circuit = circuit if isinstance(circuit, Circuit) else circuit.circuit
     config = circuit.config
     values = _by_name(edge_scores, config)
     merged = any(name.partition("->")[0] == INPUT for name in values)
@@ -178,6 +172,18 @@ def _node_items(circuit: Circuit, merged: bool, embeddings: bool, *, by_edges: b
         )
         for name, group in groups.items()
     ]
+
+
+def _labelled(model: Circuit | Labelled, grades: Collection[Grade] | None, level: str) -> set[Edge]:
+    """Finds the edges that are ranked: all that have a label, or those of some grades."""
+    if grades is not None:
+        unknown = [grade for grade in grades if grade not in GRADES]
+        if unknown or level != "edge" or isinstance(model, Circuit):
+            accepted = f"{', '.join(GRADES)}, at edge level and of a loaded model"
+            raise ValueError(f"grades: found {unknown or list(grades)}, accepted are some of {accepted}")
+        return {edge for edge, grade in graded(model).items() if grade in grades}
+    circuit, every = (model, False) if isinstance(model, Circuit) else (model.circuit, _measures_every(model))
+    return {*circuit.carries, *(circuit.off_edges if every else circuit.off_edges_of_members)}
 
 
 def _measures_every(model: Labelled) -> bool:

@@ -1,0 +1,70 @@
+"""Finds discovery methods by name: those of this package, and a user's own as `module:name`."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from siit.discovery import methods
+from siit.discovery.method import Method
+
+METHODS: Mapping[str, Callable[..., Method]] = {
+    "exact": methods.ExactPatching,
+    "exact_mean": functools.partial(methods.ExactPatching, by="mean"),
+    "exact_zero": functools.partial(methods.ExactPatching, by="zero"),
+    "exact_denoising": functools.partial(methods.ExactPatching, direction="denoising"),
+    "exact_nodes": functools.partial(methods.ExactPatching, level="node"),
+    "eap": methods.AttributionPatching,
+    "eap_nodes": functools.partial(methods.AttributionPatching, level="node"),
+    "eap_ig_inputs": methods.InputGradients,
+    "eap_ig_activations": methods.ActivationGradients,
+    "mask_gradients": methods.MaskGradients,
+    "acdc": methods.Acdc,
+    "subnetwork_probing": methods.SubnetworkProbing,
+    "edge_pruning": methods.EdgePruning,
+    "hisp": methods.HeadImportance,
+    "information_flow": methods.InformationFlow,
+}
+"""Name -> what makes the method; its parameters are those of the class."""
+
+
+def find_method(name: str, **parameters: Any) -> Method:
+    """Finds a method.
+
+    Args:
+        name: one of `METHODS`; or `module:function`, where the function takes a task and gives scores; or
+            `module:Class`, whose objects do.
+        parameters: of the method, by name.
+
+    Raises:
+        ValueError: no such method or parameter; names what was found and what is accepted.
+    """
+    make = METHODS[name] if name in METHODS else _own(name)
+    try:
+        if name in METHODS or inspect.isclass(make):
+            method = make(**parameters)
+        else:
+            method = functools.partial(make, **parameters) if parameters else make
+        inspect.signature(method).bind(None)
+    except TypeError as error:
+        raise ValueError(f"method: {name}: {error}; found the parameters {sorted(parameters)}") from error
+    return method
+
+
+def _own(name: str) -> Any:
+    """Imports what a user's own name stands for."""
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise ValueError(f"method: found {name!r}, accepted: module:function, {', '.join(METHODS)}")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"method: {name}: {error}; accepted is a module that can be imported and a name in it"
+        ) from error
+    if not callable(found):
+        raise ValueError(f"method: {name}: found {found!r}, accepted is a function or a class")
+    return found

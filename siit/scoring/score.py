@@ -73,8 +73,8 @@ def score(
             has the best of their scores, and is on the circuit if one of them is. Nodes have no slots.
         embeddings: whether edges from the embeddings are ranked. At node level: whether the embeddings are ranked, and
             whether their edges count for the nodes that read them.
-        grades: of a loaded model, which edges are ranked, by the grades of their labels (`siit.scoring.grades`); those
-            on the circuit that no resampling shows can be left out, for example.
+        grades: of a loaded model, which edges are ranked, by the grades of their labels (`siit.scoring.grades`). So
+            those that no resampling shows can be left out.
 
     Raises:
         ValueError: names the scores that are missing, unknown, given twice or no number; or says that a circuit has

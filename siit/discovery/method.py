@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, get_args, get_origin, get_type_hints, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -47,6 +47,22 @@ def of_edges(task: DiscoveryTask, effects: Float[Tensor, " edges"], level: Level
 def parts(task: DiscoveryTask, level: Level) -> Sequence[str]:
     """Lists the names of what is scored."""
     return task.edges if level == "edge" else task.nodes
+
+
+class Parameters:
+    """Checks the fields of a method when it is made: choices are among those of their types, counts at least 1.
+
+    Raises:
+        ValueError: names the field, what was found and what is accepted.
+    """
+
+    def __post_init__(self) -> None:
+        for name, kind in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            if get_origin(kind) is Literal:
+                check_choice(name, value, get_args(kind))
+            elif kind is int and name != "seed" and not (isinstance(value, int) and value >= 1):
+                raise ValueError(f"{name}: found {value!r}, accepted is a whole number from 1 on")
 
 
 def check_choice(name: str, value: object, accepted: Sequence[object]) -> None:

@@ -42,13 +42,14 @@ def find_method(name: str, **parameters: Any) -> Method:
     Raises:
         ValueError: no such method or parameter; names what was found and what is accepted.
     """
-    make = METHODS[name] if name in METHODS else _own(name)
+    make: Any = METHODS[name] if name in METHODS else _own(name)
     try:
         if name in METHODS or inspect.isclass(make):
             method = make(**parameters)
+            inspect.signature(method).bind(None)
         else:
+            inspect.signature(make).bind(None, **parameters)
             method = functools.partial(make, **parameters) if parameters else make
-        inspect.signature(method).bind(None)
     except TypeError as error:
         raise ValueError(f"method: {name}: {error}; found the parameters {sorted(parameters)}") from error
     return method
@@ -62,9 +63,7 @@ def _own(name: str) -> Any:
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ValueError(
-            f"method: {name}: {error}; accepted is a module that can be imported and a name in it"
-        ) from error
+        raise ValueError(f"method: {name}: {error}; accepted is a name in a module that can be imported") from error
     if not callable(found):
         raise ValueError(f"method: {name}: found {found!r}, accepted is a function or a class")
     return found

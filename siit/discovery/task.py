@@ -4,7 +4,7 @@ A method reads a model's weights, pairs of a clean and a corrupted input, and ho
 through `TaskBatch`, in each example other edges, so that many candidates share one run. What it runs is counted.
 
     def attribution(task):
-        total = 0
+        total = torch.zeros(len(task.edges))
         for batch in task.batches():
             masks = batch.masks(task.edges)
             total += batch.gradient(batch.difference(batch.run(edges=masks)), masks)
@@ -114,6 +114,11 @@ class DiscoveryTask:
         return torch.tensor([place[edge.sender] for edge in self.executor.edges], device=self.device)
 
     @cached_property
+    def _scored(self) -> Bool[Tensor, "pairs pos"]:
+        """Copies `scored` to the CPU."""
+        return self.scored.cpu()
+
+    @cached_property
     def batch_size(self) -> int:
         """How many pairs fit into a batch."""
         return max(1, NUMBERS // (len(self.nodes) * self.clean.shape[1] * self.config.d_model))
@@ -132,7 +137,7 @@ class DiscoveryTask:
             size: pairs in a batch; as many as fit where None.
         """
         size = self.batch_size if size is None else size
-        for rows in torch.arange(len(self), device=self.device).split(size):
+        for rows in torch.arange(len(self)).split(size):
             yield self.batch(rows)
 
     @torch.no_grad()
@@ -140,17 +145,18 @@ class DiscoveryTask:
         """Runs some pairs as they are, clean and corrupted.
 
         Args:
-            rows: which pairs.
+            rows: which pairs; on the CPU, so that nothing waits for the device.
         """
+        # Only the CPU can tell how many places are scored without waiting.
+        places = self._scored[rows].flatten().nonzero().squeeze(1).to(self.device)
+        rows = rows.to(self.device)
         positions = None if self.corrupted_positions is None else self.corrupted_positions[rows]
         clean, corrupted = self.model.run(self.clean[rows]), self.model.run(self.corrupted[rows], positions)
         self.passes.forward += 2 * len(rows)
-        scored = self.scored[rows]
-        places = scored.flatten().nonzero().squeeze(1)
         logits = [run.unembed(run.final.flatten(0, 1)[places]) for run in (clean, corrupted)]
         outputs = [self.executor.centred(torch.stack(run.senders)) for run in (clean, corrupted)]
         readout = Readout.between(self.output, self.target[rows].flatten()[places], *logits)
-        return TaskBatch(self, outputs[0], outputs[1], scored, places, readout)
+        return TaskBatch(self, outputs[0], outputs[1], self.scored[rows], places, readout)
 
 
 @dataclass(frozen=True, eq=False)

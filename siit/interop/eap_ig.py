@@ -40,8 +40,9 @@ def batches(task: DiscoveryTask, size: int | None = None) -> list[tuple[Ids, Ids
     """
     if task.corrupted_positions is not None:
         raise ValueError("task: found permuted positions, accepted is task_of(..., permute_positions=False)")
-    rows = torch.arange(len(task), device=task.device).split(task.batch_size if size is None else size)
-    return [(task.clean[part], task.corrupted[part], task.batch(part)) for part in rows]
+    rows = torch.arange(len(task)).split(task.batch_size if size is None else size)
+    on_device = ((part, part.to(task.device)) for part in rows)
+    return [(task.clean[there], task.corrupted[there], task.batch(part)) for part, there in on_device]
 
 
 def metric(

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from siit.certificate.questions import Kind
-from siit.discovery.method import by_name
+from siit.discovery.method import Parameters, by_name
 from siit.discovery.task import DiscoveryTask
 from siit.graph.architecture import LOGITS, Edge
 
@@ -20,7 +20,7 @@ LOOK_AHEAD = 8
 
 
 @dataclass(frozen=True)
-class Acdc:
+class Acdc(Parameters):
     """Automatic circuit discovery (ACDC; Conmy et al., arXiv 2304.14997, section 3, algorithm 1), at many thresholds.
 
     Receivers are visited in reverse order of computation, and each one's senders too. An edge is replaced for good if
@@ -76,7 +76,7 @@ class _Runs:
     """
 
     def __init__(self, task: DiscoveryTask, by: Kind) -> None:
-        self.batch, self.by = task.batch(torch.arange(len(task), device=task.device)), by
+        self.batch, self.by = task.batch(torch.arange(len(task))), by
         self.at_once = max(1, task.batch_size // len(task))
         self.known: dict[bytes, float] = {}
 

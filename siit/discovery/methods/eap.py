@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from siit.certificate.questions import Kind
-from siit.discovery.method import of_edges, zeros
+from siit.discovery.method import Parameters, of_edges, zeros
 from siit.discovery.task import DiscoveryTask, Level
 
 
 @dataclass(frozen=True)
-class AttributionPatching:
+class AttributionPatching(Parameters):
     """Edge attribution patching (EAP; Syed, Rager, Conmy, arXiv 2310.10348).
 
-    An edge's score is the absolute value of the mean over pairs of (corrupted - clean output of the sender) times the
-    gradient of the metric at what the receiver's slot reads, on the clean run. A node's (Nanda, "Attribution
-    patching", 2023) is that at its own output, which is the sum of its edges'.
+    The change of the sender's output, corrupted less clean, times the gradient of the metric at what the receiver's
+    slot reads, on the clean run. An edge's score is the absolute value of its mean over pairs. A node's (Nanda,
+    "Attribution patching", 2023) is that at its own output, which is the sum of its edges'.
 
     Attributes:
         level: whether edges or nodes are scored.

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from siit.certificate.questions import Kind
-from siit.discovery.method import of_edges, zeros
+from siit.discovery.method import Parameters, of_edges, zeros
 from siit.discovery.readout import Metric
 from siit.discovery.task import DiscoveryTask, Level, TaskBatch
 
@@ -17,11 +17,11 @@ STEPS = 5
 
 
 @dataclass(frozen=True)
-class InputGradients:
+class InputGradients(Parameters):
     """EAP-IG on inputs (Hanna, Pezzelle, Belinkov, arXiv 2403.17806, section 3).
 
-    As edge attribution patching. But the gradient is the mean over runs on embeddings of corrupted + k / steps
-    (clean - corrupted), k = 0 to steps - 1. These k are those of the authors' package; the paper has k = 1 to steps.
+    As edge attribution patching, with the mean of several gradients. The runs are on embeddings of corrupted + k /
+    steps (clean - corrupted). k goes from 0 to steps - 1, as in the authors' package; the paper has 1 to steps.
 
     Attributes:
         level: whether edges or nodes are scored.
@@ -50,13 +50,13 @@ class InputGradients:
 
 
 @dataclass(frozen=True)
-class ActivationGradients:
+class ActivationGradients(Parameters):
     """EAP-IG on activations: for each node, the way is that of its own output alone.
 
-    From Marks et al., "Sparse Feature Circuits" (arXiv 2403.19647); in MIB (arXiv 2504.13151)
-    it is EAP-IG-activations. An edge's score is the mean, over runs in which its sender's output is clean + k / steps
-    (replacement - clean), of what attribution patching gives it there, k = 1/2 to steps - 1/2. (The EAP-IG package
-    moves all heads of a layer together, and averages every edge over the runs of all senders.)
+    From Marks et al., "Sparse Feature Circuits" (arXiv 2403.19647); in MIB (arXiv 2504.13151) it is EAP-IG-activations.
+    The sender's output is clean + k / steps (replacement - clean) in the runs, k = 1/2 to steps - 1/2. An edge's score
+    is the mean of what attribution patching gives it there. The EAP-IG package moves all heads of a layer together, and
+    averages every edge over the runs of all senders.
 
     Attributes:
         level: whether edges or nodes are scored.

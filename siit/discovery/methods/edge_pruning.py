@@ -7,20 +7,20 @@ from dataclasses import dataclass
 import torch
 
 from siit.certificate.questions import Kind
-from siit.discovery.method import by_name
+from siit.discovery.method import Parameters, by_name, zeros
 from siit.discovery.methods import hard_concrete
 from siit.discovery.methods.training import GateTraining
 from siit.discovery.task import DiscoveryTask
 
 
 @dataclass(frozen=True)
-class EdgePruning:
+class EdgePruning(Parameters):
     """Edge pruning (Bhaskar, Wettig, Friedman, Chen, arXiv 2406.16778, section 3).
 
     An edge is kept where its own gate and that of its sender are open. The loss is the divergence from the clean run,
-    as a share of that with everything replaced, plus the Lagrangian term l1 (t - s) + l2 (t - s)^2. Here
-    s is the expected share of pruned edges, and t rises to `target` over the first `warm_up` of the steps; l1 and l2
-    are trained to raise it. A score is the logarithm of the probability that an edge is kept.
+    as a share of that with everything replaced. A Lagrangian term l1 (t - s) + l2 (t - s)^2 is added. Here s is the
+    expected share of pruned edges. t rises to `target` over the first `warm_up` of the steps, and l1 and l2 are trained
+    to raise the term. A score is the logarithm of the probability that an edge is kept.
 
     Attributes:
         target: the share of edges to prune.
@@ -45,11 +45,8 @@ class EdgePruning:
     def __call__(self, task: DiscoveryTask) -> dict[str, float]:
         """Scores every edge."""
         training = GateTraining(task, self.by, self.batch_size, self.seed)
-        edges, nodes = (
-            torch.full((len(names),), hard_concrete.START, device=task.device, requires_grad=True)
-            for names in (task.edges, task.nodes)
-        )
-        multipliers = torch.zeros(2, device=task.device, requires_grad=True)
+        edges, nodes = (hard_concrete.started(task, len(names)) for names in (task.edges, task.nodes))
+        multipliers = zeros(task, 2).requires_grad_()
         optimizer = torch.optim.Adam([edges, nodes], lr=self.learning_rate)
         ascent = torch.optim.Adam([multipliers], lr=self.multiplier_rate, maximize=True)
         for step in range(self.steps):

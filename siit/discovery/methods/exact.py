@@ -12,7 +12,7 @@ from torch import Tensor
 from siit.certificate.alone import alone
 from siit.certificate.executor import Executor
 from siit.certificate.questions import Kind
-from siit.discovery.method import by_name, check_choice, parts, zeros
+from siit.discovery.method import Parameters, by_name, check_choice, parts, zeros
 from siit.discovery.readout import Metric
 from siit.discovery.task import DiscoveryTask, Level, TaskBatch
 
@@ -20,7 +20,7 @@ Direction = Literal["noising", "denoising"]
 
 
 @dataclass(frozen=True)
-class ExactPatching:
+class ExactPatching(Parameters):
     """Patching of one part at a time (Vig et al., arXiv 2004.12265; edges: Goldowsky-Dill et al., arXiv 2304.05969).
 
     A score is the absolute value of the mean over pairs of the change of the metric. Noising replaces a part of the
@@ -43,7 +43,9 @@ class ExactPatching:
     metric: Metric = "difference"
 
     def __post_init__(self) -> None:
-        check_choice("by", self.by, ("resample",) if self.direction == "denoising" else ("resample", "mean", "zero"))
+        super().__post_init__()
+        if self.direction == "denoising":
+            check_choice("by", self.by, ("resample",))
 
     @torch.no_grad()
     def __call__(self, task: DiscoveryTask) -> dict[str, float]:

@@ -8,10 +8,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from siit.discovery.method import zeros
+from siit.discovery.task import DiscoveryTask
+
 TEMPERATURE, LOW, HIGH = 2 / 3, -0.1, 1.1
 """The paper's beta, gamma and zeta."""
 START = math.log((0.9 - LOW) / (HIGH - 0.9))
 """The gates' parameter (log alpha) at which they are 0.9 without noise: most parts are kept to begin with."""
+
+
+def started(task: DiscoveryTask, count: int) -> Float[Tensor, " parts"]:
+    """Makes parameters of gates to begin with, which take gradients.
+
+    Args:
+        task: on whose device.
+        count: how many.
+    """
+    return (zeros(task, count) + START).requires_grad_()
 
 
 def drawn(

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from siit.certificate.questions import Kind
-from siit.discovery.method import by_name, zeros
+from siit.discovery.method import Parameters, by_name, zeros
 from siit.discovery.task import DiscoveryTask
 
 
 @dataclass(frozen=True)
-class HeadImportance:
+class HeadImportance(Parameters):
     """Head importance scores for pruning (HISP; Michel, Levy, Neubig, arXiv 1905.10650, section 4.1).
 
-    A node's score is the mean over pairs of the absolute value of its output times the metric's gradient there: that
-    of the gradient of its mask. Unlike attribution patching the absolute value is taken in each example. MLPs and
-    embeddings are scored too. So scores are not divided by the norm of their layer's, as the paper has it.
+    A node's output times the metric's gradient there is the gradient of its mask. A score is the mean over pairs of its
+    absolute value, which attribution patching takes of the mean. MLPs and embeddings are scored too. So scores are not
+    divided by the norm of their layer's, as the paper has it.
 
     Attributes:
         by: what a mask replaces the output by: `zero` as in the paper, or `resample` as in ACDC's comparison

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from siit.certificate.questions import Kind
-from siit.discovery.method import by_name, parts, zeros
+from siit.discovery.method import Parameters, by_name, parts, zeros
 from siit.discovery.readout import Metric
 from siit.discovery.task import DiscoveryTask, Level
 
 
 @dataclass(frozen=True)
-class MaskGradients:
+class MaskGradients(Parameters):
     """Integrated gradients (Sundararajan, Taly, Yan, arXiv 1703.01365, section 3) with respect to masks.
 
-    A score is the absolute value of the mean gradient of the metric for a part's mask, over runs in which all masks
-    are (k + 1/2) / steps, k = 0 to steps - 1. With their signs the scores add up to what replacing everything does
+    In each run all masks are (k + 1/2) / steps, k = 0 to steps - 1. A score is the absolute value of the mean gradient
+    of the metric for a part's mask. With their signs the scores add up to what replacing everything does
     (completeness), up to the error of so many steps.
 
     Attributes:

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 import torch
 
 from siit.certificate.questions import Kind
-from siit.discovery.method import by_name, parts
+from siit.discovery.method import Parameters, by_name, parts
 from siit.discovery.methods import hard_concrete
 from siit.discovery.methods.training import GateTraining
 from siit.discovery.task import DiscoveryTask, Level
 
 
 @dataclass(frozen=True)
-class SubnetworkProbing:
+class SubnetworkProbing(Parameters):
     """Subnetwork probing (Cao, Sanh, Rush, arXiv 2104.03514, section 3), with gates on edges or nodes.
 
-    The loss is the divergence from the clean run, as a share of that with everything replaced, plus `sparsity` times
-    the expected share of open gates. A score is the logarithm of the probability that a part's gate is open. The
+    The loss is the divergence from the clean run, as a share of that with everything replaced. `sparsity` times the
+    expected share of open gates is added. A score is the logarithm of the probability that a part's gate is open. The
     paper's gates are on weights; on a model's nodes they are ACDC's comparison (arXiv 2304.14997, section 4).
 
     Attributes:
@@ -43,7 +43,7 @@ class SubnetworkProbing:
         """Scores every edge or node."""
         names = parts(task, self.level)
         training = GateTraining(task, self.by, self.batch_size, self.seed)
-        log_alpha = torch.full((len(names),), hard_concrete.START, device=task.device, requires_grad=True)
+        log_alpha = hard_concrete.started(task, len(names))
         optimizer = torch.optim.Adam([log_alpha], lr=self.learning_rate)
         for _ in range(self.steps):
             batch = training.batch()

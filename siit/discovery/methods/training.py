@@ -29,7 +29,7 @@ class GateTraining:
     def batch(self) -> TaskBatch:
         """Draws a batch."""
         rows = torch.randint(len(self.task), (self.batch_size,), generator=self.generator)
-        return self.task.batch(rows.to(self.task.device))
+        return self.task.batch(rows)
 
     def loss(self, batch: TaskBatch, **masks: Float[Tensor, "batch parts"]) -> Float[Tensor, " batch"]:
         """Measures the divergence from the clean run, as a share of that with everything replaced.

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from siit.causal.mechanisms.base import INDICES
 from siit.graph.architecture import Edge, edges
 from siit.graph.circuit import Circuit
 from siit.scoring.labelled import Labelled
 
 Grade = Literal["resampled", "permuted", "zero", "off", "unlabelled"]
+INDICES = "indices"
+"""The input that holds positions; its home, `siit.causal`, would have --help wait for torch."""
 GRADES: tuple[Grade, ...] = ("resampled", "permuted", "zero", "off", "unlabelled")
 
 

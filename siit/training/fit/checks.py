@@ -23,9 +23,9 @@ from siit.training.fit.validation import circuit_alone, halves, validation_certi
 
 APART = 1.1
 """Each check is at the earliest at so many times the steps of the last one: checks take a bounded share of the time."""
-HOPELESS = 0.3
+HOPELESS = {"categorical": 0.3, "numerical": 1.0}
 """Running error above which a check measures nothing. It is far above any bar: the averaged weights, which are
-measured, are better than those that are trained."""
+measured, are better than those that are trained. Where answers are numbers they are better by far."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class CircuitOnlyPhase(Check):
     def check(self, trainer: pl.Trainer, module: SIITModule) -> Found:
         assert self.bar is not None
         error, name = module.worst_interchange()
-        if error > HOPELESS:
+        if error > HOPELESS[module.answers.output]:
             return Found(f"circuit only: about {1 - error:.2f} of {self.bar:g} in training ({name})", error, name)
         alone, name = circuit_alone(module, next(halves(self.evidence)), self.bar)
         passed = alone >= self.bar
@@ -166,7 +166,7 @@ class ValidationCheck(Check):
 
     def check(self, trainer: pl.Trainer, module: SIITModule) -> Found:
         error, name = module.worst_interchange()
-        if error > HOPELESS:
+        if error > HOPELESS[module.answers.output]:
             return Found(f"everything: about {1 - error:.2f} in training ({name})", error, name)
         for half in halves(self.evidence):
             certificate = validation_certificate(module, half)

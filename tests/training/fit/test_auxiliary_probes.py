@@ -12,6 +12,7 @@ from torch import Tensor
 
 from siit.training.configuration.settings import read_settings
 from siit.training.fit.checkpoints import RunFolder
+from siit.training.fit.checks import HOPELESS
 from siit.training.fit.loop import fit, make_module
 from siit.training.fit.module import SIITModule
 from siit.training.fit.validation import circuit_alone
@@ -51,7 +52,7 @@ def test_probes_are_used_in_every_step(composed: Compose, tmp_path: Path, monkey
         return evaluate(self, model, pairs, drawn, auxiliary_probes)
 
     monkeypatch.setattr(Objective, "evaluate", watched)
-    monkeypatch.setattr("siit.training.fit.checks.HOPELESS", 1.0)
+    monkeypatch.setitem(HOPELESS, "numerical", 1.0)
     monkeypatch.setattr(
         "siit.training.fit.checks.circuit_alone", lambda *arguments: (1.0, circuit_alone(*arguments)[1])
     )

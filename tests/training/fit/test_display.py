@@ -11,6 +11,7 @@ from rich.console import Console
 
 from siit.training.configuration.settings import read_settings
 from siit.training.fit.checkpoints import RunFolder
+from siit.training.fit.checks import HOPELESS
 from siit.training.fit.display import Display, LiveDisplay, duration
 from siit.training.fit.loop import fit
 from siit.training.fit.pipeline import train_model
@@ -21,7 +22,7 @@ def test_without_a_terminal_there_is_one_plain_line_for_each_stage_and_check(
     composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = iter([(0.25, "is_x"), (0.5, "is_x")])
-    monkeypatch.setattr("siit.training.fit.checks.HOPELESS", 1.0)
+    monkeypatch.setitem(HOPELESS, "numerical", 1.0)
     monkeypatch.setattr("siit.training.fit.checks.circuit_alone", lambda *arguments: next(alone))
     train_model(composed("trainer.max_steps=30"), Display("a: "))
     said = capsys.readouterr().out

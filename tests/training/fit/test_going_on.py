@@ -18,6 +18,7 @@ from siit.interchange import build_evidence
 from siit.train import train
 from siit.training.configuration.settings import ConfigError, read_settings
 from siit.training.fit.checkpoints import RunFolder, checkpoint_step
+from siit.training.fit.checks import HOPELESS
 from siit.training.fit.loop import fit
 from siit.training.fit.shortfall import NotCertified, with_steps
 from siit.training.fit.validation import validation_certificate
@@ -33,7 +34,7 @@ def checks_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     def passing(*arguments: Any) -> Any:
         return dataclasses.replace(validation_certificate(*arguments), certified=True)
 
-    monkeypatch.setattr("siit.training.fit.checks.HOPELESS", 1.0)
+    monkeypatch.setitem(HOPELESS, "numerical", 1.0)
     monkeypatch.setattr("siit.training.fit.checks.APART", 2)
     monkeypatch.setattr("siit.training.fit.checks.validation_certificate", passing)
 

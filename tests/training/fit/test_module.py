@@ -16,7 +16,7 @@ from siit.certificate import Certificate
 from siit.certificate.fields import SHARES
 from siit.training.configuration.settings import Settings, read_settings
 from siit.training.fit.checkpoints import RunFolder
-from siit.training.fit.checks import WORDS
+from siit.training.fit.checks import HOPELESS, WORDS
 from siit.training.fit.display import Display
 from siit.training.fit.loggers import MetricsFile
 from siit.training.fit.loop import fit, make_module
@@ -62,7 +62,7 @@ def test_the_circuit_alone_is_checked_until_it_passes_and_then_the_certificate(
         checks.append(module.global_step)
         return measure(module, *further)
 
-    monkeypatch.setattr("siit.training.fit.checks.HOPELESS", 1.0)
+    monkeypatch.setitem(HOPELESS, "numerical", 1.0)
     monkeypatch.setattr("siit.training.fit.checks.circuit_alone", lambda *arguments: (next(alone), "is_x"))
     monkeypatch.setattr("siit.training.fit.checks.validation_certificate", measured)
     settings = read_settings(composed("trainer.max_steps=40", "objective.circuit_first=0.3"))
@@ -80,7 +80,7 @@ def test_checks_are_further_and_further_apart_and_hopeless_ones_measure_nothing(
     composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("siit.training.fit.checks.APART", 2)
-    monkeypatch.setattr("siit.training.fit.checks.HOPELESS", 0)
+    monkeypatch.setitem(HOPELESS, "numerical", 0)
     monkeypatch.setattr("siit.training.fit.checks.circuit_alone", lambda *arguments: pytest.fail("measured"))
     settings = read_settings(composed("trainer.max_steps=60", "objective.circuit_first=0.3"))
     folder = RunFolder(tmp_path, settings.case.name, settings.seed)

@@ -61,7 +61,7 @@ def encode(bundle: Bundle) -> dict[str, bytes]:
         CIRCUIT_FILE: _json.dump(bundle.circuit.to_json(), CIRCUIT_FILE),
         GRAPH_FILE: _json.dump(bundle.circuit.to_graph_json(), GRAPH_FILE, indent=None),
         CAUSAL_FILE: _json.dump(bundle.causal_model, CAUSAL_FILE, indent=None),
-        CERTIFICATE_FILE: _json.dump(bundle.certificate, CERTIFICATE_FILE),
+        CERTIFICATE_FILE: _json.dump_rows(bundle.certificate, CERTIFICATE_FILE),
         TRAIN_FILE: bundle.train_yaml.encode(),
         WEIGHTS_FILE: _tensors.dump_tensors(bundle.parameters),
         EVIDENCE_FILE: _tensors.dump_tensors(bundle.evidence, {"exhaustive": str(bundle.exhaustive).lower()}),

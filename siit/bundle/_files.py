@@ -63,7 +63,7 @@ def model_files(folder: Path, certificate: Mapping[str, Any] | None = None) -> M
     data = read_file(folder / MANIFEST_FILE, reach_of_model(folder), MANIFEST_LIMIT)
     replaced: dict[str, File] = {}
     if certificate is not None:
-        content = _json.dump(certificate, CERTIFICATE_FILE)
+        content = _json.dump_rows(certificate, CERTIFICATE_FILE)
         replaced[CERTIFICATE_FILE] = File.of(content)
         data = with_certificate(data, content, certificate)
     manifest = read_manifest(data)

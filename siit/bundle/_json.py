@@ -22,9 +22,23 @@ def dump(data: Mapping[str, Any], file: str, *, indent: int | None = 1) -> bytes
     Raises:
         BundleError: the data holds something that JSON has no word for.
     """
+    return (_text(data, file, indent) + "\n").encode()
+
+
+def dump_rows(data: Mapping[str, Any], file: str) -> bytes:
+    """Makes the bytes of a JSON file with one line for each field, so that numbers are found, and tables are short.
+
+    Raises:
+        BundleError: the data holds something that JSON has no word for.
+    """
+    rows = [f" {_text(name, file, None)}: {_text(value, file, None)}" for name, value in data.items()]
+    return ("{\n" + ",\n".join(rows) + "\n}\n").encode()
+
+
+def _text(data: Any, file: str, indent: int | None) -> str:
     separators = (",", ":") if indent is None else (",", ": ")
     try:
-        return (json.dumps(data, indent=indent, separators=separators, allow_nan=False) + "\n").encode()
+        return json.dumps(data, indent=indent, separators=separators, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise BundleError(f"{file}: content: found {error}, accepted is plain JSON with finite numbers") from error
 

@@ -1,4 +1,4 @@
-"""The benchmark bundle, format 1: models with their labels and the evidence for them, in files that run no code."""
+"""The benchmark bundle (format 2; 1 is read): models, labels and the evidence for them, in files that run no code."""
 
 from siit.bundle._card import CARD_FILE, render_card
 from siit.bundle._errors import BundleError

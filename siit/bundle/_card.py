@@ -211,6 +211,9 @@ weights = load_file(hf_hub_download({place}, "{case}/seed-{seed}/model.safetenso
 with open(hf_hub_download({place}, "{case}/seed-{seed}/circuit.json"{branch})) as file:
     circuit = json.load(file)  # graph.json is the same in the format of EAP-IG and MIB
 ```
+
+Each tensor of `evaluation.safetensors` has the smallest dtype that holds it exactly, often uint8: call `.long()` on ids
+and `.float()` on numbers before computing with them, as `siit.load` does.
 """
 
 

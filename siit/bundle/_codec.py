@@ -11,6 +11,7 @@ from torch import Tensor
 
 from siit.bundle import _json, _tensors
 from siit.bundle._errors import BundleError, wrong
+from siit.bundle._evidence import dump_evidence, read_evidence
 from siit.bundle._labels import check_certificate, check_counts, read_circuit
 from siit.bundle._names import (
     CAUSAL_FILE,
@@ -29,7 +30,7 @@ from siit.bundle._training import TRAINING_FILE, check_training
 from siit.bundle._types import BUNDLE_FORMAT, Bundle
 from siit.bundle._vocab import Vocab
 from siit.certificate import OUTPUTS, Answers
-from siit.certificate.schema import EvidenceError, Schema, Special
+from siit.certificate.schema import Schema, Special
 from siit.graph.architecture import ModelConfig
 
 _CASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -64,13 +65,17 @@ def encode(bundle: Bundle) -> dict[str, bytes]:
         CERTIFICATE_FILE: _json.dump_rows(bundle.certificate, CERTIFICATE_FILE),
         TRAIN_FILE: bundle.train_yaml.encode(),
         WEIGHTS_FILE: _tensors.dump_tensors(bundle.parameters),
-        EVIDENCE_FILE: _tensors.dump_tensors(bundle.evidence, {"exhaustive": str(bundle.exhaustive).lower()}),
+        EVIDENCE_FILE: dump_evidence(bundle),
         **bundle.extra_files,
     }
 
 
-def decode(files: Mapping[str, bytes]) -> Bundle:
-    """Reads the bundle that these files hold; weights or evidence may be left out.
+def decode(files: Mapping[str, bytes], bundle_format: str = BUNDLE_FORMAT) -> Bundle:
+    """Reads the bundle that these files hold.
+
+    Args:
+        files: by name; weights or evidence may be left out.
+        bundle_format: which they have.
 
     Raises:
         BundleError: names the file and the field that is wrong.
@@ -79,7 +84,7 @@ def decode(files: Mapping[str, bytes]) -> Bundle:
     if missing:
         raise wrong(missing[0], "file", "nothing", "a file of this name")
     data = _json.parse(files[CONFIG_FILE], CONFIG_FILE)
-    config, answers = _read_config(data)
+    config, answers = _read_config(data, bundle_format)
     vocab = Vocab.from_json(_json.parse(files[VOCAB_FILE], VOCAB_FILE))
     _check_vocab(vocab, config, data["output"])
     circuit = read_circuit(files, config)
@@ -91,8 +96,11 @@ def decode(files: Mapping[str, bytes]) -> Bundle:
     extra = {name: content for name, content in files.items() if name not in FILES}
     for name, content in extra.items():
         _check_extra(name, content)
-    evidence, exhaustive = _read_evidence(files.get(EVIDENCE_FILE), Schema(circuit, answers), vocab)
-    if evidence:
+    evidence: dict[str, Tensor] = {}
+    exhaustive = False
+    if EVIDENCE_FILE in files:
+        special = Special(vocab.bos_id, vocab.pad_id)
+        evidence, exhaustive = read_evidence(files[EVIDENCE_FILE], Schema(circuit, answers), special, bundle_format)
         check_counts(certificate["evidence"], len(evidence["base_tokens"]), exhaustive)
     return Bundle(
         config=config,
@@ -133,9 +141,9 @@ def check_seed(seed: object, file: str = CONFIG_FILE) -> int:
     return seed
 
 
-def _read_config(data: dict[str, Any]) -> tuple[ModelConfig, Answers]:
-    if data.get("format") != BUNDLE_FORMAT:
-        raise wrong(CONFIG_FILE, "format", data.get("format"), repr(BUNDLE_FORMAT))
+def _read_config(data: dict[str, Any], bundle_format: str) -> tuple[ModelConfig, Answers]:
+    if data.get("format") != bundle_format:
+        raise wrong(CONFIG_FILE, "format", data.get("format"), f"{bundle_format!r}, as in {MANIFEST_FILE}")
     try:
         config = ModelConfig.from_json(data)
     except ValueError as error:
@@ -172,22 +180,6 @@ def _read_weights(data: bytes | None, config: ModelConfig) -> dict[str, Tensor]:
     specs = {name: _tensors.TensorSpec(torch.float32, shape) for name, shape in config.parameter_shapes().items()}
     _tensors.check_specs(_tensors.read_header(data, WEIGHTS_FILE), specs, WEIGHTS_FILE)
     return _tensors.load_tensors(data, WEIGHTS_FILE)
-
-
-def _read_evidence(data: bytes | None, schema: Schema, vocab: Vocab) -> tuple[dict[str, Tensor], bool]:
-    if data is None:
-        return {}, False
-    header = _tensors.read_header(data, EVIDENCE_FILE)
-    exhaustive = header.metadata.get("exhaustive")
-    if exhaustive not in ("true", "false"):
-        raise wrong(EVIDENCE_FILE, "__metadata__.exhaustive", exhaustive, "'true' or 'false'")
-    try:
-        schema.check_declared(_tensors.declared(header))
-        evidence = _tensors.load_tensors(data, EVIDENCE_FILE)
-        schema.check_values(evidence, Special(vocab.bos_id, vocab.pad_id))
-    except EvidenceError as error:
-        raise BundleError(f"{EVIDENCE_FILE}: {error}") from error
-    return evidence, exhaustive == "true"
 
 
 def _check_extra(name: str, content: bytes) -> None:

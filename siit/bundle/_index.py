@@ -16,7 +16,7 @@ from siit.bundle._card import CARD_FILE, Unreadable, is_generated, render_card
 from siit.bundle._codec import check_case, check_seed
 from siit.bundle._errors import BundleError, wrong
 from siit.bundle._folder import locked, put_file, read_file, recover
-from siit.bundle._manifest import MANIFEST_LIMIT, check_certificate_format, read_manifest
+from siit.bundle._manifest import MANIFEST_LIMIT, check_certificate_format, check_format, read_manifest
 from siit.bundle._names import MANIFEST_FILE
 from siit.bundle._places import reach_of_model, reach_of_root
 from siit.bundle._reader import read_bundle
@@ -97,8 +97,7 @@ def read_index(root: Path, *, within: Path | None = None) -> list[IndexEntry]:
     """
     content = _json.unseal(read_file(root / INDEX_FILE, within or reach_of_root(root), _json.JSON_LIMIT), INDEX_FILE)
     _json.expect_keys(content, ("format", "models"), INDEX_FILE)
-    if content["format"] != BUNDLE_FORMAT:
-        raise wrong(INDEX_FILE, "format", content["format"], repr(BUNDLE_FORMAT))
+    check_format(content["format"], INDEX_FILE)
     if not isinstance(content["models"], list):
         raise wrong(INDEX_FILE, "models", content["models"], "a list")
     entries = []

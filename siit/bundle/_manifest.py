@@ -20,7 +20,7 @@ from siit.bundle import _json
 from siit.bundle._codec import check_case, check_seed
 from siit.bundle._errors import wrong
 from siit.bundle._names import CERTIFICATE_FILE, FILES, MANIFEST_FILE
-from siit.bundle._types import BUNDLE_FORMAT, Bundle
+from siit.bundle._types import BUNDLE_FORMAT, BUNDLE_FORMATS, Bundle
 from siit.certificate.fields import FIRST_KIND_FORMAT, FORMATS
 
 MANIFEST_LIMIT = 1 << 20
@@ -42,6 +42,7 @@ class FileEntry:
 class Manifest:
     """A manifest that has been read and checked; `certificate` is the format of the certificate, which is its kind."""
 
+    bundle_format: str
     case: str
     seed: int
     certified: bool
@@ -91,8 +92,7 @@ def read_manifest(data: bytes) -> Manifest:
         BundleError: a byte of it was changed, or a field is wrong: a path out of the folder, say.
     """
     content = _json.unseal(data, MANIFEST_FILE)
-    if content.get("format") != BUNDLE_FORMAT:
-        raise wrong(MANIFEST_FILE, "format", content.get("format"), repr(BUNDLE_FORMAT))
+    check_format(content.get("format"), MANIFEST_FILE)
     # Manifests of earlier versions say nothing of it; they wrote one kind.
     content.setdefault("certificate", FIRST_KIND_FORMAT)
     _json.expect_keys(content, _KEYS, MANIFEST_FILE)
@@ -111,6 +111,7 @@ def read_manifest(data: bytes) -> Manifest:
         if name not in entries:
             raise wrong(MANIFEST_FILE, "files", f"no {name}", f"all of {', '.join(FILES)}")
     return Manifest(
+        bundle_format=content["format"],
         case=check_case(content["case"], MANIFEST_FILE),
         seed=check_seed(content["seed"], MANIFEST_FILE),
         certified=content["certified"],
@@ -120,6 +121,12 @@ def read_manifest(data: bytes) -> Manifest:
         versions=versions,
         files=entries,
     )
+
+
+def check_format(found: object, file: str) -> None:
+    """Raises BundleError unless it is the format of a bundle that can be read."""
+    if found not in BUNDLE_FORMATS:
+        raise wrong(file, "format", found, " or ".join(map(repr, BUNDLE_FORMATS)))
 
 
 def check_certificate_format(found: object, file: str, field: str) -> None:

@@ -71,7 +71,7 @@ def _read(folder: Path, skipped: set[str], within: Path) -> Bundle:
     for name in sorted(set(manifest.files) - present - skipped):
         raise wrong(name, "file", "nothing", f"the file that {MANIFEST_FILE} lists")
     files = {name: _read_listed(folder / name, manifest, within) for name in manifest.files if name not in skipped}
-    bundle = _codec.decode(files)
+    bundle = _codec.decode(files, manifest.bundle_format)
     _check_place(folder, bundle, manifest)
     return bundle
 

@@ -12,11 +12,19 @@ from torch import Tensor
 
 from siit.bundle._errors import BundleError, wrong
 from siit.bundle._json import parse
-from siit.certificate.schema import Declared
+from siit.certificate.schema import Declared, dtype_name
 
 _HEADER_LIMIT = 16 << 20
-_DTYPES = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL"}
-_NAMES = {"F32": "float32", "I64": "int64", "BOOL": "bool"}
+_DTYPES = {
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 # What a file that torch.save or pickle wrote begins with.
 _ZIP, _PICKLE = b"PK\x03\x04", tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 
@@ -100,7 +108,8 @@ def check_specs(header: Header, specs: Mapping[str, TensorSpec], file: str) -> N
 
 def declared(header: Header) -> dict[str, Declared]:
     """Describes the tensors of a file by torch's names of dtypes, where a bundle has them."""
-    return {name: Declared(_NAMES.get(dtype, dtype), shape) for name, (dtype, shape) in header.tensors.items()}
+    names = {in_file: dtype_name(dtype) for dtype, in_file in _DTYPES.items()}
+    return {name: Declared(names.get(dtype, dtype), shape) for name, (dtype, shape) in header.tensors.items()}
 
 
 def load_tensors(data: bytes, file: str) -> dict[str, Tensor]:

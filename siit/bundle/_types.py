@@ -13,7 +13,9 @@ from siit.certificate import Answers
 from siit.graph.architecture import ModelConfig
 from siit.graph.circuit import Circuit
 
-BUNDLE_FORMAT = "siit-bundle/1"
+BUNDLE_FORMAT, FIRST_FORMAT = "siit-bundle/2", "siit-bundle/1"
+BUNDLE_FORMATS = (FIRST_FORMAT, BUNDLE_FORMAT)
+"""Those that are read; the first of them is not written any more."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,7 +32,7 @@ class Bundle:
         circuit: the labels.
         causal_model: the high-level model as data (`CausalModel.to_json`).
         evidence: held-out pairs and the high-level model's answers, by the names of `evaluation.safetensors`; empty
-            where they were not read.
+            where they were not read. Dtypes are int64, float32 and bool, whatever the file holds.
         exhaustive: whether the evidence is all there is, because the input space was enumerated; False where the
             evidence was not read.
         certificate: what was measured, with `certified` as its verdict.

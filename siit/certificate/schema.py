@@ -8,7 +8,7 @@ Each is [pairs, n_ctx]. Required are `base_` and `source_` with `tokens`, `targe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -36,6 +36,11 @@ class EvidenceError(ValueError):
         super().__init__(f"{name}: found {found}, accepted is {accepted}")
 
 
+def dtype_name(dtype: torch.dtype) -> str:
+    """Gives torch's name of a dtype, such as int64."""
+    return str(dtype).removeprefix("torch.")
+
+
 @dataclass(frozen=True)
 class Declared:
     """Says what a tensor is, before or after it is read.
@@ -51,7 +56,7 @@ class Declared:
     @classmethod
     def of(cls, tensor: Tensor) -> Declared:
         """Describes a tensor."""
-        return cls(str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape))
+        return cls(dtype_name(tensor.dtype), tuple(tensor.shape))
 
     def __str__(self) -> str:
         return f"{self.dtype} {list(self.shape)}"
@@ -162,8 +167,12 @@ class Schema:
                 rules |= {f"{further[1]}/{field}": field for field in FIELDS}
         return rules
 
-    def check_declared(self, declared: Mapping[str, Declared]) -> None:
+    def check_declared(self, declared: Mapping[str, Declared], narrower: Mapping[str, Sequence[str]] = {}) -> None:
         """Checks names, shapes and dtypes of a file, which holds nothing else.
+
+        Args:
+            declared: the tensors.
+            narrower: for a dtype of `measure`, others that the file may have instead.
 
         Raises:
             EvidenceError: names the tensor, what was found and what is accepted.
@@ -172,7 +181,7 @@ class Schema:
         for name in declared:
             if name not in rules:
                 raise EvidenceError(name, "a tensor of this name", "none such")
-        self._check(declared, rules)
+        self._check(declared, rules, narrower)
 
     def select(self, tensors: Mapping[str, Shaped[Tensor, "..."]]) -> dict[str, Tensor]:
         """Checks what a measurement needs, and leaves out all else: contrasts, and names that are unknown.
@@ -219,8 +228,13 @@ class Schema:
             if special is not None:
                 _check_permuted(name, tensors[name], special.at(tensors[f"{SOURCE}tokens"]))
 
-    def _check(self, declared: Mapping[str, Declared], rules: Mapping[str, Rule]) -> None:
-        """Checks that these tensors are there, with one shape and the dtypes of their rules."""
+    def _check(
+        self,
+        declared: Mapping[str, Declared],
+        rules: Mapping[str, Rule],
+        narrower: Mapping[str, Sequence[str]] = {},
+    ) -> None:
+        """Checks that these tensors are there, with one shape and the dtypes of their rules, or narrower ones."""
         first = declared.get(f"{BASE}tokens", Declared("", ()))
         pairs = first.shape[0] if first.shape else 0
         numbers = "int64" if self.answers.output == "categorical" else "float32"
@@ -228,8 +242,10 @@ class Schema:
         size = f"[{pairs or 'pairs'}, {self.circuit.config.n_ctx}], at least one pair"
         for name, rule in rules.items():
             found = declared.get(name)
-            if found != Declared(dtypes[rule], (pairs, self.circuit.config.n_ctx)) or pairs < 1:
-                raise EvidenceError(name, found or "nothing", f"{dtypes[rule]} {size}")
+            accepted = (*narrower.get(dtypes[rule], ()), dtypes[rule])
+            whole = found is not None and found.dtype in accepted and found.shape == (pairs, self.circuit.config.n_ctx)
+            if not whole or pairs < 1:
+                raise EvidenceError(name, found or "nothing", f"{' or '.join(accepted)} {size}")
 
     def _check_targets(self, name: str, scored: Shaped[Tensor, " scored"]) -> None:
         if self.answers.output == "categorical":

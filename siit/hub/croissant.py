@@ -51,8 +51,9 @@ _CONTEXT = {
 _DESCRIPTION = (
     "Held-out pairs of a base and a source input, with the high-level causal model's answers under every interchange "
     "intervention: the evidence on which transformers with known circuits were certified. One safetensors file per "
-    "model: base_tokens and source_tokens (int64 [pairs, positions]), base_target, source_target and do/<unit or "
-    "edge>/target (class ids, or float32 values), and beside each target the mask of scored positions."
+    "model: base_tokens and source_tokens (token ids, [pairs, positions]), base_target, source_target and do/<unit or "
+    "edge>/target (class ids, or numbers), and beside each target the mask of scored positions. Each tensor has the "
+    "smallest dtype that holds it exactly, often uint8 (int64 and float32 in models of the format siit-bundle/1)."
 )
 _CITE = (
     "Gupta, Arcuschin, Kwa, Garriga-Alonso: InterpBench: Semi-Synthetic Transformers for Evaluating Mechanistic "

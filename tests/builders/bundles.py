@@ -171,13 +171,28 @@ def reseal(folder: Path, change: Callable[[dict[str, Any]], object] = lambda con
     (folder / MANIFEST_FILE).write_bytes(_json.seal(content, MANIFEST_FILE))
 
 
-def change_tensor(folder: Path, name: str, tensor: Tensor | None) -> None:
-    """Puts another tensor, or none, into the evidence, and makes the manifest fit."""
+def change_evidence(folder: Path, change: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> None:
+    """Puts other tensors into the evidence, as they are, and makes the manifest fit."""
     path = folder / "evaluation.safetensors"
     with safetensors.safe_open(path, "pt") as file:
         tensors, metadata = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
-    tensors.pop(name, None)
-    if tensor is not None:
-        tensors[name] = tensor
-    path.write_bytes(safetensors.torch.save(tensors, metadata))
+    path.write_bytes(safetensors.torch.save(change(tensors), metadata))
     reseal(folder)
+
+
+def change_tensor(folder: Path, name: str, tensor: Tensor | None) -> None:
+    """Puts another tensor, or none, into the evidence, and makes the manifest fit."""
+    others = {} if tensor is None else {name: tensor}
+    change_evidence(folder, lambda tensors: {key: kept for key, kept in tensors.items() if key != name} | others)
+
+
+def in_format_1(folder: Path) -> Path:
+    """Makes a folder what earlier versions wrote: its evidence is int64, float32 and bool; gives the folder."""
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace("siit-bundle/2", "siit-bundle/1"))
+    wide = {torch.uint8: torch.int64, torch.int16: torch.int64, torch.float16: torch.float32}
+    change_evidence(
+        folder, lambda tensors: {name: kept.to(wide.get(kept.dtype, kept.dtype)) for name, kept in tensors.items()}
+    )
+    reseal(folder, lambda content: content.update(format="siit-bundle/1"))
+    return folder

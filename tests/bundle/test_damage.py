@@ -275,7 +275,8 @@ def replaced(name: str, old: str, new: str) -> Damage:
         (replaced("config.json", '"d_mlp": 16', '"d_mlp": 17'), "model.safetensors: blocks.0.mlp.W_in"),
         (replaced("config.json", '"eps"', '"epsilon"'), "config.json: config: missing eps"),
         (replaced("config.json", "{", '{"more": 1,'), "config.json: fields"),
-        (replaced("config.json", "siit-bundle/1", "siit-bundle/2"), "config.json: format"),
+        (replaced("config.json", "siit-bundle/2", "siit-bundle/1"), "config.json: format"),
+        (replaced("config.json", "siit-bundle/2", "siit-bundle/3"), "config.json: format"),
         (replaced("config.json", '"toy"', '"../toy"'), "config.json: case"),
         (replaced("config.json", '"toy"', '"other"'), "manifest.json: case, seed"),
         (replaced("config.json", '"seed": 0', '"seed": 1'), "manifest.json: case, seed"),
@@ -320,7 +321,8 @@ def test_content(folder: Path, damage: Damage, message: str):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("format", "siit-bundle/2"),
+        ("format", "siit-bundle/3"),
+        ("format", 2),
         ("case", "/"),
         ("seed", "0"),
         ("certified", "yes"),

@@ -125,7 +125,7 @@ def test_uncertified(tmp_path: Path):
         ({"case": ".hidden"}, "config.json: case"),
         ({"seed": -1}, "config.json: seed"),
         ({"seed": True}, "config.json: seed"),
-        ({"answers": Answers("numerical", 0.1)}, "vocab.json: classes"),
+        ({"answers": Answers("numerical", 0.1)}, "config.json: d_vocab_out: found 2"),
         ({"vocab": Vocab(("a", "BOS"), 1, None, ("x", "y"))}, "vocab.json: tokens"),
         ({"vocab": Vocab(("a", "b", "c", "BOS", "PAD"), 3, 4, ("x",))}, "config.json: d_vocab_out"),
         ({"vocab": Vocab(("a", "b", "c", "BOS", "PAD"), 3, 4, None)}, "vocab.json: classes"),

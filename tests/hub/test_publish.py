@@ -19,6 +19,7 @@ from siit.hub.models import UncertifiedError
 from siit.hub.upload import Published, publish
 from siit.verification import verify
 from tests.builders import handmade
+from tests.builders.bundles import in_format_1
 from tests.hub.loopback import OWNER, READER, Files, Hub, Request
 
 R = "org/name"
@@ -60,6 +61,25 @@ def test_one_commit_holds_everything(hub: Hub, root: Path):
     assert f"{len(there['bundle.json'])} B  bundle.json" in [line.strip() for line in lines]
     assert lines[-2:] == ["Sending 23 of 23 files, removing 0", "Reading back"]
     assert not hub.repos[R].private
+
+
+def test_a_model_in_format_1_is_sent_as_it_is(hub: Hub, root: Path):
+    in_format_1(root / PLACE)
+    before = folder_files(root)
+    send(hub, root, recheck=True)
+    assert {path: hub.files(R)[path] for path in before} == before
+    assert len(siit.list_models(R, endpoint=hub.url)) == 2
+    old, new = (siit.load(R, "previous_is_x", seed=seed, endpoint=hub.url).evidence for seed in (0, 1))
+    assert {name: tensor.dtype for name, tensor in old.items()} == {name: tensor.dtype for name, tensor in new.items()}
+
+
+def test_a_certificate_measured_again_leaves_the_format(hub: Hub, single: Path):
+    handmade.put(single, certificate=handmade.first_kind(handmade.certificate()))
+    in_format_1(single / PLACE)
+    send(hub, single, recheck=True, allow_uncertified=True)
+    loaded = siit.load(R, "previous_is_x", endpoint=hub.url)
+    assert loaded.certificate["format"] == "siit-certificate/2"
+    assert json.loads(hub.files(R)[f"{PLACE}/manifest.json"])["format"] == "siit-bundle/1"
 
 
 def test_a_repeated_call_sends_nothing(hub: Hub, root: Path):

@@ -16,7 +16,7 @@ from siit.training.fit.checkpoints import TrainingError, run_record
 from siit.training.fit.existing import find_existing
 from siit.training.fit.pipeline import plain_config
 from siit.training.fit.plan import find_task
-from tests.builders.bundles import make_bundle
+from tests.builders.bundles import in_format_1, make_bundle
 from tests.builders.runs import Compose
 
 SHORT = "trainer.max_steps=10"
@@ -71,6 +71,10 @@ def test_a_finished_model_is_that_of_the_same_configuration_and_program(
     assert train(config) == path and "is already there, certified" in capsys.readouterr().out
     # Neither steps, nor threads, nor what is allowed are another configuration.
     assert train(composed("trainer.max_steps=20", "trainer.threads=2", "allow_uncertified=false")) == path
+    assert content(path) == before
+    # So is one in the format of earlier versions.
+    before = content(in_format_1(path))
+    assert train(config) == path and "is already there, certified" in capsys.readouterr().out
     assert content(path) == before
 
     settings, plain = read_settings(config), plain_config(config)

@@ -82,7 +82,7 @@ def test_a_model_of_indirect_objects_in_its_folder(composed: Compose, tmp_path: 
     ):
         siit.load(tmp_path, "ioi_next_token")
     change_tensor(path, "probe/next_token/target", None)
-    with pytest.raises(BundleError, match=r"probe/next_token/target: found nothing, accepted is int64"):
+    with pytest.raises(BundleError, match=r"probe/next_token/target: found nothing, accepted is uint8"):
         siit.load(tmp_path, "ioi_next_token")
     change_tensor(path, "probe/next_token/target", target)
     siit.load(tmp_path, "ioi_next_token")

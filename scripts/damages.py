@@ -10,12 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
+import torch
+
 from siit.bundle import MANIFEST_FILE
 
 Damage = Callable[[Path, random.Random], str]
 """Damages a folder in place, and says how."""
 JSON_FILES = ("config.json", "vocab.json", "circuit.json", "graph.json", "causal_model.json", "certificate.json")
 TENSOR_FILES = ("model.safetensors", "evaluation.safetensors")
+DTYPES = (torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int8, torch.uint8)
 ODD: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 1.5, -0.5, 1e308, 10**12, 1 << 70, "", "x", "a0.h0", "../x", "\x1b[31m", "<b>", [],
     [1], [[]], {}, {"x": 1}, [None], "0", 0.9995,
@@ -137,6 +141,22 @@ def odd_header(folder: Path, draw: random.Random) -> str:
     return f"{name}: {way} of {tensor}"
 
 
+def other_dtype(folder: Path, draw: random.Random) -> str:
+    """Puts one tensor of the evidence into another dtype: wider, narrower with a loss, or with numbers that wrap."""
+    path = folder / TENSOR_FILES[1]
+    with safetensors.safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    tensors = safetensors.torch.load(path.read_bytes())
+    name = draw.choice(sorted(tensors))
+    before = tensors[name]
+    dtype, less = draw.choice(DTYPES), draw.choice((0, 0, 1, 1000))
+    numbers = before.double() - less
+    tensors[name] = numbers.to(dtype) if dtype.is_floating_point else numbers.long().to(dtype)
+    path.write_bytes(safetensors.torch.save(tensors, metadata))
+    seal_again(folder)
+    return f"{name}: {before.dtype} -> {dtype}, less {less}"
+
+
 def odd_entry(folder: Path, draw: random.Random) -> str:
     """Takes a file away, puts a folder or a link in its place, or one by its side."""
     name = draw.choice(sorted(path.name for path in folder.iterdir()))
@@ -194,6 +214,7 @@ DAMAGES: tuple[Damage, ...] = (
     missing_or_doubled_key,
     not_a_number,
     odd_header,
+    other_dtype,
     odd_entry,
     large,
     deep,

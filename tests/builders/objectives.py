@@ -72,7 +72,7 @@ def objective_of(
 ) -> tuple[Objective, Transformer, Task]:
     """Makes an objective on a task of the catalogue, with an untrained transformer in double precision."""
     task = task_of(case)
-    objective = Objective(interchanges_of(task), terms, source_gradient)
+    objective = Objective(interchanges_of(task), terms, source_gradient, tolerance=task.answers.tolerance)
     return objective, Transformer(objective.interchanges.labels.circuit.config, seed=0).double(), task
 
 

@@ -168,6 +168,7 @@ def make_module(plan: Plan, settings: Settings, widened: Sequence[Widening] = ()
         probe_weight=chosen.probe_weight,
         attention_weight=chosen.attention_weight,
         next_token=chosen.next_token,
+        tolerance=plan.task.answers.tolerance,
     )
     model = Transformer(plan.config, settings.seed, shape.embedding_std, shape.position_std, shape.spread_embeddings)
     return SIITModule(model, objective, plan.task.answers, chosen, settings.trainer, settings.seed, widened)

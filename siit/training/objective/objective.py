@@ -93,6 +93,7 @@ class Objective:
         attention_weight: factor of the loss of supervised attention.
         next_token: factor of the loss of predicting every next token, on the plain runs of the sources. The answers'
             classes must then be the tokens.
+        tolerance: how far an answer may be off, where answers are numbers.
 
     Raises:
         ValueError: where the shares are not parts of a batch that sum to 1.
@@ -106,6 +107,7 @@ class Objective:
         probe_weight: float = 0.0,
         attention_weight: float = 0.0,
         next_token: float = 0.0,
+        tolerance: float | None = None,
     ) -> None:
         shares = {name: term.share for name, term in terms.items()}
         if not (all(share >= 0 for share in shares.values()) and abs(sum(shares.values()) - 1) <= 1e-6):
@@ -114,6 +116,7 @@ class Objective:
         self.terms = dict(terms)
         self.source_gradient = source_gradient
         self.probe_weight, self.attention_weight, self.next_token = probe_weight, attention_weight, next_token
+        self.tolerance = tolerance
         self.points = PatchPoints(interchanges.labels.circuit)
         self.attention = SupervisedAttention(interchanges.model, interchanges.labels)
 
@@ -215,7 +218,7 @@ class Objective:
         losses, start = {}, 0
         for name, count in zip(self.terms, self.counts(len(pairs)), strict=True):
             part = slice(start, start + count)
-            losses[name] = task_loss(logits[part], target[part], scored[part])
+            losses[name] = task_loss(logits[part], target[part], scored[part], self.tolerance)
             start += count
         total = torch.stack([self.terms[name].weight * loss for name, loss in losses.items()]).sum()
         if self.next_token:

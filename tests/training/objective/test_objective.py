@@ -91,6 +91,11 @@ def expected_answer(objective: Objective, pairs: Pairs, drawn: Drawn, row: int) 
     return interchanges.model.run(Inputs(pairs.base[one]), interventions)
 
 
+def smooth_error(error: Tensor, tolerance: float) -> Tensor:
+    size = error.abs()
+    return torch.where(size < tolerance, size.square() / (2 * tolerance), size - tolerance / 2)
+
+
 @pytest.mark.parametrize("circuit_only", [False, True])
 @pytest.mark.parametrize("terms", ["siit", "siit_node"])
 @pytest.mark.parametrize("case", ["frac_prevs", "histogram", "reverse"])
@@ -110,7 +115,8 @@ def test_examples_are_their_own_patched_runs(case: str, terms: str, circuit_only
             assert torch.equal(run.scored[0], step.scored[row])
             target, logits = run.output[run.scored], step.logits[row][run.scored[0]]
             if target.is_floating_point():
-                each.append((logits[:, 0] - target) ** 2)
+                assert objective.tolerance is not None
+                each.append(smooth_error(logits[:, 0] - target, objective.tolerance))
             else:
                 each.append(F.cross_entropy(logits, target, reduction="none"))
         losses[name], start = torch.cat(each).mean(), start + count
@@ -344,7 +350,8 @@ def test_where_only_the_last_token_counts_nothing_else_is_unembedded():
     every, model, _ = objectives.objective_of("frac_prevs", objectives.configured_terms("siit"))
     causal = every.interchanges.model
     last = CausalModel(causal.vocab, causal.max_len, list(causal.variables.values()), "last")
-    objective = Objective(dataclasses.replace(every.interchanges, model=last), every.terms, every.source_gradient)
+    interchanges = dataclasses.replace(every.interchanges, model=last)
+    objective = Objective(interchanges, every.terms, every.source_gradient, tolerance=every.tolerance)
     bos, x, a, pad = 4, 3, 0, 5
     base = torch.tensor([[bos, x, a, x, a], [bos, a, x, pad, pad], [bos, x, pad, pad, pad]])
     pairs = Pairs(base, base.roll(1, 0))
@@ -354,7 +361,9 @@ def test_where_only_the_last_token_counts_nothing_else_is_unembedded():
     torch.testing.assert_close(step.logits, whole.logits[rows, places].unsqueeze(1))
     torch.testing.assert_close(step.target, whole.target[rows, places].unsqueeze(1), equal_nan=True)
     assert torch.equal(step.scored, whole.scored[rows, places].unsqueeze(1)) and bool(step.scored.any())
-    expected = (whole.logits[rows, places, 0] - whole.target[rows, places]).square().nanmean()
+    assert every.tolerance is not None
+    error = whole.logits[rows, places, 0] - whole.target[rows, places]
+    expected = smooth_error(error, every.tolerance).nanmean()
     torch.testing.assert_close(step.loss, expected, check_dtype=False)
 
 

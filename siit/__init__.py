@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from siit._version import __version__
 
 if TYPE_CHECKING:
+    from siit.evaluation import evaluate
     from siit.loading import LoadedCircuit, LoadedModel, list_models, load, load_circuit
     from siit.scoring import score
     from siit.training.interpbench import import_interpbench
@@ -16,6 +17,7 @@ __all__ = [
     "LoadedCircuit",
     "LoadedModel",
     "__version__",
+    "evaluate",
     "import_interpbench",
     "list_models",
     "load",
@@ -25,6 +27,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("LoadedCircuit", "LoadedModel", "list_models", "load", "load_circuit"), "loading"),
+    "evaluate": "evaluation",
     "import_interpbench": "training.interpbench",
     "score": "scoring",
 }

@@ -34,6 +34,11 @@ COMMANDS = {
     "cases": Command("siit.cases", "list the cases, or show one: program, variables, circuit"),
     "show": Command("siit.show.__main__", "draw a model's circuit, its attention and what each part does"),
     "score": Command("siit.scoring.__main__", "score a circuit discovery method's edges or nodes against the labels"),
+    "evaluate": Command(
+        "siit.evaluation.__main__",
+        "evaluate discovery methods on a bundle's models, into tables and files",
+        ("scipy", "evaluate"),
+    ),
     "publish": Command("siit.publish", "put a bundle on the Hugging Face Hub"),
 }
 _USAGE = f"""\

@@ -22,9 +22,20 @@ A method that is written for TransformerLens gets the model as a HookedTransform
 One's own is a function of a task, see `siit.discovery.task`; `find_method("my_module:my_method")` finds it by name.
 """
 
-from siit.discovery.draw import task_of
+from siit.discovery.draw import PAIRS, contrasts_of, held_out_task, task_of
 from siit.discovery.method import Method
 from siit.discovery.registry import METHODS, find_method
 from siit.discovery.task import DiscoveryTask, Passes, TaskBatch
 
-__all__ = ["METHODS", "DiscoveryTask", "Method", "Passes", "TaskBatch", "find_method", "task_of"]
+__all__ = [
+    "METHODS",
+    "PAIRS",
+    "DiscoveryTask",
+    "Method",
+    "Passes",
+    "TaskBatch",
+    "contrasts_of",
+    "find_method",
+    "held_out_task",
+    "task_of",
+]

@@ -44,11 +44,59 @@ def task_of(
     Raises:
         ValueError: names the argument, what was found and what is accepted; or no inputs are declared.
     """
+    task = _declared(loaded, n_pairs)
+    generator = torch.Generator().manual_seed(seed)
+    return _made(loaded, task, _unseen(loaded, task, n_pairs, corruption, generator), permute_positions, generator)
+
+
+def held_out_task(
+    loaded: LoadedModel,
+    n_pairs: int = PAIRS,
+    *,
+    corruption: str = SOURCE,
+    permute_positions: bool = True,
+    seed: int = 0,
+) -> DiscoveryTask:
+    """Makes a task of pairs of the model's evidence, on which circuits are measured and no method is tuned.
+
+    Args:
+        loaded, corruption, permute_positions, seed: see `task_of`.
+        n_pairs: how many; fewer where the evidence has no more.
+
+    Raises:
+        ValueError: see `task_of`.
+    """
+    task = _declared(loaded, n_pairs)
+    generator = torch.Generator().manual_seed(seed)
+    evidence = loaded.evidence
+    base = evidence["base_tokens"]
+    source = evidence["source_tokens"] if corruption == SOURCE else _contrast(task, base, corruption, generator)
+    kept = task.model.run(Inputs(base)).scored.any(1) & (base != source).any(1)
+    if corruption == SOURCE:
+        # Where a source cannot be interchanged, no interchange is scored.
+        told = [evidence[name].any(1) for name in evidence if name.startswith("do/") and name.endswith("/scored")]
+        kept &= torch.stack(told).any(0)
+    rows = kept.nonzero().squeeze(1)
+    rows = rows[torch.randperm(len(rows), generator=generator)[:n_pairs]]
+    return _made(loaded, task, Pairs(base[rows], source[rows]), permute_positions, generator)
+
+
+def contrasts_of(loaded: LoadedModel) -> tuple[str, ...]:
+    """Lists the contrasts that a model's case has; most have none."""
+    return tuple(_declared(loaded, 1).contrasts(loaded.evidence["base_tokens"][:1], torch.Generator().manual_seed(0)))
+
+
+def _declared(loaded: LoadedModel, n_pairs: int) -> Task:
+    """Makes the declared task, of which at least one pair must be asked for."""
     if n_pairs < 1:
         raise ValueError(f"n_pairs: found {n_pairs}, accepted is at least 1")
-    task = declared_task(loaded.bundle, loaded.causal_model, provenance(loaded.bundle).inputs)
-    generator = torch.Generator().manual_seed(seed)
-    pairs = _unseen(loaded, task, n_pairs, corruption, generator)
+    return declared_task(loaded.bundle, loaded.causal_model, provenance(loaded.bundle).inputs)
+
+
+def _made(
+    loaded: LoadedModel, task: Task, pairs: Pairs, permute_positions: bool, generator: torch.Generator
+) -> DiscoveryTask:
+    """Makes a task of pairs; what is right is what the causal model says."""
     run = task.model.run(Inputs(pairs.base))
     device = loaded.model.embed.W_E.device
     return DiscoveryTask(

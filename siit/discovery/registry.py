@@ -15,7 +15,7 @@ METHODS: Mapping[str, Callable[..., Method]] = {
     "exact": methods.ExactPatching,
     "exact_mean": functools.partial(methods.ExactPatching, by="mean"),
     "exact_zero": functools.partial(methods.ExactPatching, by="zero"),
-    "exact_denoising": functools.partial(methods.ExactPatching, direction="denoising"),
+    "exact_denoising": functools.partial(methods.ExactPatching, direction="denoising", by="resample"),
     "exact_nodes": functools.partial(methods.ExactPatching, level="node"),
     "eap": methods.AttributionPatching,
     "eap_nodes": functools.partial(methods.AttributionPatching, level="node"),

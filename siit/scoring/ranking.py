@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,20 +44,30 @@ class Ranking:
     positives: int
     negatives: int
 
+    @property
+    def precision_at_size(self) -> float:
+        """Precision among as many of the first as there are positives; of ties, what a random order of them expects."""
+        found = self.roc.true_positive_rate * self.positives
+        ranked = found + self.roc.false_positive_rate * self.negatives
+        return float(np.interp(self.positives, ranked, found)) / self.positives
+
 
 @dataclass(frozen=True)
 class Chance:
     """What a random order of the same items reaches.
 
     Attributes:
-        roc_auc, average_precision: the expectations, exact.
-        roc_auc_95, average_precision_95: what one random order in twenty exceeds, from 1,000 of a fixed seed.
+        roc_auc, average_precision, precision_at_size: the expectations, exact.
+        roc_auc_95, average_precision_95, precision_at_size_95: what one random order in twenty exceeds, from 1,000 of a
+            fixed seed.
     """
 
     roc_auc: float
     average_precision: float
     roc_auc_95: float
     average_precision_95: float
+    precision_at_size: float
+    precision_at_size_95: float
 
 
 def rank(labels: Bool[np.ndarray, " items"], scores: Float[np.ndarray, " items"]) -> Ranking:
@@ -85,6 +96,7 @@ def rank(labels: Bool[np.ndarray, " items"], scores: Float[np.ndarray, " items"]
     )
 
 
+@functools.cache
 def chance(positives: int, negatives: int) -> Chance:
     """Computes what random orders of so many items reach.
 
@@ -106,4 +118,6 @@ def chance(positives: int, negatives: int) -> Chance:
     before = (places - found).sum(1)  # negatives before each positive
     aucs = 1 - before / (positives * negatives)
     precisions = (found / places).mean(1)
-    return Chance(0.5, expected, float(np.quantile(aucs, 0.95)), float(np.quantile(precisions, 0.95)))
+    at_size = (places <= positives).mean(1)
+    above = [float(np.quantile(values, 0.95)) for values in (aucs, precisions, at_size)]
+    return Chance(0.5, expected, above[0], above[1], positives / items, above[2])

@@ -33,6 +33,7 @@ class Score(Ranking):
         structure: what the structure null reaches: architecture and rule of placement alone (`siit.scoring.structure`).
         by_slot: slot -> the ranking of the edges into it alone; None stands for edges into MLPs and logits. A slot
             without edges on or off the circuit is left out, and all are where slots are not told apart.
+        structure_by_slot: the structure null's rankings of the same edges.
         unlabelled: how many edges of the model were not ranked. They have another grade than was asked for. Or the
             model's certificate does not measure them alone: those into and out of off-circuit nodes. 0 where it does,
             and at node level, where all nodes have labels.
@@ -41,6 +42,7 @@ class Score(Ranking):
     random: Chance
     structure: Ranking
     by_slot: Mapping[Slot | None, Ranking]
+    structure_by_slot: Mapping[Slot | None, Ranking]
     unlabelled: int
 
 
@@ -87,7 +89,7 @@ def score(
     labelled = _labelled(circuit, grades, level)
     circuit = circuit if isinstance(circuit, Circuit) else circuit.circuit
     config = circuit.config
-    values = _by_name(edge_scores, config)
+    values = plain_scores(edge_scores, config)
     merged = any(name.partition("->")[0] == INPUT for name in values)
     if level == "edge":
         by_slot = slots is not False
@@ -104,12 +106,15 @@ def score(
         what = "all" if labels.all() else "none"
         raise ValueError(f"circuit: found {what} of {len(items)} {level}s on it, accepted are some, but not all")
     scores = _scores(items, values)
+    probabilities = np.array([item.probability for item in items])
+    slots_of = [item.slot for item in items]
     ranking = rank(labels, scores)
     return Score(
         **vars(ranking),
         random=chance(ranking.positives, ranking.negatives),
-        structure=rank(labels, np.array([item.probability for item in items])),
-        by_slot=_by_slot([item.slot for item in items], labels, scores) if by_slot else {},
+        structure=rank(labels, probabilities),
+        by_slot=_by_slot(slots_of, labels, scores) if by_slot else {},
+        structure_by_slot=_by_slot(slots_of, labels, probabilities) if by_slot else {},
         unlabelled=sum(edge not in labelled for edge in _ranked_edges(config, embeddings)) if level == "edge" else 0,
     )
 
@@ -219,8 +224,16 @@ def _node_names(config: ModelConfig, merged: bool) -> set[str]:
     return {_node_name(node, merged) for node in (*EMBEDDINGS, *components(config), LOGITS)}
 
 
-def _by_name(scores: Mapping[Any, Any], config: ModelConfig) -> dict[str, float]:
-    """Reads scores as numbers, by the names of this package; hook names are translated."""
+def plain_scores(scores: Mapping[Any, Any], config: ModelConfig) -> dict[str, float]:
+    """Reads scores as numbers, by the names of this package; hook names are translated.
+
+    Args:
+        scores: by `Edge`, by name or by hook names, see `score`.
+        config: the architecture.
+
+    Raises:
+        ValueError: a name that is given twice, or no number.
+    """
     hooks = edges_by_hooks(config) if any(isinstance(key, str) and ARROW in key for key in scores) else {}
     values: dict[str, float] = {}
     for key, value in scores.items():

@@ -1,0 +1,158 @@
+"""`siit evaluate`: evaluates discovery methods on the models of a bundle."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from siit._command_line import CommandParser, UsageError, fail, run, suggestion, usable_device, whole_number
+
+if TYPE_CHECKING:
+    from siit.bundle import IndexEntry
+    from siit.evaluation.result import EvaluationSetting
+
+SOME_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+_METHOD = re.compile(r"\w[\w.]*(:\w[\w.]*)?")
+_CORRUPTION = re.compile(r"\w+")
+_DESCRIPTION = """\
+Runs circuit discovery methods on models whose circuits are known, and measures how well they
+find them: on edges and nodes, beside a random order and what the architecture alone tells.
+
+  siit evaluate checkpoints method=eap,eap_ig_inputs,acdc
+  siit evaluate checkpoints method=my_module:my_method case=frac_prevs,reverse/seed-1
+  siit evaluate checkpoints method=exact,eap ablation=resample,mean,zero corruption=permuted,plain
+
+Every combination is run, one after the other. Each result is a file below OUT; the same command
+goes on where it was interrupted. OUT/results.json has all of them, and sums them up.
+"""
+_EPILOG = """\
+Methods, settings and figures are explained in docs/evaluate.md. References, as methods: labels,
+structure, random.
+
+exit status:
+  0    all was evaluated
+  1    some was not; which, and why, is listed
+  2    the bundle cannot be read, no such method, or the usage is wrong
+  3    a fault of siit's own
+  130  interrupted
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Evaluates, prints, and returns the exit status."""
+    try:
+        options = _parser().read(arguments)
+    except UsageError as error:
+        return fail("evaluate", error, BAD_INPUT)
+    # Only now: --help need not wait for torch.
+    import torch
+
+    from siit._console import say
+    from siit.evaluation.files import RESULTS_FILE, write_results
+    from siit.evaluation.sweep import jobs_of, sweep
+    from siit.evaluation.table import Progress, closing
+    from siit.loading import list_models, load
+
+    torch.set_num_threads(options.threads)
+    if any(":" in method for method in options.method):
+        # A method of one's own is looked for here first.
+        sys.path.insert(0, os.getcwd())
+    try:
+        device = usable_device(options.device, key="--device")
+        entries = _chosen(list_models(options.bundle), options.case, options.bundle)
+        jobs = jobs_of(entries, options.method, _settings(options))
+    except (ValueError, OSError) as error:
+        return fail("evaluate", str(error).replace("root_or_repo:", "bundle:"), BAD_INPUT)
+
+    def loaded(entry: IndexEntry) -> Any:
+        found = load(options.bundle, entry.case, entry.seed)
+        found.model.to(device)
+        return found
+
+    try:
+        with Progress(len(jobs)) as progress:
+            results = sweep(jobs, loaded, options.out, progress)
+        write_results(options.out / RESULTS_FILE, results)
+    except KeyboardInterrupt:
+        return fail("evaluate", "interrupted; the same command goes on from here", INTERRUPTED)
+    for line in (*closing(results), "", f"All of it is in {options.out / RESULTS_FILE}."):
+        say(line)
+    return SOME_FAILED if results.failed else 0
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(prog="siit evaluate", description=_DESCRIPTION, epilog=_EPILOG)
+    parser.add_argument("bundle", metavar="BUNDLE", help="a bundle's folder, or a repository's id on the Hub")
+    several = "; several with commas between"
+    parser.add_argument(
+        "--method", type=_each(_METHOD, "name, or module:function"), required=True, help=f"methods{several}"
+    )
+    parser.add_argument(
+        "--case", type=lambda text: text.split(","), help=f"only these models: CASE or CASE/seed-N{several}"
+    )
+    parser.add_argument(
+        "--ablation",
+        type=_each(re.compile("resample|mean|zero"), "resample, mean, zero"),
+        default=["resample"],
+        help=f"what replaces a part: resample (default), mean, zero{several}",
+    )
+    parser.add_argument(
+        "--corruption",
+        type=_each(_CORRUPTION, "permuted, plain, or a contrast's name"),
+        default=["permuted"],
+        help=f"corrupted inputs: permuted positions (default), plain, or a contrast of the case{several}",
+    )
+    parser.add_argument("--n-pairs", type=whole_number(1), default=256, help="pairs that a method sees (default: 256)")
+    parser.add_argument("--seed", type=_seeds, default=[0], help=f"of the pairs, and of methods that draw{several}")
+    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of the results (default: results)")
+    parser.add_argument("--threads", type=whole_number(1), default=1, help="CPU threads (default: 1)")
+    parser.add_argument("--device", default="cpu", help="where to compute, by torch's name (default: cpu)")
+    return parser
+
+
+def _each(accepted: re.Pattern[str], words: str) -> Callable[[str], list[str]]:
+    """Makes an argument's type: texts with commas between, each once."""
+
+    def read(text: str) -> list[str]:
+        found = list(dict.fromkeys(text.split(",")))
+        for one in found:
+            if not accepted.fullmatch(one):
+                raise argparse.ArgumentTypeError(f"found {one!r}, accepted is {words}")
+        return found
+
+    return read
+
+
+def _seeds(text: str) -> list[int]:
+    return list(dict.fromkeys(map(whole_number(0), text.split(","))))
+
+
+def _settings(options: argparse.Namespace) -> list[EvaluationSetting]:
+    from siit.evaluation.result import EvaluationSetting
+
+    ways = itertools.product(options.corruption, options.ablation, options.seed)
+    return [EvaluationSetting(corruption, ablation, options.n_pairs, seed) for corruption, ablation, seed in ways]
+
+
+def _chosen(entries: Sequence[IndexEntry], wanted: Sequence[str] | None, bundle: str) -> list[IndexEntry]:
+    """Finds the models that are asked for, by case or by case and seed; all where none is."""
+    if not entries:
+        raise ValueError(f"bundle: found no models in {bundle}, accepted is a folder or repository with some")
+    if wanted is None:
+        return list(entries)
+    names = {one: (one.case, f"{one.case}/seed-{one.seed}") for one in entries}
+    known = sorted({name for both in names.values() for name in both})
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"case: found {name!r}; {suggestion(name, known)}accepted are {', '.join(known)}")
+    return [one for one in entries if any(name in wanted for name in names[one])]
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

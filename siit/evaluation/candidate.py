@@ -1,0 +1,155 @@
+"""Finds what is evaluated: a discovery method, by name or one's own, or a reference that is none.
+
+References see what no method may see:
+
+- `labels`: the certified labels themselves, which must reach 1;
+- `structure`: the structure null, which knows the program and the rule of placement, and neither seed nor weights;
+- `random`: a random order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siit._command_line import suggestion
+from siit.certificate.questions import Kind
+from siit.discovery import METHODS, DiscoveryTask, find_method
+from siit.evaluation.result import EvaluationSetting, Parameter
+from siit.graph.architecture import EMBEDDINGS, components, edges
+from siit.loading import LoadedCircuit
+from siit.scoring.structure import edge_probabilities, node_probabilities
+
+Scores = Mapping[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """What is evaluated.
+
+    Attributes:
+        name: of the method, or the reference.
+        run: gives scores; a reference looks at the model alone, a method at the task alone.
+        parameters: of the method.
+        sha256: of the file of a method of one's own.
+    """
+
+    name: str
+    run: Callable[[LoadedCircuit, DiscoveryTask], Scores]
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    sha256: str | None = None
+
+
+def candidate(method: str | Callable[[DiscoveryTask], Scores], setting: EvaluationSetting) -> Candidate:
+    """Finds a method or a reference, and gives it the setting's ablation and seed where it takes them.
+
+    A method takes an ablation as its parameter `by`, a seed as `seed`. One whose name says what it replaces by, such as
+    `exact_mean`, keeps that.
+
+    Args:
+        method: a reference's name, one of `siit.discovery.METHODS`, `module:name`, or a function of a task.
+        setting: how it is run.
+
+    Raises:
+        ValueError: no such method, or none that can be called with a task.
+    """
+    if not isinstance(method, str):
+        return Candidate(_name(method), lambda _, task: method(task), _parameters(method), _digest(method))
+    if method in REFERENCES:
+        reference = REFERENCES[method]
+        return Candidate(method, lambda model, _: reference(model, setting.seed))
+    if method not in METHODS and ":" not in method:
+        accepted = (*METHODS, *REFERENCES)
+        hint = suggestion(method, accepted)
+        raise ValueError(f"method: found {method!r}; {hint}accepted are module:function, {', '.join(accepted)}")
+    plain = find_method(method)
+    found = find_method(method, **_taken(METHODS.get(method, _class_or_function(plain)), setting))
+    own = None if method in METHODS else _digest(plain)
+    return Candidate(method, lambda _, task: found(task), _parameters(found), own)
+
+
+def _taken(make: Any, setting: EvaluationSetting) -> dict[str, Any]:
+    """Chooses what of a setting a method takes, and its name does not fix."""
+    fixed = make.keywords if isinstance(make, functools.partial) else {}
+    offered: dict[str, Kind | int] = {"by": setting.ablation, "seed": setting.seed}
+    accepted = inspect.signature(make).parameters
+    return {name: value for name, value in offered.items() if name in accepted and name not in fixed}
+
+
+def _class_or_function(method: Any) -> Any:
+    return method if inspect.isroutine(method) else type(method)
+
+
+def _parameters(method: Any) -> dict[str, Parameter]:
+    """Lists a method's parameters, where it is a dataclass or has some given; what is no plain value as text."""
+    if dataclasses.is_dataclass(method):
+        given = {one.name: getattr(method, one.name) for one in dataclasses.fields(method)}
+    else:
+        given = method.keywords if isinstance(method, functools.partial) else {}
+    return {
+        name: value if value is None or isinstance(value, str | int | float) else repr(value)
+        for name, value in given.items()
+    }
+
+
+def _name(method: Any) -> str:
+    home = _home(method)
+    return f"{home.__module__}:{home.__qualname__}"
+
+
+def _home(method: Any) -> Any:
+    """Finds the function or class that a method is, or is made of."""
+    while isinstance(method, functools.partial):
+        method = method.func
+    return _class_or_function(method)
+
+
+def _digest(method: Any) -> str | None:
+    """Hashes the file in which a method is written; None where there is none, as in a notebook."""
+    try:
+        path = inspect.getsourcefile(_home(method))
+        return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except (TypeError, OSError):
+        return None
+
+
+def _labels(model: LoadedCircuit, seed: int) -> Scores:
+    circuit = model.circuit
+    on = {*circuit.unit_of, *(edge.sender for edge in circuit.carries)}
+    return {str(edge): float(edge in circuit.carries) for edge in edges(model.config)} | {
+        node: float(node in on) for node in _nodes(model)
+    }
+
+
+def _structure(model: LoadedCircuit, seed: int) -> Scores:
+    return {str(edge): chance for edge, chance in edge_probabilities(model.circuit).items()} | node_probabilities(
+        model.circuit
+    )
+
+
+def _random(model: LoadedCircuit, seed: int) -> Scores:
+    """Draws scores, other ones for each model."""
+    generator = np.random.default_rng([seed, model.seed, zlib.crc32(model.case.encode())])
+    names = [*map(str, edges(model.config)), *_nodes(model)]
+    return dict(zip(names, generator.random(len(names)).tolist(), strict=True))
+
+
+def _nodes(model: LoadedCircuit) -> list[str]:
+    return [*EMBEDDINGS, *components(model.config)]
+
+
+REFERENCES: Mapping[str, Callable[[LoadedCircuit, int], Scores]] = {
+    "labels": _labels,
+    "structure": _structure,
+    "random": _random,
+}
+"""Name -> what gives its scores of a model, with a seed."""

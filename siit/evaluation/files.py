@@ -1,0 +1,100 @@
+"""Writes evaluations into files, each whole or not at all, and reads them as if nobody vouched for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from siit.bundle.untrusted import parse
+from siit.evaluation.overview import Overview
+from siit.evaluation.plain import from_plain, to_plain
+from siit.evaluation.result import Evaluation, EvaluationSetting
+
+RESULTS_FILE = "results.json"
+RESULTS_FORMAT = "siit-results/1"
+
+
+@dataclass(frozen=True)
+class FailedJob:
+    """What could not be evaluated.
+
+    Attributes:
+        case, model_seed: of the model.
+        method, setting: what was to be run.
+        error: in a line.
+    """
+
+    case: str
+    model_seed: int
+    method: str
+    setting: EvaluationSetting
+    error: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that a sweep found.
+
+    Attributes:
+        evaluations: without the methods' scores, which are in the files of each.
+        failed: what could not be evaluated.
+        overview: over models.
+    """
+
+    evaluations: tuple[Evaluation, ...]
+    failed: tuple[FailedJob, ...]
+    overview: Overview
+
+
+def write_evaluation(path: Path, evaluation: Evaluation) -> None:
+    """Writes an evaluation; makes its folder."""
+    _write(path, evaluation.to_json())
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """Reads what `write_evaluation` wrote.
+
+    Raises:
+        ValueError: names the file, the field, what was found and what is accepted. OSError: it cannot be read.
+    """
+    data = parse(path.read_bytes(), path.name)
+    try:
+        return Evaluation.from_json(data)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+
+
+def write_results(path: Path, results: Results) -> None:
+    """Writes all that a sweep found."""
+    bare = tuple(dataclasses.replace(one, scores={}) for one in results.evaluations)
+    _write(path, {"format": RESULTS_FORMAT, **to_plain(dataclasses.replace(results, evaluations=bare))})
+
+
+def read_results(path: Path) -> Results:
+    """Reads what `write_results` wrote.
+
+    Raises:
+        ValueError: names the file, the field, what was found and what is accepted. OSError: it cannot be read.
+    """
+    data = parse(path.read_bytes(), path.name)
+    try:
+        if data.pop("format", None) != RESULTS_FORMAT:
+            raise ValueError(f"format: found another one, accepted is {RESULTS_FORMAT!r}")
+        return from_plain(Results, data)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+
+
+def _write(path: Path, data: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(json.dumps(data, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

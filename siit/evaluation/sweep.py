@@ -1,0 +1,162 @@
+"""Evaluates methods on models under settings, one after the other; what is done already is not done again."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from siit._text import one_line
+from siit._version import __version__
+from siit.bundle import IndexEntry
+from siit.evaluation.bench import Bench
+from siit.evaluation.candidate import candidate
+from siit.evaluation.files import FailedJob, Results, read_evaluation, write_evaluation
+from siit.evaluation.overview import overview
+from siit.evaluation.result import Evaluation, EvaluationSetting
+from siit.loading import LoadedModel
+
+
+@runtime_checkable
+class Onlooker(Protocol):
+    """Is told how a sweep goes on."""
+
+    def evaluated(self, evaluation: Evaluation, *, again: bool) -> None:
+        """Hears of an evaluation; `again` if it was there already."""
+
+    def failed(self, failed: FailedJob) -> None:
+        """Hears of what could not be evaluated."""
+
+    def note(self, text: str) -> None:
+        """Hears of anything else, in a line."""
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """One method on one model under one setting.
+
+    Attributes:
+        entry: the model, by the bundle's index.
+        method: its name.
+        method_sha256: of the file of a method of one's own.
+        setting: how it is run.
+    """
+
+    entry: IndexEntry
+    method: str
+    method_sha256: str | None
+    setting: EvaluationSetting
+
+    def file(self, out: Path) -> Path:
+        """Names the file of its result."""
+        setting = self.setting
+        name = f"{setting.corruption}.{setting.ablation}.pairs-{setting.n_pairs}.seed-{setting.seed}.json"
+        return out / self.entry.case / f"seed-{self.entry.seed}" / self.method.replace(":", ".") / name
+
+    def is_of(self, found: Evaluation) -> bool:
+        """Tells whether an evaluation is this job's: of this very model and method, by this version of siit."""
+        return (found.case, found.model_seed, found.manifest_sha256, found.method, found.method_sha256) == (
+            self.entry.case,
+            self.entry.seed,
+            self.entry.manifest_sha256,
+            self.method,
+            self.method_sha256,
+        ) and (found.setting, found.version) == (self.setting, __version__)
+
+
+def jobs_of(
+    entries: Sequence[IndexEntry], methods: Sequence[str], settings: Sequence[EvaluationSetting]
+) -> list[EvaluationJob]:
+    """Lists all jobs, those of one model and setting together.
+
+    Raises:
+        ValueError: names a method that cannot be found or made.
+    """
+    digests = {(name, setting): candidate(name, setting).sha256 for name in methods for setting in settings}
+    return [
+        EvaluationJob(entry, name, digests[name, setting], setting)
+        for entry in entries
+        for setting in settings
+        for name in methods
+    ]
+
+
+def sweep(
+    jobs: Sequence[EvaluationJob], load: Callable[[IndexEntry], LoadedModel], out: Path, onlooker: Onlooker
+) -> Results:
+    """Does all jobs, and sums up what they found. One that fails stops no other.
+
+    Args:
+        jobs: of `jobs_of`.
+        load: loads a model; called once for each that something is left to do on.
+        out: folder of the results' files; those that are there, whole and of the same job are taken as they are.
+        onlooker: is told.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    benches = _Benches(load)
+    evaluations: list[Evaluation] = []
+    failures: list[FailedJob] = []
+    for job in jobs:
+        before = _before(job, out, onlooker)
+        try:
+            found = before or benches.of(job).evaluate(job.method)
+        # A method is anybody's code: whatever it raises is its result.
+        except Exception as error:
+            failures.append(
+                FailedJob(job.entry.case, job.entry.seed, job.method, job.setting, _worded(error, job.method))
+            )
+            onlooker.failed(failures[-1])
+            continue
+        if before is None:
+            write_evaluation(job.file(out), found)
+        evaluations.append(found)
+        onlooker.evaluated(found, again=before is not None)
+    return Results(tuple(evaluations), tuple(failures), overview(evaluations))
+
+
+class _Benches:
+    """Keeps the latest model, and its latest bench, for jobs that come one after the other."""
+
+    def __init__(self, load: Callable[[IndexEntry], LoadedModel]) -> None:
+        self._load = load
+        self._model: tuple[IndexEntry, LoadedModel] | None = None
+        self._bench: tuple[IndexEntry, Bench] | None = None
+
+    def of(self, job: EvaluationJob) -> Bench:
+        """Gives the bench of a job."""
+        entry = job.entry
+        if self._bench is None or (self._bench[0], self._bench[1].setting) != (entry, job.setting):
+            if self._model is None or self._model[0] != entry:
+                self._model = (entry, self._load(entry))
+            self._bench = (entry, Bench(self._model[1], job.setting, entry.manifest_sha256))
+        return self._bench[1]
+
+
+def _before(job: EvaluationJob, out: Path, onlooker: Onlooker) -> Evaluation | None:
+    """Reads what an earlier run found; None where there is nothing, or nothing that can be used."""
+    path = job.file(out)
+    if not path.exists():
+        return None
+    try:
+        found = read_evaluation(path)
+    except (ValueError, OSError) as error:
+        onlooker.note(f"{path} is damaged, and is made anew: {one_line(error)}")
+        return None
+    return found if job.is_of(found) else None
+
+
+def _worded(error: Exception, method: str) -> str:
+    """Words an error in a line; of a method of one's own with the place in its file."""
+    kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+    return one_line(f"{kind}{error}{_place(error) if ':' in method else ''}")
+
+
+def _place(error: Exception) -> str:
+    ours = Path(__file__).parents[1]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if ours not in Path(frame.filename).parents]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""

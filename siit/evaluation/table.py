@@ -1,0 +1,191 @@
+"""Shows how a sweep goes on: a table that fills where there is a terminal, else a line for each job.
+
+Everything shown is in `results.json` too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from siit._console import say
+from siit._text import printable
+from siit.evaluation.files import FailedJob, Results
+from siit.evaluation.overview import AVERAGE_PRECISION, GroupMean, group_means
+from siit.evaluation.result import HEADLINE, Evaluation
+from siit.graph.tiers import TIERS
+
+_COLUMNS = {
+    AVERAGE_PRECISION: "edge AP",
+    "edge.above_structure": "above null",
+    "edge.roc_auc": "ROC AUC",
+    "node.average_precision": "node AP",
+    "cpr": "CPR",
+    "cmd": "CMD",
+    "seconds": "s",
+}
+"""Measure -> its heading."""
+LEGEND = (
+    "AP: average precision (95 % interval over models); above null: edge AP less the structure null's;",
+    "CPR, CMD: area under the curve of faithfulness, and between it and 1. All are means over models.",
+)
+
+
+@dataclass(eq=False)
+class Progress:
+    """Tells of jobs as they are done.
+
+    Attributes:
+        total: how many jobs there are.
+        done: evaluations so far.
+        lost: failures so far.
+        reused: how many were there already.
+    """
+
+    total: int
+    done: list[Evaluation] = field(default_factory=list)
+    lost: list[FailedJob] = field(default_factory=list)
+    reused: int = 0
+
+    def __enter__(self) -> Progress:
+        console = Console(highlight=False, markup=False)
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            # What comes next shows the same again.
+            self._live.update(Text(""), refresh=True)
+            self._live.stop()
+
+    def evaluated(self, evaluation: Evaluation, *, again: bool) -> None:
+        """Shows an evaluation."""
+        self.done.append(evaluation)
+        self.reused += again
+        self._show(f"{_title(evaluation)}: {_figures(evaluation)}{' (done before)' if again else ''}")
+
+    def failed(self, failed: FailedJob) -> None:
+        """Shows what could not be evaluated."""
+        self.lost.append(failed)
+        self._show(f"{_title(failed)}: failed: {failed.error}", stays=True)
+
+    def note(self, text: str) -> None:
+        """Shows a line."""
+        self._line(printable(text))
+
+    def _show(self, text: str, stays: bool = False) -> None:
+        ended = len(self.done) + len(self.lost)
+        if self._live is None or stays:
+            self._line(f"[{ended}/{self.total}] {printable(text)}")
+        if self._live is not None:
+            head = f"{ended} of {self.total}, {self.reused} done before, {len(self.lost)} failed"
+            shown = [*rows(group_means(self.done, measures=_COLUMNS)), head]
+            self._live.update(Text("\n".join(shown), no_wrap=True), refresh=True)
+
+    def _line(self, text: str) -> None:
+        if self._live is None:
+            say(text)
+        else:
+            self._live.console.print(text, soft_wrap=True)
+
+
+def rows(means: Sequence[GroupMean]) -> list[str]:
+    """Lays out means of one group: a line for each method and setting, the best average precision first."""
+    ways: dict[tuple[str, ...], dict[str, GroupMean]] = {}
+    for one in means:
+        key = (one.method, one.corruption, one.ablation, str(one.n_pairs))
+        ways.setdefault(key, {})[one.measure] = one
+
+    def rank(way: tuple[str, ...]) -> tuple[float, float]:
+        edge, node = ways[way].get(AVERAGE_PRECISION), ways[way].get("node.average_precision")
+        return (-(edge.mean if edge else -1.0), -(node.mean if node else -1.0))
+
+    table = [["method", "corruption", "ablation", "pairs", "models", *_COLUMNS.values()]]
+    for way in sorted(ways, key=rank):
+        found = ways[way]
+        models = max(one.models for one in found.values())
+        table.append([*way, str(models), *(_cell(name, found.get(name)) for name in _COLUMNS)])
+    return list(_aligned(table, left=3))
+
+
+def closing(results: Results) -> list[str]:
+    """Lays out what a sweep found: all models, tier by tier, what the ablation changes, and what failed."""
+    overview = results.overview
+    everything = [one for one in overview.means if one.group == "all"]
+    lines = ["", *rows(everything), *LEGEND] if everything else []
+    tiers = [tier for tier in TIERS if any(one.group == f"tier {tier}" for one in overview.means)]
+    if len(tiers) > 1:
+        lines += ["", "Average precision of edges by tier, structure null in brackets:", *_by_tier(results, tiers)]
+    agreements = [one for one in overview.agreements if one.measure == AVERAGE_PRECISION]
+    if agreements:
+        lines += ["", "Rankings of methods by average precision of edges, Kendall's tau between ablations:"]
+    for one in agreements:
+        tau = "none, all methods are equal" if one.tau is None else f"{one.tau:.2f}"
+        over = f"{one.methods} methods, models {one.models}"
+        lines.append(f"  {one.corruption}, {one.first} and {one.second}: {tau} ({over})")
+    if results.failed:
+        lines += ["", f"Failed: {len(results.failed)}"]
+        lines += [f"  {printable(f'{_title(one)}: {one.error}')}" for one in results.failed]
+    return lines
+
+
+def _by_tier(results: Results, tiers: Sequence[str]) -> Iterator[str]:
+    found = {
+        (one.method, one.corruption, one.ablation, str(one.n_pairs), one.group): one
+        for one in results.overview.means
+        if one.measure == AVERAGE_PRECISION
+    }
+    above = {
+        (one.method, one.corruption, one.ablation, str(one.n_pairs), one.group): one.mean
+        for one in results.overview.means
+        if one.measure == "edge.above_structure"
+    }
+    table = [["method", "corruption", "ablation", "pairs", *tiers]]
+    for way in dict.fromkeys(key[:4] for key in found):
+        keys = [(*way, f"tier {tier}") for tier in tiers]
+        cells = [f"{found[key].mean:.3f} ({found[key].mean - above[key]:.3f})" if key in found else "" for key in keys]
+        table.append([*way, *cells])
+    yield from _aligned(table, left=3)
+
+
+def _cell(name: str, one: GroupMean | None) -> str:
+    if one is None:
+        return ""
+    if name == "seconds":
+        return f"{one.mean:.2f}"
+    if name != AVERAGE_PRECISION or one.low is None or one.high is None:
+        return f"{one.mean:.3f}"
+    return f"{one.mean:.3f} [{one.low:.3f}, {one.high:.3f}]"
+
+
+def _aligned(table: Sequence[Sequence[str]], left: int) -> Iterator[str]:
+    wide = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    for row in table:
+        cells = [
+            printable(cell).ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, wide, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _title(one: Evaluation | FailedJob) -> str:
+    setting = one.setting
+    return f"{one.case}/seed-{one.model_seed} {one.method} {setting.corruption} {setting.ablation} seed={setting.seed}"
+
+
+def _figures(one: Evaluation) -> str:
+    if HEADLINE in one.edge:
+        rated, what = one.edge[HEADLINE], "edges"
+    else:
+        rated, what = one.node["all"], "nodes"
+    null = f"structure null {rated.structure.average_precision:.3f}"
+    return f"{what}: AP {rated.average_precision:.3f} ({null}), ROC AUC {rated.roc_auc:.3f}; {one.seconds:.2f} s"

@@ -64,6 +64,7 @@ def test_help_waits_for_no_library():
         ["show", "--help"],
         ["publish", "--help"],
         ["score", "--help"],
+        ["evaluate", "--help"],
     ):
         code = (
             f"import sys, atexit; from siit.__main__ import main\n"

@@ -1,8 +1,14 @@
 """Evaluates circuit discovery methods on models whose circuits are known: one by one, and over many models."""
 
-from siit.evaluation.bench import Bench, evaluate
-from siit.evaluation.candidate import REFERENCES
-from siit.evaluation.result import CurvePoint, Evaluation, EvaluationSetting, Faithfulness, Rated
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from siit.evaluation.bench import Bench, evaluate
+    from siit.evaluation.candidate import REFERENCES
+    from siit.evaluation.result import CurvePoint, Evaluation, EvaluationSetting, Faithfulness, Rated
 
 __all__ = [
     "REFERENCES",
@@ -14,3 +20,16 @@ __all__ = [
     "Rated",
     "evaluate",
 ]
+
+_HOMES = {
+    **dict.fromkeys(("Bench", "evaluate"), "bench"),
+    "REFERENCES": "candidate",
+    **dict.fromkeys(("CurvePoint", "Evaluation", "EvaluationSetting", "Faithfulness", "Rated"), "result"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy (PEP 562): the command's --help must not wait for torch.
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")

@@ -56,12 +56,13 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
     _write(path, evaluation.to_json())
 
 
-def read_evaluation(path: Path) -> Evaluation:
+def read_evaluation(path: str | Path) -> Evaluation:
     """Reads what `write_evaluation` wrote.
 
     Raises:
         ValueError: names the file, the field, what was found and what is accepted. OSError: it cannot be read.
     """
+    path = Path(path)
     data = parse(path.read_bytes(), path.name)
     try:
         return Evaluation.from_json(data)
@@ -75,12 +76,13 @@ def write_results(path: Path, results: Results) -> None:
     _write(path, {"format": RESULTS_FORMAT, **to_plain(dataclasses.replace(results, evaluations=bare))})
 
 
-def read_results(path: Path) -> Results:
+def read_results(path: str | Path) -> Results:
     """Reads what `write_results` wrote.
 
     Raises:
         ValueError: names the file, the field, what was found and what is accepted. OSError: it cannot be read.
     """
+    path = Path(path)
     data = parse(path.read_bytes(), path.name)
     try:
         if data.pop("format", None) != RESULTS_FORMAT:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from siit.discovery.task import Level
 from siit.evaluation.result import HEADLINE, PERMUTED, Baseline, Rated
@@ -30,7 +31,7 @@ _NAMED = 3
 """Parts that an error names."""
 
 
-def complete(scores: Mapping[object, object], config: ModelConfig) -> dict[Level, dict[str, float]]:
+def complete(scores: Mapping[Any, Any], config: ModelConfig) -> dict[Level, dict[str, float]]:
     """Reads a method's scores: of every edge, of every node that others read, or of both.
 
     A score of `input` is one of both embeddings. An infinite score becomes the largest number there is.

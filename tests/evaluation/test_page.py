@@ -1,0 +1,94 @@
+"""docs/evaluate.md: its code blocks run, in order, in an empty folder; and what it lists is all there is."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from siit.__main__ import main
+from siit.discovery import METHODS
+from siit.evaluation import REFERENCES
+from siit.evaluation.files import read_results
+from siit.evaluation.rating import rate
+from siit.evaluation.result import HEADLINE
+from tests.builders.discovery import DATA, certified
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "evaluate.md").read_text()
+BLOCKS = re.findall(r"```(python|bash)\n(.*?)```", PAGE, re.S)
+
+
+def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("scipy")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "data").symlink_to(DATA)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "argv", ["siit"])
+    commands = 0
+    for language, code in BLOCKS:
+        module = re.search(r"\((\w+\.py)\)", code.splitlines()[0])
+        if module:
+            Path(module[1]).write_text(code)
+        elif language == "python":
+            exec(compile(code, "docs/evaluate.md", "exec"), {})
+        for line in code.splitlines() if language == "bash" else ():
+            assert line.startswith("siit ")
+            assert main(shlex.split(line)[1:]) == 0
+            commands += 1
+    assert commands == 3 and len(BLOCKS) == 6
+    found = {one.method: one for one in read_results(Path("results/results.json")).evaluations}
+    assert found["my_method:attribution"].edge == found["eap"].edge
+    assert found["my_method:attribution"].backward == found["eap"].backward
+    swept = read_results(Path("sweep/results.json"))
+    assert len(swept.evaluations) == 4 * 3 * 2 * 2
+    assert {one.second for one in swept.overview.agreements} == {"mean", "zero"}
+
+
+def test_the_method_is_of_ten_lines():
+    (code,) = [code for _, code in BLOCKS if "def attribution" in code]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+
+
+def test_a_method_of_transformerlens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("transformer_lens")
+    (code,) = [code for _, code in BLOCKS if "my_lens_method.py" in code]
+    (tmp_path / "my_lens_method.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "argv", ["siit"])
+    assert main(["evaluate", str(DATA), "method=my_lens_method:direct", "n_pairs=8"]) == 0
+    (one,) = read_results(tmp_path / "results" / "results.json").evaluations
+    assert one.level == "node" and one.node["all"].roc_auc > 0.5
+
+
+def test_the_table_is_what_was_measured():
+    """Figures that do not hang on the machine, of the block that shows them."""
+    shown = re.search(r"```text\n(.*?)```", PAGE, re.S)
+    assert shown is not None
+    rows = {line.split()[0]: line.split() for line in shown[1].splitlines()[1:]}
+    from siit.evaluation import evaluate
+
+    for method, row in rows.items():
+        found = evaluate(certified(), method)
+        rated = found.edge.get(HEADLINE)
+        assert found.faithfulness is not None
+        expected = [] if rated is None else [rated.average_precision]
+        expected += [] if rated is None else [rated.average_precision - rated.structure.average_precision]
+        expected += [] if rated is None else [rated.roc_auc]
+        expected += [found.node["all"].average_precision, found.faithfulness.cpr, found.faithfulness.cmd]
+        assert [float(cell) for cell in row[5:-1]] == pytest.approx(expected, abs=2e-3)
+
+
+def test_the_page_names_all():
+    named = set(re.findall(r"`(\w+)`", PAGE))
+    labels = REFERENCES["labels"](certified(), 0)
+    edges = {name: value for name, value in labels.items() if "->" in name}
+    views = rate(certified(), {"edge": edges}, "permuted")
+    assert {*METHODS, *REFERENCES, *views["edge"], *views["node"]} <= named
+    assert "evaluate" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]

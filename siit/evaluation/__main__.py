@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.path.insert(0, os.getcwd())
     try:
         device = usable_device(options.device, key="--device")
-        entries = _chosen(list_models(options.bundle), options.case, options.bundle)
+        listed = list_models(options.bundle)
+        entries = _chosen(listed, options.case, options.bundle)
         jobs = jobs_of(entries, options.method, _settings(options))
     except (ValueError, OSError) as error:
         return fail("evaluate", str(error).replace("root_or_repo:", "bundle:"), BAD_INPUT)
@@ -75,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found.model.to(device)
         return found
 
+    if left := sum(not entry.certified for entry in listed):
+        say(f"Left out, since their labels are not certified: {left} of {len(listed)} models.")
     try:
         with Progress(len(jobs)) as progress:
             results = sweep(jobs, loaded, options.out, progress)
@@ -141,17 +144,18 @@ def _settings(options: argparse.Namespace) -> list[EvaluationSetting]:
 
 
 def _chosen(entries: Sequence[IndexEntry], wanted: Sequence[str] | None, bundle: str) -> list[IndexEntry]:
-    """Finds the models that are asked for, by case or by case and seed; all where none is."""
-    if not entries:
-        raise ValueError(f"bundle: found no models in {bundle}, accepted is a folder or repository with some")
+    """Finds the models that are asked for, by case or by case and seed; all that are certified where none is."""
+    certified = [one for one in entries if one.certified]
+    if not certified:
+        raise ValueError(f"bundle: found no certified model in {bundle}, accepted is a folder or repository with some")
     if wanted is None:
-        return list(entries)
-    names = {one: (one.case, f"{one.case}/seed-{one.seed}") for one in entries}
+        return certified
+    names = {one: (one.case, f"{one.case}/seed-{one.seed}") for one in certified}
     known = sorted({name for both in names.values() for name in both})
     for name in wanted:
         if name not in known:
             raise ValueError(f"case: found {name!r}; {suggestion(name, known)}accepted are {', '.join(known)}")
-    return [one for one in entries if any(name in wanted for name in names[one])]
+    return [one for one in certified if any(name in wanted for name in names[one])]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ Of nodes: `all`, and `no_embeddings`. A view that has nothing to tell apart is l
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from siit.discovery.task import Level
@@ -31,13 +31,13 @@ _NAMED = 3
 """Parts that an error names."""
 
 
-def complete(scores: Mapping[Any, Any], config: ModelConfig) -> dict[Level, dict[str, float]]:
+def complete(scores: Any, config: ModelConfig) -> dict[Level, dict[str, float]]:
     """Reads a method's scores: of every edge, of every node that others read, or of both.
 
     A score of `input` is one of both embeddings. An infinite score becomes the largest number there is.
 
     Args:
-        scores: by the names that `siit.score` takes, slots told apart.
+        scores: what a method gave; a mapping by the names that `siit.score` takes, slots told apart.
         config: the architecture.
 
     Raises:
@@ -96,17 +96,24 @@ def rate(
     return rated
 
 
-def _edges(model: LoadedCircuit, scores: Mapping[str, float], seen: Collection[Grade]) -> dict[str, Rated]:
+def _edges(model: LoadedCircuit, scores: Mapping[str, float], seen: Sequence[Grade]) -> dict[str, Rated]:
+    graded = grades(model)
+    there = set(graded.values())
+    if "off" not in there:
+        raise ValueError(
+            "certificate: found no edge that is certified to be off the circuit, accepted is one of which some are: of "
+            "a model that is certified, by today's measurement of every edge"
+        )
+    if not there & {*seen} - {"off"}:
+        raise ValueError(f"circuit: found no edge on it that this corruption shows, accepted are some of {seen[:-1]}")
     headline = score(scores, model, grades=seen)
     views = {HEADLINE: _of_score(headline)}
     for slot, ranking in headline.by_slot.items():
         null = chance(ranking.positives, ranking.negatives)
         views[f"slot_{slot or 'none'}"] = _rated(ranking, null, headline.structure_by_slot[slot])
-    graded = grades(model)
     plain = {grade for edge, grade in graded.items() if edge.sender not in EMBEDDINGS}
     if "off" in plain and plain & {*seen} - {"off"}:
         views[f"{HEADLINE}_no_embeddings"] = _of_score(score(scores, model, grades=seen, embeddings=False))
-    there = set(graded.values())
     of_grade: tuple[Grade, ...] = ("resampled", "permuted", "zero")
     for grade in of_grade:
         if grade in there:

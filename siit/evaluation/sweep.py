@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -152,11 +153,11 @@ def _before(job: EvaluationJob, out: Path, onlooker: Onlooker) -> Evaluation | N
 def _worded(error: Exception, method: str) -> str:
     """Words an error in a line; of a method of one's own with the place in its file."""
     kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-    return one_line(f"{kind}{error}{_place(error) if ':' in method else ''}")
+    return one_line(f"{kind}{error}{_place(error, method)}")
 
 
-def _place(error: Exception) -> str:
-    ours = Path(__file__).parents[1]
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if ours not in Path(frame.filename).parents]
-    own = [frame for frame in frames if frame.filename == frames[0].filename]
+def _place(error: Exception, method: str) -> str:
+    module = sys.modules.get(method.partition(":")[0]) if ":" in method else None
+    file = getattr(module, "__file__", None)
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""

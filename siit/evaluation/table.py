@@ -5,7 +5,7 @@ Everything shown is in `results.json` too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -30,6 +30,8 @@ _COLUMNS = {
     "seconds": "s",
 }
 """Measure -> its heading."""
+_BRIEF = {name: _COLUMNS[name] for name in (AVERAGE_PRECISION, "edge.above_structure", "edge.roc_auc", "seconds")}
+"""Those that a narrow terminal has room for."""
 LEGEND = (
     "AP: average precision (95 % interval over models); above null: edge AP less the structure null's;",
     "CPR, CMD: area under the curve of faithfulness, and between it and 1. All are means over models.",
@@ -88,7 +90,7 @@ class Progress:
             self._line(f"[{ended}/{self.total}] {printable(text)}")
         if self._live is not None:
             head = f"{ended} of {self.total}, {self.reused} done before, {len(self.lost)} failed"
-            shown = [*rows(group_means(self.done, measures=_COLUMNS)), head]
+            shown = [head, *rows(group_means(self.done, measures=_BRIEF), _BRIEF)]
             self._live.update(Text("\n".join(shown), no_wrap=True), refresh=True)
 
     def _line(self, text: str) -> None:
@@ -98,8 +100,13 @@ class Progress:
             self._live.console.print(text, soft_wrap=True)
 
 
-def rows(means: Sequence[GroupMean]) -> list[str]:
-    """Lays out means of one group: a line for each method and setting, the best average precision first."""
+def rows(means: Sequence[GroupMean], columns: Mapping[str, str] = _COLUMNS) -> list[str]:
+    """Lays out means of one group: a line for each method and setting, the best average precision first.
+
+    Args:
+        means: of one group.
+        columns: measure -> its heading.
+    """
     ways: dict[tuple[str, ...], dict[str, GroupMean]] = {}
     for one in means:
         key = (one.method, one.corruption, one.ablation, str(one.n_pairs))
@@ -109,11 +116,11 @@ def rows(means: Sequence[GroupMean]) -> list[str]:
         edge, node = ways[way].get(AVERAGE_PRECISION), ways[way].get("node.average_precision")
         return (-(edge.mean if edge else -1.0), -(node.mean if node else -1.0))
 
-    table = [["method", "corruption", "ablation", "pairs", "models", *_COLUMNS.values()]]
+    table = [["method", "corruption", "ablation", "pairs", "models", *columns.values()]]
     for way in sorted(ways, key=rank):
         found = ways[way]
         models = max(one.models for one in found.values())
-        table.append([*way, str(models), *(_cell(name, found.get(name)) for name in _COLUMNS)])
+        table.append([*way, str(models), *(_cell(name, found.get(name)) for name in columns)])
     return list(_aligned(table, left=3))
 
 
@@ -134,8 +141,18 @@ def closing(results: Results) -> list[str]:
         lines.append(f"  {one.corruption}, {one.first} and {one.second}: {tau} ({over})")
     if results.failed:
         lines += ["", f"Failed: {len(results.failed)}"]
-        lines += [f"  {printable(f'{_title(one)}: {one.error}')}" for one in results.failed]
+        lines += [f"  {printable(text)}" for text in _failures(results.failed)]
     return lines
+
+
+def _failures(failed: Sequence[FailedJob]) -> Iterator[str]:
+    """Words failures, those of one model with one cause together."""
+    causes: dict[tuple[str, str], list[FailedJob]] = {}
+    for one in failed:
+        causes.setdefault((f"{one.case}/seed-{one.model_seed}", one.error), []).append(one)
+    for (model, error), jobs in causes.items():
+        methods = ", ".join(dict.fromkeys(one.method for one in jobs))
+        yield f"{_title(jobs[0])}: {error}" if len(jobs) == 1 else f"{model}, {len(jobs)} of {methods}: {error}"
 
 
 def _by_tier(results: Results, tiers: Sequence[str]) -> Iterator[str]:

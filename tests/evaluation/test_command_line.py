@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
 import pytest
 
+import siit
 from siit.__main__ import main as siit_main
 from siit.evaluation.__main__ import main
 from siit.evaluation.files import read_results
@@ -51,6 +53,19 @@ def test_models_are_chosen_by_case_and_seed(root: Path, tmp_path: Path):
     assert [one.case for one in read_results(tmp_path / "results.json").evaluations] == ["frac_prevs"]
 
 
+def test_models_that_are_not_certified_are_left_out(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    listed = [dataclasses.replace(one, certified=one.case == "frac_prevs") for one in siit.list_models(root)]
+    monkeypatch.setattr("siit.loading.list_models", lambda bundle: listed)
+    assert main([str(root), "method=structure", "n_pairs=4", f"out={tmp_path}"]) == 0
+    assert "not certified: 1 of 2 models" in capsys.readouterr().out
+    (one,) = read_results(tmp_path / "results.json").evaluations
+    assert one.case == "frac_prevs"
+    assert main([str(root), "method=structure", "case=previous_is_x", f"out={tmp_path}"]) == 2
+    assert "accepted are frac_prevs, frac_prevs/seed-0" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -67,7 +82,7 @@ def test_models_are_chosen_by_case_and_seed(root: Path, tmp_path: Path):
         (["{data}", "method=eap", "device=tpu9"], "--device: found 'tpu9'"),
         (["{data}", "method=eap", "methods=eap"], "methods=eap: no such option; did you mean --method?"),
         (["nowhere", "method=eap"], "bundle: found 'nowhere'"),
-        (["{empty}", "method=eap"], "bundle: found no models in"),
+        (["{empty}", "method=eap"], "bundle: found no certified model in"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -82,7 +82,7 @@ def test_equal_scores_are_in_the_order_of_the_seed():
 
 
 def test_area_by_hand():
-    assert area((0, 1, 3), (0, 2, 1)) == 1 + 3
+    assert area((0.0, 1.0, 3.0), (0.0, 2.0, 1.0)) == 1 + 3
 
 
 def test_held_out_pairs_are_the_evidence_s():

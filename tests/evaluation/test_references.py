@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
@@ -118,6 +119,13 @@ def test_the_numbers_are_those_of_score():
         assert (view.roc_auc, view.average_precision) == (expected.roc_auc, expected.average_precision)
         assert view.structure.roc_auc == expected.structure.roc_auc
         assert view.random == expected.random
+
+
+def test_a_certificate_that_measures_no_edge_ranks_none():
+    certificate = {**certified().certificate, "details": {**certified().certificate["details"], "strict_edge": {}}}
+    model = dataclasses.replace(certified(), bundle=dataclasses.replace(certified().bundle, certificate=certificate))
+    with pytest.raises(ValueError, match="certificate: found no edge that is certified to be off the circuit"):
+        rate(model, complete(scores_of("labels"), model.config), PERMUTED)
 
 
 def without(scores: dict[str, float], name: str) -> dict[str, float]:

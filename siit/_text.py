@@ -1,4 +1,4 @@
-"""Text from outside: what files and arguments hold is made safe to print, and short enough to read."""
+"""Text for people: what files and arguments hold is made safe to print, and short enough to read; times in words."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ def one_line(message: object) -> str:
 def shortened(found: object) -> str:
     """Shows a value that was found, cut where it is long."""
     return _cut(_REPR.repr(found), _SHOWN)
+
+
+def duration(seconds: float) -> str:
+    """Puts a time into words: 40 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _cut(text: str, length: int) -> str:

@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 
 from siit._console import Steady, say, steady
+from siit._text import duration
 from siit.training.fit.module import SIITModule
 
 REFRESH = 0.5
@@ -127,10 +128,3 @@ def last_step(trainer: pl.Trainer) -> int:
     """The step at which training ends at the latest."""
     assert trainer.max_epochs is not None
     return trainer.max_epochs * int(trainer.num_training_batches)
-
-
-def duration(seconds: float) -> str:
-    """Words for a time: 40 s, 12 min, 3.5 h."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

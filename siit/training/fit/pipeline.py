@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from siit._text import one_line
+from siit._text import duration, one_line
 from siit.bundle import TRAINING_FILE, Bundle, BundleError, write_bundle
 from siit.certificate import Certificate
 from siit.certificate.report import evidence_line, table
@@ -21,7 +21,7 @@ from siit.training.configuration.settings import ConfigError, Settings, read_set
 from siit.training.fit.checkpoint_file import STANDS_STILL, WIDENED, read_checkpoint
 from siit.training.fit.checkpoints import RunFolder, TrainingError, checkpoint_step, run_record
 from siit.training.fit.diagnosis import diagnosis
-from siit.training.fit.display import Display, duration
+from siit.training.fit.display import Display
 from siit.training.fit.escalation import Widening, next_widening
 from siit.training.fit.escalation import widened as widened_plan
 from siit.training.fit.existing import Existing, find_existing, make_room

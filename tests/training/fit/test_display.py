@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from siit._text import duration
 from siit.training.configuration.settings import read_settings
 from siit.training.fit.checkpoints import RunFolder
 from siit.training.fit.checks import HOPELESS
-from siit.training.fit.display import Display, LiveDisplay, duration
+from siit.training.fit.display import Display, LiveDisplay
 from siit.training.fit.loop import fit
 from siit.training.fit.pipeline import train_model
 from tests.builders.runs import Compose, plan_of

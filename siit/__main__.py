@@ -30,6 +30,7 @@ class Command:
 
 COMMANDS = {
     "train": Command("siit.train", "train, certify and bundle a model, or many of them", ("hydra", "train")),
+    "suite": Command("siit.suite.__main__", "train many models as one benchmark, and report them: suite.json, gallery"),
     "certify": Command("siit.certify", "measure a model again from its files alone"),
     "cases": Command("siit.cases", "list the cases, or show one: program, variables, circuit"),
     "show": Command("siit.show.__main__", "draw a model's circuit, its attention and what each part does"),
@@ -50,7 +51,7 @@ commands:
 {chr(10).join(f"  {name:<8} {command.says}" for name, command in COMMANDS.items())}
 
 siit COMMAND --help says what a command takes. `siit train` is a Hydra application and takes
-key=value; all others take --flags (and key=value for the same).
+key=value; all others take --flags (and key=value for the same), and `siit suite` both.
 """
 
 

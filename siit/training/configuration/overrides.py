@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -23,6 +25,7 @@ from siit.training.configuration.settings import Settings, read_settings
 
 _MAPS = ("case.alignment.heads", "case.alignment.nodes")
 """Maps whose keys are the program's variables."""
+_PLAIN = re.compile(r"[A-Za-z_/.][\w/.-]*")
 _LISTED_BY = {"case": "python -m siit.cases"}
 """Commands that list a group's options, where they are too many for a message."""
 
@@ -150,6 +153,15 @@ def _fault(config: DictConfig, override: Override) -> str | None:
         except OmegaConfBaseException as error:
             return explain(error)
     return None
+
+
+def quoted(value: str | Path) -> str:
+    """Writes a text so that Hydra takes it as it is, in quotes where it must be."""
+    text = str(value)
+    if _PLAIN.fullmatch(text):
+        return text
+    text = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"
 
 
 def open_maps(arguments: Sequence[str]) -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,11 +18,13 @@ import hydra
 import rich
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from siit._console import say
 from siit._text import printable
+from siit.suite.outcomes import ALLOWED, CERTIFIED, FAILED, NOT_CERTIFIED, Outcome, exit_status, outcomes
 from siit.tasks import TooFewInputsError
 from siit.training.configuration.groups import register_groups
 from siit.training.configuration.help import register_help
@@ -31,18 +36,10 @@ from siit.training.fit.display import Display, LiveDisplay
 from siit.training.fit.loop import Terminated
 from siit.training.fit.pipeline import train_model
 from siit.training.fit.shortfall import COMMAND, NotCertified
-from siit.training.fit.sweep import (
-    ALLOWED,
-    CERTIFIED,
-    FAILED,
-    NOT_CERTIFIED,
-    Outcome,
-    SweepFolder,
-    exit_status,
-    outcomes,
-    sweep_table,
-)
+from siit.training.fit.sweep import SweepFolder, sweep_table
 from siit.training.rasp.from_rasp import ProgramError
+from siit.training.suite.log import job_log
+from siit.training.suite.watch import end_watch, is_watched
 
 UNCERTIFIED, BAD_USAGE, FAULT, INTERRUPTED, TERMINATED = 1, 2, 3, 130, 143
 """Exit statuses; 0: the model is certified; FAULT: a fault of our own, or of a library, which says nothing of it."""
@@ -83,11 +80,11 @@ def run() -> None:
 
 def _no_place(arguments: Sequence[str]) -> str | None:
     """Says why a sweep cannot write where `out` says, which Hydra would find out with a traceback; None if it can."""
-    given = [argument.partition("=")[2] for argument in arguments if argument.startswith("out=")]
+    given = [argument for argument in arguments if argument.startswith("out=")]
     if not given or not {"-m", "--multirun"} & set(arguments) or "$" in given[-1]:
         return None
     try:
-        Path(given[-1]).mkdir(parents=True, exist_ok=True)
+        Path(str(OverridesParser.create().parse_override(given[-1]).value())).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         return f"out: {_in_words(error)}"
     return None
@@ -95,6 +92,7 @@ def _no_place(arguments: Sequence[str]) -> str | None:
 
 def _summary() -> int:
     """Prints the table of a sweep, if this was one; returns its exit status."""
+    end_watch()
     if SweepFolder.current is None:
         return 0
     found = outcomes(SweepFolder.current)
@@ -126,32 +124,38 @@ def _sweep_job(config: DictConfig) -> str | None:
     started = HydraConfig.get()
     overrides = [str(text) for text in started.overrides.task]
     further = tuple(text for text in overrides if text.partition("=")[0] not in ("case", "seed"))
-    folder, case, seed = Path(started.sweep.dir), str(config.case.name), config.seed
-    job = Outcome(int(started.job.num), case, seed, further)
+    folder, number = Path(started.sweep.dir), int(started.job.num)
+    job = Outcome(number, str(config.case.name), config.seed, further, began=time.time())
     job.write(folder)
-    command = shlex.join([*COMMAND.split(), *overrides])
-    ended: dict[str, Any]
+    with job_log(folder, number) if is_watched() else nullcontext():
+        ended = _train_one(config, f"{job.case}, seed {job.seed}: ", shlex.join([*COMMAND.split(), *overrides]))
+    job = dataclasses.replace(job, **ended, took=round(time.time() - job.began, 1))
+    job.write(folder)
+    return job.verdict
+
+
+def _train_one(config: DictConfig, prefix: str, command: str) -> dict[str, Any]:
+    """Trains a model of a sweep, and tells what its outcome says of it."""
     try:
-        trained = train_model(config, _display(config, f"{case}, seed {seed}: "), command)
+        trained = train_model(config, _display(config, prefix), command)
     except NotCertified as error:
         _complain(error)
-        ended = {"verdict": NOT_CERTIFIED, "why": error.failed[0], "steps": error.steps, "seconds": error.seconds}
+        why = {"verdict": NOT_CERTIFIED, "why": error.failed[0], "failed": error.failed}
+        return {**why, "diagnosis": error.diagnosis, **_spent({"steps": error.steps, "seconds": error.seconds})}
     except _USAGE as error:
-        _complain(f"{case}, seed {seed}: {_in_words(error)}")
-        ended = {"verdict": FAILED, "why": _in_words(error)}
+        _complain(f"{prefix}{_in_words(error)}")
+        return {"verdict": FAILED, "why": _in_words(error)}
     except Exception as error:  # a fault of our own: shown in full, and the other jobs go on
         traceback.print_exc()
-        ended = {"verdict": FAILED, "why": f"{type(error).__name__}: {error}"}
-    else:
-        record = trained.record
-        ended = {
-            "verdict": CERTIFIED if trained.certified else ALLOWED,
-            "why": "" if trained.certified else trained.failed[0],
-            "steps": record.get("steps"),
-            "seconds": record.get("seconds", {}).get("wall"),
-        }
-    Outcome(job.job, case, seed, further, **ended).write(folder)
-    return str(ended["verdict"])
+        return {"verdict": FAILED, "why": f"{type(error).__name__}: {error}"}
+    why = {"verdict": CERTIFIED} if trained.certified else {"verdict": ALLOWED, "why": trained.failed[0]}
+    return {**why, **_spent(trained.record)}
+
+
+def _spent(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Picks from what `training.json` says that which an outcome says."""
+    seconds = {name: round(value, 1) for name, value in record.get("seconds", {}).items()}
+    return {"steps": record.get("steps"), "seconds": seconds.get("wall"), "cpu_seconds": seconds.get("cpu")}
 
 
 def _in_words(error: Exception) -> str:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+from siit.training.fit.sweep_jobs import key_and_value, sweep_jobs, sweep_overrides
 
 
 def shared_folders(config: DictConfig) -> str | None:
@@ -23,16 +23,10 @@ def shared_folders(config: DictConfig) -> str | None:
     Args:
         config: of the sweep, as Hydra hands it to its callbacks.
     """
-    if not str(config.hydra.sweeper.get("_target_")).endswith(f".{BasicSweeper.__name__}"):
-        return None  # another sweeper draws its jobs while it runs
-    loader = GlobalHydra.instance().config_loader()
-    # Not resolved: ${...} is another value in each job.
-    plain: Any = OmegaConf.to_container(config, resolve=False)
-    params: dict[str, Any] = plain["hydra"]["sweeper"].get("params") or {}
-    # The command line's own come last, as with Hydra's sweeper.
-    texts = [*(f"{key}={value}" for key, value in params.items()), *plain["hydra"]["overrides"]["task"]]
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(texts)
-    jobs = [list(job) for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
+    parsed = sweep_overrides(config)
+    if parsed is None:
+        return None
+    loader, jobs = GlobalHydra.instance().config_loader(), sweep_jobs(parsed)
     swept = {override.key_or_group for override in parsed if override.is_sweep_override()}
     named = any(override.key_or_group == "case.name" for override in parsed)
     if swept <= {"case", "seed"} and not named and len(set(map(tuple, jobs))) == len(jobs):
@@ -49,6 +43,7 @@ def shared_folders(config: DictConfig) -> str | None:
         HydraConfig.instance().cfg = before
     for folder, sharing in folders.items():
         if len(sharing) > 1:
+            plain: Any = OmegaConf.to_container(config, resolve=False)
             return _refusal(folder, sharing, str(plain["out"]), groups)
     return None
 
@@ -65,7 +60,7 @@ def _folder(loader: ConfigLoader, config: DictConfig, overrides: list[str]) -> P
 
 
 def _refusal(folder: Path, sharing: Sequence[Sequence[str]], out: str, groups: set[str]) -> str:
-    both = [dict(_key_and_value(text) for text in job) for job in sharing]
+    both = [dict(key_and_value(text) for text in job) for job in sharing]
     keys = [key for key in both[0] if any(other.get(key) != both[0][key] for other in both[1:])]
     found = f"{len(sharing)} jobs of this sweep would train one model, {folder}"
     if not keys:
@@ -77,8 +72,3 @@ def _refusal(folder: Path, sharing: Sequence[Sequence[str]], out: str, groups: s
 
 def _reference(key: str, groups: set[str]) -> str:
     return f"${{hydra:runtime.choices.{key}}}" if key in groups else f"${{{key}}}"
-
-
-def _key_and_value(text: str) -> tuple[str, str]:
-    key, _, value = text.partition("=")
-    return key.lstrip("+~"), value

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from siit.certificate import Certificate
 from siit.training.configuration.settings import Settings
@@ -19,16 +20,19 @@ class NotCertified(RuntimeError):
     Args:
         message: which bars fall short, by how much, and what to try next.
         failed: the bars.
+        diagnosis: lines on what is wrong.
         steps: trained in all.
-        seconds: trained in all, by the clock.
+        seconds: trained in all: `wall`, by the clock, and `cpu`, of all threads.
     """
 
-    def __init__(self, message: str, failed: Sequence[str], steps: int, seconds: float) -> None:
+    def __init__(
+        self, message: str, failed: Sequence[str], diagnosis: Sequence[str], steps: int, seconds: Mapping[str, float]
+    ) -> None:
         super().__init__(message)
-        self.failed, self.steps, self.seconds = tuple(failed), steps, seconds
+        self.failed, self.diagnosis, self.steps, self.seconds = tuple(failed), tuple(diagnosis), steps, dict(seconds)
 
-    def __reduce__(self) -> tuple[type[NotCertified], tuple[str, tuple[str, ...], int, float]]:
-        return NotCertified, (str(self), self.failed, self.steps, self.seconds)
+    def __reduce__(self) -> tuple[type[NotCertified], tuple[Any, ...]]:
+        return NotCertified, (str(self), self.failed, self.diagnosis, self.steps, self.seconds)
 
 
 def not_certified(
@@ -49,7 +53,7 @@ def not_certified(
         diagnosis: lines on what is wrong.
         command: with which it was started; None: by a program.
     """
-    failed = certificate.failed
+    failed, diagnosis = certificate.failed, tuple(diagnosis)
     if command is None:
         command = shlex.join(
             [*COMMAND.split(), f"case={settings.case.name}", f"seed={settings.seed}", f"out={settings.out}"]
@@ -68,7 +72,7 @@ def not_certified(
         f"{advice}:",
         f"  {command}",
     ]
-    return NotCertified("\n".join(lines), failed, fitted.steps, fitted.seconds["wall"])
+    return NotCertified("\n".join(lines), failed, diagnosis, fitted.steps, fitted.seconds)
 
 
 def with_steps(command: str, steps: int) -> str:

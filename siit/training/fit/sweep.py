@@ -1,19 +1,11 @@
-"""Gathers how the jobs of a sweep ended, whichever process or machine they ran on, and sums it up in a table.
-
-Each job writes a file of its own into the sweep's folder, at its beginning and at its end. So a job that is killed, or
-requeued by a cluster, is seen too.
-"""
+"""Keeps the jobs of a sweep together: one folder for how they end (`siit.suite.outcomes`), and one table of it."""
 
 from __future__ import annotations
 
 import copy
-import dataclasses
-import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,57 +14,10 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict
 from rich.table import Table
 
-from siit._text import printable
-from siit.training.fit.display import duration
+from siit._text import duration, printable
+from siit.suite.outcomes import RUNNING, Outcome
+from siit.training.configuration.overrides import quoted
 from siit.training.fit.shared_folders import shared_folders
-
-RUNNING, CERTIFIED, NOT_CERTIFIED, FAILED = "running", "certified", "not certified", "failed"
-ALLOWED = "not certified, as allowed"
-_STATUS = {CERTIFIED: 0, ALLOWED: 0, NOT_CERTIFIED: 1, FAILED: 2, RUNNING: 2}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one job of a sweep ended.
-
-    Attributes:
-        job: its number.
-        case, seed: of its model.
-        overrides: what else it was given.
-        verdict: certified, not certified, failed, or running.
-        why: which bar, or which error.
-        steps, seconds: trained in all; None where nothing was.
-    """
-
-    job: int
-    case: str
-    seed: int | str
-    overrides: tuple[str, ...]
-    verdict: str = RUNNING
-    why: str = ""
-    steps: int | None = None
-    seconds: float | None = None
-
-    def write(self, folder: Path) -> None:
-        """Writes it into the sweep's folder, whole or not at all."""
-        folder.mkdir(parents=True, exist_ok=True)
-        beside = folder / f".{self.job}.{os.getpid()}"
-        beside.write_text(json.dumps(dataclasses.asdict(self)))
-        os.replace(beside, folder / f"{self.job}.json")
-
-
-def outcomes(folder: Path) -> list[Outcome]:
-    """Reads all of them, by number."""
-    found = []
-    for path in folder.glob("[0-9]*.json"):
-        data: dict[str, Any] = json.loads(path.read_text())
-        found.append(Outcome(**{**data, "overrides": tuple(data["overrides"])}))
-    return sorted(found, key=lambda outcome: outcome.job)
-
-
-def exit_status(found: Sequence[Outcome]) -> int:
-    """0 if all are certified, 1 if some are not, 2 if some failed or never came to an end."""
-    return max((_STATUS[outcome.verdict] for outcome in found), default=2)
 
 
 def sweep_table(found: Sequence[Outcome]) -> Table:
@@ -126,4 +71,4 @@ class SweepFolder(Callback):
         SweepFolder.current = folder
         with open_dict(config):
             config.hydra.sweep.dir = str(folder)
-            config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")

@@ -18,10 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.console import Console
 
-from siit.training.configuration.groups import register_groups
-from siit.training.configuration.location import conf_dir
-from siit.training.fit.shared_folders import shared_folders
-from siit.training.fit.sweep import (
+from siit.suite.outcomes import (
     ALLOWED,
     CERTIFIED,
     FAILED,
@@ -30,8 +27,11 @@ from siit.training.fit.sweep import (
     Outcome,
     exit_status,
     outcomes,
-    sweep_table,
 )
+from siit.training.configuration.groups import register_groups
+from siit.training.configuration.location import conf_dir
+from siit.training.fit.shared_folders import shared_folders
+from siit.training.fit.sweep import sweep_table
 from tests.builders.runs import SMALL
 
 JOBS = [
@@ -118,7 +118,8 @@ def test_a_job_that_fails_stops_no_other(tmp_path: Path, launcher: list[str]) ->
     """The second has more heads than it can have, the others end with a model that is not certified."""
     if launcher:
         pytest.importorskip(f"hydra_plugins.hydra_{'joblib' if 'joblib' in launcher[0] else 'submitit'}_launcher")
-    done = sweep(tmp_path, "case=square", "allow_uncertified=false", "model.d_model=16,17,18", *launcher)
+    place = f"out={tmp_path / 'out'}/${{model.d_model}}"
+    done = sweep(tmp_path, "case=square", "allow_uncertified=false", "model.d_model=16,17,18", place, *launcher)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert "3 jobs: " in done.stdout and "1 not certified" in done.stdout and "2 failed" in done.stdout

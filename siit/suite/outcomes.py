@@ -1,0 +1,95 @@
+"""Records how the jobs of a sweep stand, whichever process or machine they run on: a file for each.
+
+A job writes it at its beginning and at its end. So one that is killed, or requeued by a cluster, is seen too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SWEEPS = ".runs/sweeps"
+"""Where the folders of sweeps are, below the root of the bundles."""
+RUNNING, CERTIFIED, NOT_CERTIFIED, FAILED = "running", "certified", "not certified", "failed"
+ALLOWED = "not certified, as allowed"
+STATUS = {CERTIFIED: 0, ALLOWED: 0, NOT_CERTIFIED: 1, FAILED: 2, RUNNING: 2}
+"""Verdict -> the exit status of a sweep in which there is nothing worse."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Tells how one job of a sweep ended.
+
+    Attributes:
+        job: its number.
+        case, seed: of its model.
+        overrides: what else it was given.
+        verdict: certified, not certified, failed, or running.
+        why: which bar, or which error.
+        steps, seconds: trained in all; None where nothing was.
+        cpu_seconds: likewise, of all threads.
+        failed: the bars that a model that is not certified misses.
+        diagnosis: lines on what is wrong with it.
+        began: when the job did, in seconds since 1970.
+        took: seconds from there to its end, on the clock; None where it has not ended.
+    """
+
+    job: int
+    case: str
+    seed: int | str
+    overrides: tuple[str, ...]
+    verdict: str = RUNNING
+    why: str = ""
+    steps: int | None = None
+    seconds: float | None = None
+    cpu_seconds: float | None = None
+    failed: tuple[str, ...] = ()
+    diagnosis: tuple[str, ...] = ()
+    began: float = 0.0
+    took: float | None = None
+
+    def write(self, folder: Path) -> None:
+        """Writes it into the sweep's folder, whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = folder / f".{self.job}.{os.getpid()}"
+        beside.write_text(json.dumps(dataclasses.asdict(self)))
+        os.replace(beside, folder / f"{self.job}.json")
+
+
+def outcomes(folder: Path) -> list[Outcome]:
+    """Reads all that a sweep's folder holds, by number.
+
+    Raises:
+        ValueError: a file that is no outcome.
+    """
+    found = []
+    for path in folder.glob("[0-9]*.json"):
+        try:
+            data = json.loads(path.read_text())
+            lists = {name: tuple(data.get(name, ())) for name in ("overrides", "failed", "diagnosis")}
+            found.append(Outcome(**{**data, **lists}))
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"{path}: found no outcome of a job; delete the file, and the job is forgotten") from error
+    return sorted(found, key=lambda outcome: outcome.job)
+
+
+def last_outcomes(root: Path) -> dict[tuple[str, int | str], Outcome]:
+    """Finds how the last job of each model ended, by case and seed, whichever sweep it belonged to.
+
+    Args:
+        root: of the bundles.
+
+    Raises:
+        ValueError: a file that is no outcome.
+    """
+    found = [outcome for folder in sorted((root / SWEEPS).glob("*/")) for outcome in outcomes(folder)]
+    return {(outcome.case, outcome.seed): outcome for outcome in sorted(found, key=lambda outcome: outcome.began)}
+
+
+def exit_status(found: Sequence[Outcome]) -> int:
+    """Returns 0 if all are certified, 1 if some are not, 2 if some failed or never came to an end."""
+    return max((STATUS[outcome.verdict] for outcome in found), default=2)

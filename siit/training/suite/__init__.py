@@ -1,0 +1,1 @@
+"""Trains the models of a suite as one sweep of Hydra's, and shows how far they are."""

@@ -21,6 +21,7 @@ h3 { margin: 0; font-size: 1.05rem; overflow-wrap: anywhere; }
 article p { margin: .25rem 0; }
 article img { width: 100%; height: auto; border: 0; }
 details { font-size: .875rem; }
+th, td:not(:last-child) { white-space: nowrap; }
 code { font-size: .75rem; overflow-wrap: anywhere; }
 """
 _ABOUT = (

@@ -48,6 +48,7 @@ from scripts.recipe_outcomes import (
 )
 from siit.bundle import TRAINING_FILE
 from siit.catalogue import IOI, catalogue
+from siit.suite import selection
 
 LISTS = Path(__file__).parent / "recipe_lists"
 BUDGET = 1200
@@ -75,9 +76,10 @@ def read_list(name: str) -> list[Job]:
 
 
 def longest_first(jobs: Iterable[Job]) -> list[Job]:
-    """Orders models by their circuits' edges in the catalogue, the most first; those that it lacks before them."""
-    edges = {name: case.circuit_edges for name, case in catalogue().items()}
-    return sorted(jobs, key=lambda job: (job.case in edges, -edges.get(job.case, 0), job))
+    """Orders models as a suite does: what is expected to take longest comes first."""
+    listed = list(jobs)
+    place = {case: index for index, case in enumerate(selection.longest_first({job.case for job in listed}))}
+    return sorted(listed, key=lambda job: (place[job.case], job))
 
 
 class Laboratory:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from siit.bundle.untrusted import parse
 from siit.evaluation.overview import Overview
@@ -17,6 +17,7 @@ from siit.evaluation.result import Evaluation, EvaluationSetting
 
 RESULTS_FILE = "results.json"
 RESULTS_FORMAT = "siit-results/1"
+_Content = TypeVar("_Content")
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,7 @@ def read_evaluation(path: str | Path) -> Evaluation:
     Raises:
         ValueError: names the file, the field, what was found and what is accepted. OSError: it cannot be read.
     """
-    path = Path(path)
-    data = parse(path.read_bytes(), path.name)
-    try:
-        return Evaluation.from_json(data)
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from error
+    return _read(Path(path), Evaluation.from_json)
 
 
 def write_results(path: Path, results: Results) -> None:
@@ -82,12 +78,19 @@ def read_results(path: str | Path) -> Results:
     Raises:
         ValueError: names the file, the field, what was found and what is accepted. OSError: it cannot be read.
     """
-    path = Path(path)
+    return _read(Path(path), _results)
+
+
+def _results(data: dict[str, Any]) -> Results:
+    if data.pop("format", None) != RESULTS_FORMAT:
+        raise ValueError(f"format: found another one, accepted is {RESULTS_FORMAT!r}")
+    return from_plain(Results, data)
+
+
+def _read(path: Path, make: Callable[[dict[str, Any]], _Content]) -> _Content:
     data = parse(path.read_bytes(), path.name)
     try:
-        if data.pop("format", None) != RESULTS_FORMAT:
-            raise ValueError(f"format: found another one, accepted is {RESULTS_FORMAT!r}")
-        return from_plain(Results, data)
+        return make(data)
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from error
 

@@ -167,7 +167,7 @@ class Mechanism:
     def attention(self, read: Read) -> Attention | None:
         """Gives a pattern with which a head could compute the variable; None where no head does, or none is known.
 
-        Training may start heads from it. No label and no certificate rests on it.
+        Training may teach it to heads. No label and no certificate rests on it.
 
         Args:
             read: gives a parent's values in a slot.

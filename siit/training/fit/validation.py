@@ -26,7 +26,7 @@ PARTS_PAIRS = 256
 ALONE_PAIRS = 64
 """Of these, pairs on which each part is replaced alone: it takes longest, and the adversary finds most of it before."""
 SUBSETS = 20
-"""Random subsets of a check: they take most of its time, and the adversary's are worse."""
+"""Random subsets of a check; the adversary's are worse."""
 
 
 def halves(evidence: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:

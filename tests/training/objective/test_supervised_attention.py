@@ -7,10 +7,9 @@ import math
 import torch
 
 from siit.causal import Inputs
-from siit.graph.circuit import Circuit
 from siit.training.objective import Objective, SupervisedAttention, Term
 from siit.transformer import Transformer
-from tests.builders import handmade, objectives
+from tests.builders import objectives
 
 TOKENS = torch.tensor([[2, 1, 0, 1, 0]])
 """BOS x . x .; the program asks, at each position, whether the token before is an x."""
@@ -29,7 +28,7 @@ def test_the_loss_by_hand():
     even = torch.full((1, 5, 5), 0.2)
     loss = attention.loss({"a1.h0": even}, run, is_token)
     torch.testing.assert_close(loss, torch.tensor(math.log(5)))
-    # Nothing is asked of BOS, and nothing of the query at which any pattern will do.
+    # Nothing is asked of BOS.
     half = even.clone()
     half[0, 0] = right[0, 4]
     torch.testing.assert_close(attention.loss({"a1.h0": half}, run, is_token), loss)
@@ -48,8 +47,7 @@ def test_the_objective_adds_it_under_the_drawn_interchanges():
     interchanges = objectives.handmade_interchanges()
     objective = Objective(interchanges, {"edge": Term()}, source_gradient=True, attention_weight=0.5)
     plain = Objective(interchanges, {"edge": Term()}, source_gradient=True)
-    circuit: Circuit = interchanges.labels.circuit
-    model = Transformer(circuit.config, seed=0)
+    model = Transformer(interchanges.labels.circuit.config, seed=0)
     pairs = objectives.handmade_pairs(8, seed=0)
     drawn = objective.draw(pairs, torch.Generator().manual_seed(0), True)
     step = objective.evaluate(model, pairs, drawn)
@@ -71,4 +69,3 @@ def test_a_permuted_key_moves_the_pattern():
     run = interchanges.answers(pairs, choice, moved, ["prev"])
     # Keys 1 and 2 have changed places: who looks for the first finds it in slot 2.
     assert run.attention["prev"][0].argmax(-1).tolist() == [0, 0, 2, 1, 3]
-    assert handmade.CONFIG.n_ctx == 5

@@ -35,6 +35,7 @@ from siit.hub.download import fetch_index, fetch_model, storage
 from siit.hub.errors import HubError
 from siit.places import is_repository_id, no_such_model, no_such_root, root_hint
 from siit.prediction import has_tokenizer, predict
+from siit.starter import with_starter
 from siit.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -217,8 +218,8 @@ def load(
     Of a repository only this model's files are downloaded, once: what is in the cache is found without a network too.
 
     Args:
-        root_or_repo: a bundle's folder, such as `checkpoints`, or a repository id on the Hub, such as `org/name`. A
-            folder that exists goes first.
+        root_or_repo: a bundle's folder, such as `checkpoints`. Or `starter`, for the models that come with siit, or a
+            repository id on the Hub, such as `org/name`. A folder that exists goes first.
         case: the task's name.
         seed: the model's seed, an integer; NumPy's and torch's are taken too.
         revision: a branch, tag or commit of the repository.
@@ -288,7 +289,7 @@ def list_models(
         BundleError: an index that is damaged.
         HubError: see `load`.
     """
-    root = Path(root_or_repo)
+    root = with_starter(root_or_repo)
     if root.is_dir():
         return list_folders(root)
     with _repository(root_or_repo) as repo_id:
@@ -308,7 +309,7 @@ def _read(
     """One model's files, with weights and evidence if `whole`."""
     seed = _plain_seed(seed)
     place = seed_folder(case, seed)
-    root = Path(root_or_repo)
+    root = with_starter(root_or_repo)
     if root.is_dir():
         bundle = _read_local(root, case, seed, whole)
     else:

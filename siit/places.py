@@ -9,6 +9,7 @@ from pathlib import Path
 
 from siit._command_line import suggestion
 from siit.bundle import MANIFEST_FILE, BundleError, find_folders
+from siit.starter import STARTER, with_starter
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SEED = "seed-"
@@ -24,11 +25,13 @@ def is_repository_id(name: str | Path) -> bool:
 def model_folder(path: Path) -> Path:
     """Returns a path that can be a model's folder.
 
-    A path that is neither there nor near anything is returned too: reading it says what is missing.
+    A path that is neither there nor near anything is returned too: reading it says what is missing. One that begins
+    with `starter` is in the starter release.
 
     Raises:
         BundleError: it is a case's or a bundle's folder, or one with a nearly right name is there; suggests models.
     """
+    path = with_starter(path)
     if (path / MANIFEST_FILE).exists():
         return path
     found = f"folder: found {path}"
@@ -46,8 +49,8 @@ def no_such_root(name: str | Path) -> BundleError:
     """Makes the error for what is neither a bundle's folder nor a repository's id."""
     hint = root_hint(name)
     return BundleError(
-        f"root_or_repo: found {str(name)!r}; {hint}accepted are a bundle's folder, such as 'checkpoints', and a "
-        "repository's id on the Hub, 'org/name'; there is no folder of this name, and it is no such id"
+        f"root_or_repo: found {str(name)!r}; {hint}accepted are a bundle's folder, such as 'checkpoints', {STARTER!r}, "
+        "and a repository's id on the Hub, 'org/name'; there is no folder of this name, and it is no such id"
     )
 
 

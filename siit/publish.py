@@ -42,6 +42,7 @@ class PublishOptions:
     recheck: bool = True
     allow_uncertified: bool = False
     prune: bool = False
+    pictures: bool = True
     endpoint: str | None = None
 
 
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.recheck:
         print("The certificates were NOT measured again (--no-recheck); the card says so.")
     if done.commit is None:
-        print(f"A dry run: nothing was sent. These files are what {done.url} would hold.")
+        print(f"A dry run: nothing was sent. These files are what {done.url} would hold; its pages: {done.preview}")
     elif done.sent:
         print(f"Published and read back: {done.url} at commit {done.commit}")
     else:
@@ -100,6 +101,7 @@ def parse(arguments: Sequence[str] | None = None) -> PublishOptions:
     switch("recheck", True, "measure every model again; without it the card says so")
     switch("allow-uncertified", False, "publish uncertified models too, marked as such")
     switch("prune", False, "remove models from the repository that the bundle lacks")
+    switch("pictures", True, "draw each circuit for the card, where matplotlib is installed")
     parser.add_argument("--endpoint", help="the Hub's address (default: HF_ENDPOINT, or https://huggingface.co)")
     return PublishOptions(**vars(parser.read(arguments)))
 

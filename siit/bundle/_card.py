@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from siit._install import how_to_install
+from siit._install import how_to_install, repository
 from siit._text import one_line
+from siit._version import __version__
 from siit.bundle._summary import Summary
 from siit.certificate import BARS
+from siit.graph.tiers import TIERS
 
 CARD_FILE = "README.md"
 LICENSE = "mit"
@@ -31,6 +33,9 @@ _COLUMNS = (
     "joint",
 )
 _NUMBERS = _COLUMNS[3:6] + _COLUMNS[7:]
+_LOADING = "to load it"
+_ANY_PLACE = "<this repository, or a folder>"
+_UNREADABLE = "damaged"
 _MARKUP = {ord(sign): f"&#{ord(sign)};" for sign in "|`<>[]*\\&"}
 _HEAD = f"""\
 ---
@@ -90,9 +95,17 @@ _LIMITS = """\
 _CITATION = """\
 ## Citation
 
-The method is that of InterpBench, the programs are compiled and checked with Tracr:
+These models; the papers of the method, InterpBench, and of the compiler that programs are checked with, Tracr:
 
 ```bibtex
+@software{siit,
+  title   = {{siit}: Transformers whose circuits are known and measured to be true},
+  author  = {{siit contributors}},
+  version = {%(version)s},
+  year    = {2026},
+  license = {MIT}%(url)s
+}
+
 @article{gupta2024interpbench,
   title   = {{InterpBench}: Semi-Synthetic Transformers for Evaluating Mechanistic Interpretability Techniques},
   author  = {Gupta, Rohan and Arcuschin, Iv{\\'a}n and Kwa, Thomas and Garriga-Alonso, Adri{\\`a}},
@@ -133,19 +146,27 @@ def render_card(
     repo_id: str | None = None,
     revision: str | None = None,
     measured_again: bool | None = None,
+    pictures: Mapping[str, str] | None = None,
 ) -> str:
-    """Renders the card for these models.
+    """Renders the card for these models: a table for each tier, with its pictures folded away below it.
 
     Args:
-        models: in the order of the table.
+        models: in the order of the tables.
         repo_id: the repository that the card is for; None for a folder's own card.
         revision: the branch that the card is for; None for the repository's main one.
         measured_again: whether certificates were measured again before the upload; None if nothing is to be said.
+        pictures: path of a model -> path of its picture beside the card.
     """
     parts = [_HEAD, *_warning(models), _loading(models, repo_id, revision), _CERTIFICATION]
     if measured_again is not None:
         parts.append(_measured(measured_again))
-    return "\n".join([*parts, _table(models), _LIMITS, _CITATION])
+    tables = _tables(models, lambda model: _call(model, repo_id, revision) if repo_id else None, pictures or {})
+    return "\n".join([*parts, *tables, _LIMITS, _citation()])
+
+
+def _citation() -> str:
+    address = repository()
+    return _CITATION % {"version": __version__, "url": f",\n  url     = {{{address}}}" if address else ""}
 
 
 def _warning(models: Sequence[Summary | Unreadable]) -> list[str]:
@@ -168,13 +189,19 @@ def _measured(again: bool) -> str:
     )
 
 
+def _arguments(case: str, seed: int, repo_id: str | None, revision: str | None) -> str:
+    return f"{json.dumps(repo_id or _ANY_PLACE)}, {json.dumps(case)}, seed={seed}{_branch(revision)}"
+
+
+def _branch(revision: str | None) -> str:
+    return f", revision={json.dumps(revision)}" if revision else ""
+
+
 def _loading(models: Sequence[Summary | Unreadable], repo_id: str | None, revision: str | None) -> str:
     first = next((model for model in models if isinstance(model, Summary)), None)
     case, seed = (first.case, first.seed) if first else ("<case>", 0)
-    place = repo_id or "<this repository, or a folder>"
-    place, name = json.dumps(place), json.dumps(case)
-    branch = f", revision={json.dumps(revision)}" if revision else ""
-    arguments = f"{place}, {name}, seed={seed}{branch}"
+    arguments = _arguments(case, seed, repo_id, revision)
+    place, branch = json.dumps(repo_id or _ANY_PLACE), _branch(revision)
     return f"""\
 ## How to load them
 
@@ -217,14 +244,44 @@ and `.float()` on numbers before computing with them, as `siit.load` does.
 """
 
 
-def _table(models: Sequence[Summary | Unreadable]) -> str:
-    rule = ["---:" if name in _NUMBERS else "---" for name in _COLUMNS]
-    lines = [_line(_COLUMNS), _line(rule), *(_line(_row(model)) for model in models)]
-    return (
+def _tables(
+    models: Sequence[Summary | Unreadable], call: Callable[[Summary], str | None], pictures: Mapping[str, str]
+) -> list[str]:
+    """Makes a section for each tier.
+
+    Args:
+        models: of all tiers.
+        call: gives the code that loads a model; None where that has no place.
+        pictures: path of a model -> path of its picture.
+    """
+    tiers = {tier: [model for model in models if isinstance(model, Summary) and model.tier == tier] for tier in TIERS}
+    groups: dict[str, Sequence[Summary | Unreadable]] = {tier: group for tier, group in tiers.items() if group}
+    if unreadable := [model for model in models if isinstance(model, Unreadable)]:
+        groups[_UNREADABLE] = unreadable
+    links = ", ".join(f"[{tier}](#{tier}) ({len(group)})" for tier, group in groups.items())
+    parts = [
         "## Models\n\n"
         "`layers` is the model's, `nodes` counts the circuit's heads and MLPs, `edges` its edges with those from the\n"
-        "embeddings.\n\n" + "\n".join(lines) + "\n"
-    )
+        f"embeddings. By tier: {links or 'none'}.\n"
+    ]
+    for tier, group in groups.items():
+        calls = [call(model) if isinstance(model, Summary) else None for model in group]
+        rows = [_row(model) for model in group]
+        columns = list(_COLUMNS)
+        if any(calls):
+            columns.append(_LOADING)
+            rows = [[*row, f"`{_code(code)}`" if code else ""] for row, code in zip(rows, calls)]
+        rule = ["---:" if name in _NUMBERS else "---" for name in columns]
+        parts.append(f"### {tier}\n\n" + "\n".join(map(_line, [columns, rule, *rows])) + "\n")
+        shown = [model for model in group if isinstance(model, Summary) and model.path in pictures]
+        if shown:
+            images = "\n\n".join(f"![The circuit of {_plain(model.path)}]({pictures[model.path]})" for model in shown)
+            parts.append(f"<details><summary>The circuits ({len(shown)})</summary>\n\n{images}\n\n</details>\n")
+    return parts
+
+
+def _call(model: Summary, repo_id: str, revision: str | None) -> str:
+    return f"siit.load({_arguments(model.case, model.seed, repo_id, revision)})"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -159,15 +159,21 @@ def _check_time(text: object) -> str:
 
 @functools.cache
 def _git_commit() -> str | None:
-    """The commit of the code that runs, `-dirty` after it where files differ; None outside of a checkout of it."""
+    """The commit of the code that runs, `-dirty` after it where its files differ; None outside of a checkout of it."""
     checkout = Path(__file__).resolve().parents[2]
     # A package that was installed into an environment inside somebody's repository is no part of it.
     if not (checkout / ".git").exists():
         return None
-    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+
+    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["git", "-C", str(checkout), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        head = git("rev-parse", "HEAD").stdout.strip()
+        # Models are no code: one that was trained into the checkout's own bundle changes its index.
+        changed = git("diff", "--quiet", "HEAD", "--", ".", ":(exclude)checkpoints").returncode != 0
     except (OSError, subprocess.SubprocessError):
         return None
-    commit = done.stdout.strip()
+    commit = f"{head}-dirty" if changed else head
     return commit if _COMMIT.fullmatch(commit) else None

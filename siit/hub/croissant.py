@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from siit.bundle import EVIDENCE_FILE
+from siit.graph.tiers import TIERS
 from siit.hub.models import PackedModel
 
 CROISSANT_FILE = "croissant.json"
@@ -73,6 +74,7 @@ _FIELDS = {
     "evaluation": ("sc:Text", "The file that holds the pairs."),
 }
 _RECORDS = "models"
+_SPLITS = "tiers"
 
 
 def render_croissant(models: Sequence[PackedModel], repo_id: str, url: str, revision: str) -> bytes:
@@ -97,7 +99,7 @@ def render_croissant(models: Sequence[PackedModel], repo_id: str, url: str, revi
         "datePublished": max(model.content.created for model in models)[:10],
         "version": "1.0.0",
         "distribution": [_file(model, f"{url}/resolve/{revision}") for model in models],
-        "recordSet": [_records(models)],
+        "recordSet": [_splits(models), _records(models)],
     }
     return (json.dumps(content, indent=1) + "\n").encode()
 
@@ -117,6 +119,29 @@ def _file(model: PackedModel, base: str) -> dict[str, Any]:
     }
 
 
+def _splits(models: Sequence[PackedModel]) -> dict[str, Any]:
+    """The tiers as splits: scores are reported for each of them."""
+    there = {model.summary.tier for model in models}
+    return {
+        "@type": "cr:RecordSet",
+        "@id": _SPLITS,
+        "name": _SPLITS,
+        "description": "The models fall into tiers, by how much of a circuit there is to find.",
+        "dataType": "cr:Split",
+        "key": {"@id": f"{_SPLITS}/name"},
+        "field": [
+            {
+                "@type": "cr:Field",
+                "@id": f"{_SPLITS}/name",
+                "name": f"{_SPLITS}/name",
+                "description": "The tier's name.",
+                "dataType": "sc:Text",
+            }
+        ],
+        "data": [{f"{_SPLITS}/name": tier} for tier in TIERS if tier in there],
+    }
+
+
 def _records(models: Sequence[PackedModel]) -> dict[str, Any]:
     """A table of the models, its rows in the metadata itself."""
     return {
@@ -132,6 +157,7 @@ def _records(models: Sequence[PackedModel]) -> dict[str, Any]:
                 "name": f"{_RECORDS}/{name}",
                 "description": text,
                 "dataType": kind,
+                **({"references": {"field": {"@id": f"{_SPLITS}/name"}}} if name == "tier" else {}),
             }
             for name, (kind, text) in _FIELDS.items()
         ],

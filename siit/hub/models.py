@@ -22,6 +22,7 @@ from siit.bundle import (
 from siit.causal import CausalModel
 from siit.certificate import Certificate
 from siit.certificate.report import disagreements
+from siit.graph.circuit import Circuit
 from siit.verification import Verification, verify
 
 Report = Callable[[str], object]
@@ -38,12 +39,14 @@ class PackedModel:
 
     Attributes:
         summary: its line in the card, with the certificate that is sent.
+        circuit: its labels.
         content: its line in the index, and its files.
         pairs: how many held-out pairs its evidence has.
         positions: how many positions each of them has.
     """
 
     summary: Summary
+    circuit: Circuit
     content: ModelFiles
     pairs: int
     positions: int
@@ -96,7 +99,7 @@ def _pack(folder: Path, *, recheck: bool) -> tuple[PackedModel, str | None]:
     stronger = summary.certificate.first_kind and not sent.first_kind
     content = model_files(folder, sent.to_json() if changed or stronger else None)
     pairs, positions = bundle.evidence["base_tokens"].shape
-    packed = PackedModel(dataclasses.replace(summary, certificate=sent), content, pairs, positions)
+    packed = PackedModel(dataclasses.replace(summary, certificate=sent), bundle.circuit, content, pairs, positions)
     return packed, None if sent.certified and not changed else printable(doubts[0])
 
 

@@ -8,14 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from siit._extras import require
-from siit.bundle import Bundle
 from siit.show.draw import draw_model
 from siit.show.drawing import PAGE
 from siit.show.files import check_out, put_files
+from siit.show.thumbnail import circuit_thumbnail
 from siit.suite.gallery import gallery
 from siit.suite.models import OUTCOMES, SuiteModel, read_models
-from siit.suite.thumbnail import thumbnail
 
 SUITE_FILE, GALLERY_FILE = "suite.json", "gallery.html"
 PAGES = "pages"
@@ -48,7 +46,7 @@ def write_report(root: Path, *, pages: bool, say: Callable[[str], object]) -> li
         if pages and not _page_stands(root, model):
             put_files(root / page_folder(model), draw_model(bundle))
         try:
-            pictures[model.path] = _picture(bundle, model)
+            pictures[model.path] = circuit_thumbnail(bundle.circuit, model.name, needed_by="siit suite")
         except ImportError as error:
             missing = str(error)
     if not models:
@@ -75,13 +73,6 @@ def suite_json(models: Sequence[SuiteModel]) -> bytes:
         "models": [dataclasses.asdict(model) for model in models],
     }
     return (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def _picture(bundle: Bundle, model: SuiteModel) -> bytes:
-    require("matplotlib", extra="show", needed_by="siit suite")
-    from siit.show.circuit_picture import circuit_picture
-
-    return thumbnail(circuit_picture(bundle.circuit, f"{model.name}: the circuit"))
 
 
 def _has_page(root: Path, model: SuiteModel) -> bool:

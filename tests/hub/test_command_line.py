@@ -21,13 +21,15 @@ from tests.hub.loopback import Hub, Request
 
 _ROOT = Path(__file__).resolve().parents[2]
 _NEEDED = ["bundle=checkpoints", "repo_id=org/name"]
+_ALL = PublishOptions("checkpoints", "org/name", True, "v2", True, False, True, True, False, "http://x")
 
 
 def test_all_keys():
-    given = "private=true revision=v2 dry_run=true recheck=false allow_uncertified=true prune=true endpoint=http://x"
-    assert parse([*_NEEDED, *given.split()]) == PublishOptions(
-        "checkpoints", "org/name", True, "v2", True, False, True, True, "http://x"
+    given = (
+        "private=true revision=v2 dry_run=true recheck=false allow_uncertified=true prune=true pictures=false "
+        "endpoint=http://x"
     )
+    assert parse([*_NEEDED, *given.split()]) == _ALL
     assert parse(_NEEDED) == PublishOptions("checkpoints", "org/name")
 
 
@@ -57,9 +59,10 @@ def test_wrong_arguments(arguments: list[str], message: str, capsys: pytest.Capt
 
 def test_flags_and_keys_say_the_same():
     given = (
-        "checkpoints --private --revision v2 org/name --dry-run --no-recheck --allow-uncertified --prune --endpoint=x"
+        "checkpoints --private --revision v2 org/name --dry-run --no-recheck --allow-uncertified --prune --no-pictures "
+        "--endpoint=http://x"
     )
-    assert parse(given.split()) == PublishOptions("checkpoints", "org/name", True, "v2", True, False, True, True, "x")
+    assert parse(given.split()) == _ALL
     assert parse(["checkpoints", "org/name", "--no-private"]).private is False
 
 
@@ -74,14 +77,16 @@ def ctrl_c() -> Iterator[None]:
 @pytest.mark.usefixtures("ctrl_c")
 def test_exit_status(hub: Hub, single: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     def run(**changes: str) -> tuple[int, str, str]:
-        given = {"bundle": str(single), "repo_id": "org/name", "recheck": "false", "endpoint": hub.url, **changes}
+        given = {"bundle": str(single), "repo_id": "org/name", "recheck": "false", "pictures": "false", **changes}
+        given.setdefault("endpoint", hub.url)
         status = main([f"{key}={value}" for key, value in given.items()])
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 
     status, out, err = run(dry_run="true")
     assert (status, err) == (0, "")
-    assert out.endswith(f"A dry run: nothing was sent. These files are what {hub.url}/org/name would hold.\n")
+    pages = f"its pages: {single}/.preview"
+    assert out.endswith(f"A dry run: nothing was sent. These files are what {hub.url}/org/name would hold; {pages}\n")
     assert "The certificates were NOT measured again (--no-recheck)" in out
     status, out, err = run()
     assert (status, out.splitlines()[-1][:24]) == (0, "Published and read back:")

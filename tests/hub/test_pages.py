@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from huggingface_hub import ModelCard
 
+import siit
 from siit.bundle import read_bundle, render_card
 from siit.bundle._card import Unreadable
 from siit.bundle._summary import Summary, summarize
@@ -30,7 +32,7 @@ def summary(packed: list[PackedModel]) -> Summary:
 def row(model: Summary | Unreadable) -> list[str]:
     """The cells of the only model's row."""
     lines = [line for line in render_card([model]).splitlines() if line.startswith("| ")]
-    assert [line.count("|") for line in lines] == [14, 14, 14]
+    assert [line.count("|") for line in lines] == [14, 14, 14]  # no place, so no code that loads it
     return [cell.strip() for cell in lines[2].strip("|").split("|")]
 
 
@@ -42,6 +44,29 @@ def test_front_matter(summary: Summary):
     assert set(data) == {"license", "library_name", "tags"}
     for words in ("arXiv:2407.14494", "arXiv:2301.05062", "## Limits", "## How they were certified"):
         assert words in card.text
+
+
+def test_tiers_have_tables_with_the_code_that_loads_each_model_and_pictures(summary: Summary):
+    other = dataclasses.replace(summary, case="other", tier="deep", seed=7)
+    broken = Unreadable("toy", 3, "KeyError")
+    pictures = {"other/seed-7": "pictures/other-seed-7.png"}
+    card = render_card([summary, broken, other], repo_id="org/name", revision="v2", pictures=pictures)
+    models = card[card.index("## Models") : card.index("## Limits")]
+    assert "By tier: [composed](#composed) (1), [deep](#deep) (1), [damaged](#damaged) (1)." in models
+    _, composed, deep, damaged = models.split("\n### ")
+    assert '| `siit.load("org/name", "previous_is_x", seed=0, revision="v2")` |' in composed
+    assert '| `siit.load("org/name", "other", seed=7, revision="v2")` |' in deep
+    assert "siit.load" not in damaged and "| toy | 3 | cannot be read: KeyError |" in damaged
+    assert "![The circuit of other/seed-7](pictures/other-seed-7.png)" in deep and "details" not in composed
+
+
+def test_the_citation_is_that_of_the_file(summary: Summary):
+    cited = yaml.safe_load((Path(__file__).parents[2] / "CITATION.cff").read_text())
+    card = render_card([summary])
+    assert cited["version"] == siit.__version__
+    assert f"version = {{{siit.__version__}}}" in card and cited["title"].replace("siit:", "{siit}:") in card
+    for reference in cited["references"]:
+        assert reference["title"].replace("InterpBench:", "{InterpBench}:") in card
 
 
 def test_a_row(summary: Summary):
@@ -98,6 +123,7 @@ def test_croissant(packed: list[PackedModel], tmp_path: Path):
     dataset = mlcroissant.Dataset(path)
     issues = dataset.metadata.ctx.issues
     assert (issues.errors, issues.warnings) == (set(), set())
+    assert list(dataset.records("tiers")) == [{"tiers/name": "composed"}]
     rows = list(dataset.records("models"))
     assert [row["models/evaluation"] for row in rows] == [
         f"previous_is_x/seed-{seed}/evaluation.safetensors" for seed in (0, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,11 @@ R = "org/name"
 PLACE = "previous_is_x/seed-0"
 
 
-def send(hub: Hub, root: Path, repo_id: str = R, *, recheck: bool = False, **options: Any) -> Published:
-    """Publishes; most tests are about something else than measuring, which takes longest."""
-    return publish(root, repo_id, recheck=recheck, endpoint=hub.url, **options)
+def send(
+    hub: Hub, root: Path, repo_id: str = R, *, recheck: bool = False, pictures: bool = False, **options: Any
+) -> Published:
+    """Publishes; most tests are about something else than measuring and drawing, which take longest."""
+    return publish(root, repo_id, recheck=recheck, pictures=pictures, endpoint=hub.url, **options)
 
 
 def folder_files(root: Path) -> Files:
@@ -137,9 +140,33 @@ def test_dry_run(hub: Hub, single: Path, monkeypatch: pytest.MonkeyPatch):
     assert len(done.sent) == 13
     assert lines[0] == f"Measuring 1/1: {PLACE}"
     assert lines[-1].endswith("in 13 files")
+    assert done.preview is not None
+    pages = {path.name for path in done.preview.iterdir()}
+    assert pages == {"README.md", "bundle.json", "croissant.json"}
     handmade.put(single, certificate=refused())
     with pytest.raises(UncertifiedError):
         send(hub, single, dry_run=True)
+
+
+def test_pictures(hub: Hub, root: Path):
+    """One for each model, which its card shows; a removed model takes its own along."""
+    send(hub, root, pictures=True)
+    there, card = hub.files(R), hub.files(R)["README.md"].decode()
+    for seed in (0, 1):
+        path = f"pictures/previous_is_x-seed-{seed}.png"
+        assert there[path].startswith(b"\x89PNG") and f"]({path})" in card
+    shutil.rmtree(root / "previous_is_x/seed-1")
+    done = send(hub, root, pictures=True, prune=True)
+    assert [path for path in hub.files(R) if path.startswith("pictures/")] == ["pictures/previous_is_x-seed-0.png"]
+    assert "pictures/previous_is_x-seed-0.png" not in done.sent
+
+
+def test_without_what_draws_there_are_no_pictures(hub: Hub, single: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    lines: list[str] = []
+    done = send(hub, single, pictures=True, report=lines.append)
+    assert not any(path.startswith("pictures/") for path in done.files)
+    assert any(line.startswith("The card gets no pictures: siit publish: found no matplotlib") for line in lines)
 
 
 def test_uncertified(hub: Hub, root: Path):

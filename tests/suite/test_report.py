@@ -20,12 +20,12 @@ from rich.console import Console
 from siit.bundle import WEIGHTS_FILE
 from siit.show.circuit_picture import circuit_picture
 from siit.show.style import SLOT_COLOURS
+from siit.show.thumbnail import thumbnail
 from siit.suite.gallery import gallery
 from siit.suite.models import DAMAGED, UNFINISHED, SuiteModel
 from siit.suite.outcomes import ALLOWED, CERTIFIED, FAILED, NOT_CERTIFIED, SWEEPS, Outcome
 from siit.suite.report import GALLERY_FILE, SUITE_FILE, write_report
 from siit.suite.summary import shortfalls, tier_table
-from siit.suite.thumbnail import thumbnail
 from tests.builders import handmade
 from tests.builders.shown import EVIL
 
@@ -241,7 +241,7 @@ def test_without_matplotlib_it_has_no_pictures(root: Path, monkeypatch: pytest.M
     def missing(*arguments: object, **named: object) -> None:
         raise ImportError("found no matplotlib")
 
-    monkeypatch.setattr("siit.suite.report.require", missing)
+    monkeypatch.setattr("siit.show.thumbnail.require", missing)
     said: list[str] = []
     write_report(root, pages=False, say=said.append)
     assert said == ["gallery.html has no pictures: found no matplotlib"]

@@ -4,7 +4,27 @@ from __future__ import annotations
 
 import io
 
+from siit._extras import require
+from siit.graph.circuit import Circuit
+
 _COLOURS = 256
+
+
+def circuit_thumbnail(circuit: Circuit, model: str, *, needed_by: str) -> bytes:
+    """Draws a small picture of a circuit, as PNG.
+
+    Args:
+        circuit: the labels.
+        model: what people call it, for the title.
+        needed_by: the command that asks.
+
+    Raises:
+        ImportError: matplotlib is not installed; names the extra.
+    """
+    require("matplotlib", extra="show", needed_by=needed_by)
+    from siit.show.circuit_picture import circuit_picture
+
+    return thumbnail(circuit_picture(circuit, f"{model}: the circuit"))
 
 
 def thumbnail(png: bytes) -> bytes:

@@ -17,7 +17,7 @@ from siit.discovery import DiscoveryTask, Passes, contrasts_of, held_out_task, t
 from siit.discovery.task import Level
 from siit.evaluation.candidate import Scores, candidate
 from siit.evaluation.faithfulness import faithfulness
-from siit.evaluation.rating import complete, rate
+from siit.evaluation.rating import complete, places, rate
 from siit.evaluation.result import PERMUTED, PLAIN, Evaluation, EvaluationSetting
 from siit.interop.dataset import SOURCE
 from siit.loading import LoadedModel
@@ -109,6 +109,7 @@ class Bench:
             backward=task.passes.backward,
             device=str(task.device),
             version=__version__,
+            places={name: places(scores) for name, scores in found.items()},
             scores={name: value for scores in found.values() for name, value in scores.items()},
         )
 

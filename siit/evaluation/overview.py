@@ -56,7 +56,7 @@ COMPARED = (AVERAGE_PRECISION, "edge.roc_auc", "node.average_precision", "cpr")
 Model = tuple[str, int]
 Way = tuple[str, str, int]
 """Corruption, ablation, number of pairs."""
-_Values = Mapping[tuple[str, Way], Mapping[Model, float]]
+ModelMeans = Mapping[tuple[str, Way], Mapping[Model, float]]
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def group_means(
     """
     means = []
     for measure in measures:
-        for (method, way), by_model in _values(evaluations, measure).items():
+        for (method, way), by_model in model_means(evaluations, measure).items():
             values = np.array(list(by_model.values()))
             low, high = interval(values)
             means.append(GroupMean(group, method, *way, measure, len(values), float(values.mean()), low, high))
@@ -203,7 +203,7 @@ def _groups(one: Evaluation) -> tuple[str, str, str]:
     return ALL, f"tier {one.tier}", f"family {one.family}"
 
 
-def _values(evaluations: Sequence[Evaluation], measure: str) -> _Values:
+def model_means(evaluations: Sequence[Evaluation], measure: str) -> ModelMeans:
     """Averages a measure over seeds, for each method, setting and model."""
     found: dict[tuple[str, Way], dict[Model, list[float]]] = {}
     for one in evaluations:
@@ -223,7 +223,7 @@ def _weights(models: int) -> Float[np.ndarray, "resamples models"]:
 
 def _comparisons(evaluations: Sequence[Evaluation], group: str) -> Iterable[MethodComparison]:
     for measure in COMPARED:
-        values = _values(evaluations, measure)
+        values = model_means(evaluations, measure)
         for ((first, way), one), ((second, other), two) in itertools.combinations(values.items(), 2):
             shared = sorted(one.keys() & two.keys())
             if way != other or not shared:
@@ -252,7 +252,7 @@ def _signed_rank(differences: Float[np.ndarray, " models"]) -> float | None:
 
 def _agreements(evaluations: Sequence[Evaluation]) -> Iterable[RankingAgreement]:
     for measure in COMPARED:
-        values = {key: each for key, each in _values(evaluations, measure).items() if key[0] not in REFERENCES}
+        values = {key: each for key, each in model_means(evaluations, measure).items() if key[0] not in REFERENCES}
         conditions = sorted({(corruption, n_pairs) for _, (corruption, _, n_pairs) in values})
         ablations: tuple[Kind, ...] = ("resample", "mean", "zero")
         for (corruption, n_pairs), (first, second) in itertools.product(

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from siit._text import shortened
 from siit.discovery.task import Level
 from siit.evaluation.result import HEADLINE, PERMUTED, Baseline, Rated
 from siit.graph.architecture import EMBEDDINGS, LOGITS, Edge, ModelConfig, components, edges
@@ -46,13 +47,9 @@ def complete(scores: Any, config: ModelConfig) -> dict[Level, dict[str, float]]:
     if not isinstance(scores, Mapping):
         raise ValueError(f"method: found a {type(scores).__name__}, accepted are scores by name: a mapping")
     values = plain_scores(scores, config)
-    names: dict[Level, list[Edge] | list[str]] = {
-        "edge": list(edges(config)),
-        "node": [*EMBEDDINGS, *components(config)],
-    }
     found: dict[Level, dict[str, float]] = {}
     known = {LOGITS}
-    for level, parts in names.items():
+    for level, parts in _parts(config).items():
         own = {str(part): _own_name(part, values) for part in parts}
         known |= {*own.values()}
         missing = [name for name, given in own.items() if given not in values]
@@ -65,6 +62,32 @@ def complete(scores: Any, config: ModelConfig) -> dict[Level, dict[str, float]]:
         what = f"{_listed(unknown)}" if unknown else "no scores"
         raise ValueError(f"method: found {what}, accepted are scores of every edge, or node, of task.edges, task.nodes")
     return found
+
+
+def places(scores: Mapping[str, float]) -> tuple[int, ...]:
+    """Numbers scores by their size, in the order of `scores`: 1 for the highest; equal ones share a number."""
+    order = {value: place for place, value in enumerate(sorted({*scores.values()}, reverse=True), 1)}
+    return tuple(order[value] for value in scores.values())
+
+
+def scores_of_places(found: Mapping[Level, Sequence[int]], config: ModelConfig) -> dict[Level, dict[str, float]]:
+    """Makes scores of places, which every ranking takes for those that the places are of; of `complete` the inverse.
+
+    Raises:
+        ValueError: names the level of which not every edge, or node, has a place, or a place is left out.
+    """
+    made: dict[Level, dict[str, float]] = {}
+    for level, parts in _parts(config).items():
+        if level not in found:
+            continue
+        given = found[level]
+        if len(given) != len(parts):
+            raise ValueError(f"places.{level}: found {len(given)}, accepted are {len(parts)}: one of every {level}")
+        used = sorted({*given})
+        if used != [*range(1, len(used) + 1)]:
+            raise ValueError(f"places.{level}: found {shortened(used)}, accepted are all from 1 on")
+        made[level] = {str(part): -float(place) for part, place in zip(parts, given, strict=True)}
+    return made
 
 
 def visible(corruption: str) -> tuple[Grade, ...]:
@@ -85,15 +108,14 @@ def rate(
     Raises:
         ValueError: the model has no edge on the circuit that the corruption shows, or none off it.
     """
-    rated: dict[Level, dict[str, Rated]] = {"edge": {}, "node": {}}
-    if "edge" in found:
-        rated["edge"] = _edges(model, found["edge"], visible(corruption))
     by_node = found.get("node", found.get("edge", {}))
-    rated["node"] = {
-        name: _of_score(score(by_node, model, level="node", embeddings=embeddings))
-        for name, embeddings in (("all", True), ("no_embeddings", False))
+    return {
+        "edge": _edges(model, found["edge"], visible(corruption)) if "edge" in found else {},
+        "node": {
+            name: rated(score(by_node, model, level="node", embeddings=embeddings))
+            for name, embeddings in (("all", True), ("no_embeddings", False))
+        },
     }
-    return rated
 
 
 def _edges(model: LoadedCircuit, scores: Mapping[str, float], seen: Sequence[Grade]) -> dict[str, Rated]:
@@ -107,22 +129,23 @@ def _edges(model: LoadedCircuit, scores: Mapping[str, float], seen: Sequence[Gra
     if not there & {*seen} - {"off"}:
         raise ValueError(f"circuit: found no edge on it that this corruption shows, accepted are some of {seen[:-1]}")
     headline = score(scores, model, grades=seen)
-    views = {HEADLINE: _of_score(headline)}
+    views = {HEADLINE: rated(headline)}
     for slot, ranking in headline.by_slot.items():
         null = chance(ranking.positives, ranking.negatives)
         views[f"slot_{slot or 'none'}"] = _rated(ranking, null, headline.structure_by_slot[slot])
     plain = {grade for edge, grade in graded.items() if edge.sender not in EMBEDDINGS}
     if "off" in plain and plain & {*seen} - {"off"}:
-        views[f"{HEADLINE}_no_embeddings"] = _of_score(score(scores, model, grades=seen, embeddings=False))
+        views[f"{HEADLINE}_no_embeddings"] = rated(score(scores, model, grades=seen, embeddings=False))
     of_grade: tuple[Grade, ...] = ("resampled", "permuted", "zero")
     for grade in of_grade:
         if grade in there:
-            views[grade] = _of_score(score(scores, model, grades=(grade, "off")))
-    views["all"] = _of_score(score(scores, model))
+            views[grade] = rated(score(scores, model, grades=(grade, "off")))
+    views["all"] = rated(score(scores, model))
     return views
 
 
-def _of_score(found: Score) -> Rated:
+def rated(found: Score) -> Rated:
+    """Takes the numbers of a score."""
     return _rated(found, found.random, found.structure)
 
 
@@ -134,6 +157,10 @@ def _rated(ranking: Ranking, random: Chance, structure: Ranking) -> Rated:
         random=random,
         structure=Baseline.of(structure),
     )
+
+
+def _parts(config: ModelConfig) -> dict[Level, list[Edge] | list[str]]:
+    return {"edge": list(edges(config)), "node": [*EMBEDDINGS, *components(config)]}
 
 
 def _own_name(part: Edge | str, values: Mapping[str, float]) -> str:

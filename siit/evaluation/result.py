@@ -150,6 +150,9 @@ class Evaluation:
         forward, backward: examples that went through the model, and back.
         device: where it ran.
         version: of siit.
+        places: level that was scored -> the place of every edge (`siit.graph.architecture.edges`), or node (embeddings,
+            then components), by its score. The highest has 1; equal ones share a place, and none is left out. With the
+            labels they give every number of `edge` and `node`.
         scores: the method's, by edge and node; empty where they were left out.
     """
 
@@ -171,6 +174,7 @@ class Evaluation:
     backward: int
     device: str
     version: str
+    places: Mapping[Level, tuple[int, ...]]
     scores: Mapping[str, float]
 
     def to_json(self) -> dict[str, Any]:

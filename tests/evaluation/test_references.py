@@ -13,7 +13,7 @@ import pytest
 import siit
 from siit.discovery.task import Level
 from siit.evaluation import REFERENCES, Rated, evaluate
-from siit.evaluation.rating import complete, rate
+from siit.evaluation.rating import complete, places, rate, scores_of_places
 from siit.evaluation.result import PERMUTED, PLAIN
 from siit.graph.architecture import edges
 from tests.builders.discovery import certified
@@ -119,6 +119,16 @@ def test_the_numbers_are_those_of_score():
         assert (view.roc_auc, view.average_precision) == (expected.roc_auc, expected.average_precision)
         assert view.structure.roc_auc == expected.structure.roc_auc
         assert view.random == expected.random
+
+
+def test_places_rate_as_the_scores_do():
+    """Scores of both levels, of which many are equal."""
+    config = certified().config
+    scores = {name: round(score, 1) for name, score in scores_of("random").items()}
+    found = complete(scores, config)
+    placed = {level: places(some) for level, some in found.items()}
+    assert min(placed["edge"]) == 1 and max(placed["edge"]) == len({*found["edge"].values()}) == 11
+    assert rate(certified(), scores_of_places(placed, config), PERMUTED) == rated(scores)
 
 
 def test_a_certificate_that_measures_no_edge_ranks_none():

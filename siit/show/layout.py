@@ -7,7 +7,7 @@ has a row of heads and, above it, a row for its MLP, which has a column of its o
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from siit._text import printable
@@ -70,8 +70,8 @@ class Layout:
 
     Attributes:
         boxes: node -> its box, faint ones of off-circuit nodes included.
-        routes: circuit edge -> the points of its path: a cubic curve is 4 points; 10 are one into a lane, a straight
-            one along it, and one out of it.
+        routes: edge of the circuit, or other one that is drawn -> the points of its path: a cubic curve is 4 points; 10
+            are one into a lane, a straight one along it, and one out of it.
         notes: beside the rows, at `note_x`.
         layers: layer -> the lower and the upper end of its rows.
         width, height: of the whole.
@@ -86,13 +86,20 @@ class Layout:
     height: float
 
 
-def lay_out(circuit: Circuit) -> Layout:
-    """Places every node of the model and every edge of the circuit."""
-    config, members = circuit.config, set(circuit.members)
+def lay_out(circuit: Circuit, also: Collection[Edge] = (), *, notes: bool = True) -> Layout:
+    """Places every node of the model and every edge of the circuit.
+
+    Args:
+        circuit: the labels.
+        also: edges off the circuit that are drawn too; their nodes are as large as the circuit's.
+        notes: whether there is room for what stands beside the rows.
+    """
+    config = circuit.config
+    members = {*circuit.members, *(node for edge in also for node in (edge.sender, edge.receiver))}
     rows = _rows(config)
     left = MARGIN + 0.35 + LANE
     boxes: dict[str, Box] = {}
-    notes: list[Note] = []
+    beside: list[Note] = []
     layers: dict[int, tuple[float, float]] = {}
     top = MARGIN
     for number, row in enumerate(rows):
@@ -100,14 +107,14 @@ def lay_out(circuit: Circuit) -> Layout:
         if number:
             below = any(node in members for node in rows[number - 1])
             top += GAP if used or below else FAINT_GAP
-        drafts = _drafts(circuit, [node for node in row if node in members])
+        drafts = _drafts(circuit, [node for node in row if node in circuit.members]) if notes else []
         note_height = sum(draft.height + NOTE_SPACE for draft in drafts) - NOTE_SPACE
         height = max(BOX_HEIGHT if used else FAINT_HEIGHT, note_height if drafts else 0.0)
         y = top + height / 2
         line = y + note_height / 2 - NOTE_LINE / 2
         for draft in drafts:
             nodes, unit = (short(text, NOTE_LETTERS // 2) for text in (draft.nodes, draft.unit))
-            notes.append(Note(nodes, unit, draft.lines, draft.program, line))
+            beside.append(Note(nodes, unit, draft.lines, draft.program, line))
             line -= draft.height + NOTE_SPACE
         for node in row:
             size = BOX_HEIGHT if node in members else FAINT_HEIGHT
@@ -117,9 +124,9 @@ def lay_out(circuit: Circuit) -> Layout:
         heads = [boxes[head(layer, index)] for index in range(config.n_heads)]
         layers[layer] = (min(box.bottom for box in heads), boxes[mlp(layer)].top)
     note_x = left + STEP * (config.n_heads + 1) + 0.1
-    routes = _routes(circuit, rows, boxes, left)
-    width = note_x + max(map(_note_width, notes)) + MARGIN
-    return Layout(boxes, routes, notes, note_x, layers, width, top + MARGIN)
+    routes = _routes([*circuit.carries, *also], rows, boxes, left)
+    width = note_x + max(map(_note_width, beside), default=0.0) + MARGIN
+    return Layout(boxes, routes, beside, note_x, layers, width, top + MARGIN)
 
 
 def _note_width(note: Note) -> float:
@@ -180,12 +187,12 @@ def _wrapped(text: str) -> tuple[str, ...]:
 
 
 def _routes(
-    circuit: Circuit, rows: Sequence[Sequence[str]], boxes: Mapping[str, Box], left: float
+    edges: Sequence[Edge], rows: Sequence[Sequence[str]], boxes: Mapping[str, Box], left: float
 ) -> dict[Edge, tuple[Point, ...]]:
     row_of = {node: number for number, row in enumerate(rows) for node in row}
     tracks = [
         left - LANE / 2 + STEP * number + TRACK_STEP * track
-        for number in range(circuit.config.n_heads + 2)
+        for number in range(max(map(len, rows[1:-1])) + 2)
         for track in TRACKS
     ]
     taken: list[_Stretch] = []
@@ -193,7 +200,7 @@ def _routes(
     ends: dict[Edge, tuple[Point, Point]] = {}
     spans: dict[Edge, list[Box]] = {}
     # Long edges choose first; short ones find a place beside them.
-    order = sorted(circuit.carries, key=lambda edge: (row_of[edge.sender] - row_of[edge.receiver], str(edge)))
+    order = sorted(edges, key=lambda edge: (row_of[edge.sender] - row_of[edge.receiver], str(edge)))
     for edge in order:
         start = (boxes[edge.sender].x, boxes[edge.sender].top)
         end = (boxes[edge.receiver].x + PORTS[edge.slot], boxes[edge.receiver].bottom)
@@ -206,7 +213,7 @@ def _routes(
             chosen[edge] = x
     chosen = _uncrossed(chosen)
     routes: dict[Edge, tuple[Point, ...]] = {}
-    for edge in circuit.carries:
+    for edge in edges:
         start, end = ends[edge]
         if edge not in chosen:
             routes[edge] = _curve(start, end)

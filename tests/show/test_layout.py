@@ -71,3 +71,11 @@ def test_slots_are_told_apart_by_place():
     ends = {edge: route[-1] for edge, route in layout.routes.items() if edge.receiver == "a0.h0"}
     places = [ends[edge][0] for edge in sorted(ends, key=lambda edge: "qkv".index(edge.slot or ""))]
     assert places == sorted(places) and len(set(places)) == 3
+
+
+def test_edges_off_the_circuit_are_routed_too():
+    circuit = CIRCUITS["half 0"]
+    further = [edge for edge in circuit.off_edges if edge.sender == "m0"]
+    layout = lay_out(circuit, further, notes=False)
+    assert layout.routes.keys() == {*circuit.carries, *further} and layout.notes == []
+    assert {layout.boxes[edge.receiver].height for edge in further} == {layout.boxes["logits"].height}

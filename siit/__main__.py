@@ -40,6 +40,9 @@ COMMANDS = {
         "evaluate discovery methods on a bundle's models, into tables and files",
         ("scipy", "evaluate"),
     ),
+    "leaderboard": Command(
+        "siit.leaderboard.__main__", "compare methods: check and merge results, make the page", ("scipy", "evaluate")
+    ),
     "publish": Command("siit.publish", "put a bundle on the Hugging Face Hub"),
 }
 _USAGE = f"""\
@@ -48,7 +51,7 @@ usage: siit COMMAND [arguments]
 Transformers whose circuits are known, and measured to be true.
 
 commands:
-{chr(10).join(f"  {name:<8} {command.says}" for name, command in COMMANDS.items())}
+{chr(10).join(f"  {name:<11} {command.says}" for name, command in COMMANDS.items())}
 
 siit COMMAND --help says what a command takes. `siit train` is a Hydra application and takes
 key=value; all others take --flags (and key=value for the same), and `siit suite` both.

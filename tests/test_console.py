@@ -26,7 +26,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]):
     assert main(["--help"]) == 0
     usage = capsys.readouterr().out
     for name, command in COMMANDS.items():
-        assert f"\n  {name:<8} {command.says}\n" in usage
+        assert f"\n  {name:<11} {command.says}\n" in usage
     assert main([]) == 2
     assert capsys.readouterr().out == usage
     assert main(["--version"]) == 0

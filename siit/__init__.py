@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from siit.loading import LoadedCircuit, LoadedModel, list_models, load, load_circuit
     from siit.scoring import score
     from siit.training.interpbench import import_interpbench
+    from siit.training.tracr_twin import TracrTwin, tracr_twin
 
 __all__ = [
     "LoadedCircuit",
     "LoadedModel",
+    "TracrTwin",
     "__version__",
     "evaluate",
     "import_interpbench",
@@ -23,6 +25,7 @@ __all__ = [
     "load",
     "load_circuit",
     "score",
+    "tracr_twin",
 ]
 
 _HOMES = {
@@ -30,6 +33,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "import_interpbench": "training.interpbench",
     "score": "scoring",
+    **dict.fromkeys(("TracrTwin", "tracr_twin"), "training.tracr_twin"),
 }
 
 

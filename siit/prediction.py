@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 
 from siit._extras import require
-from siit.bundle import Bundle, Vocab
+from siit.bundle import Vocab
 from siit.causal import CausalModel, Inputs
+from siit.certificate import Answers
+from siit.graph.architecture import ModelConfig
 from siit.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -23,8 +25,33 @@ _LISTED = 20
 """Tokens that an error names."""
 
 
+@runtime_checkable
+class Worded(Protocol):
+    """What tells the words of a model's inputs and outputs: a bundle, or a Tracr twin."""
+
+    @property
+    def case(self) -> str:
+        """The task's name."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """The architecture."""
+
+    @property
+    def vocab(self) -> Vocab:
+        """What ids stand for."""
+
+    @property
+    def answers(self) -> Answers:
+        """How outputs are read."""
+
+    @property
+    def extra_files(self) -> Mapping[str, bytes]:
+        """Further files by name: a tokenizer among them, where there is one."""
+
+
 @torch.no_grad()
-def predict(model: Transformer, bundle: Bundle, causal_model: CausalModel, inputs: Any) -> list[Any]:
+def predict(model: Transformer, bundle: Worded, causal_model: CausalModel, inputs: Any) -> list[Any]:
     """Answers an input, or each of a batch of them.
 
     Args:
@@ -61,12 +88,12 @@ def predict(model: Transformer, bundle: Bundle, causal_model: CausalModel, input
     return found if _is_batch(inputs, bundle) else found[0]
 
 
-def has_tokenizer(bundle: Bundle) -> bool:
+def has_tokenizer(bundle: Worded) -> bool:
     """Tells whether the bundle's inputs can be given as sentences."""
     return TOKENIZER_FILE in bundle.extra_files and all(isinstance(token, str) for token in bundle.vocab.tokens)
 
 
-def read_tokenizer(bundle: Bundle) -> Tokenizer:
+def read_tokenizer(bundle: Worded) -> Tokenizer:
     """Reads the bundle's own tokenizer.
 
     Raises:
@@ -81,7 +108,7 @@ def read_tokenizer(bundle: Bundle) -> Tokenizer:
     return tokenizer
 
 
-def _is_batch(inputs: Any, bundle: Bundle) -> bool:
+def _is_batch(inputs: Any, bundle: Worded) -> bool:
     if isinstance(inputs, str) or not isinstance(inputs, Sequence) or not inputs:
         return False
     if all(isinstance(one, list | tuple) for one in inputs):
@@ -90,7 +117,7 @@ def _is_batch(inputs: Any, bundle: Bundle) -> bool:
     return has_tokenizer(bundle) and all(isinstance(one, str) and " " in one.strip() for one in inputs)
 
 
-def _tokens(one: Any, bundle: Bundle) -> list[Any]:
+def _tokens(one: Any, bundle: Worded) -> list[Any]:
     if isinstance(one, str):
         return _words(one, bundle)
     if not isinstance(one, list | tuple):
@@ -98,7 +125,7 @@ def _tokens(one: Any, bundle: Bundle) -> list[Any]:
     return list(one)
 
 
-def _words(sentence: str, bundle: Bundle) -> list[Scalar]:
+def _words(sentence: str, bundle: Worded) -> list[Scalar]:
     """Splits a sentence by the bundle's own tokenizer, which may know only some words."""
     if not has_tokenizer(bundle):
         raise ValueError(
@@ -116,7 +143,7 @@ def _words(sentence: str, bundle: Bundle) -> list[Scalar]:
     return [vocab.tokens[number] for number in ids]
 
 
-def _encode(tokens: Sequence[Any], bundle: Bundle) -> torch.Tensor:
+def _encode(tokens: Sequence[Any], bundle: Worded) -> torch.Tensor:
     vocab, room = bundle.vocab, bundle.config.n_ctx - 1
     if not tokens or len(tokens) > room or (vocab.pad_id is None and len(tokens) < room):
         accepted = f"exactly {room}" if vocab.pad_id is None else f"1 to {room}"

@@ -9,8 +9,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from siit._extras import require
-from siit.bundle import Bundle
 from siit.interop.tokenizer import has_words, lens_tokenizer
+from siit.prediction import Worded
 from siit.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def to_hooked_transformer(
-    model: Transformer, *, circuit_hooks: bool = True, bundle: Bundle | None = None
+    model: Transformer, *, circuit_hooks: bool = True, bundle: Worded | None = None
 ) -> HookedTransformer:
     """Makes a HookedTransformer with the model's weights, on its device: the same logits, and TransformerLens' hooks.
 

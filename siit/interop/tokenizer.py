@@ -7,17 +7,16 @@ from typing import Any
 import torch
 
 from siit._extras import require
-from siit.bundle import Bundle
-from siit.prediction import has_tokenizer, listed_tokens, read_tokenizer
+from siit.prediction import Worded, has_tokenizer, listed_tokens, read_tokenizer
 
 
-def has_words(bundle: Bundle) -> bool:
+def has_words(bundle: Worded) -> bool:
     """Tells whether the tokens can be told apart in a text: different ones look different, and none has a space."""
     texts = [str(token) for token in bundle.vocab.tokens]
     return len(set(texts)) == len(texts) and all(text and not any(map(str.isspace, text)) for text in texts)
 
 
-def lens_tokenizer(bundle: Bundle) -> Any:
+def lens_tokenizer(bundle: Worded) -> Any:
     """Makes the tokenizer that TransformerLens takes, so that its `to_tokens` and `to_str_tokens` work.
 
     A text is tokens with spaces between, or a sentence where the bundle has a tokenizer of its own. BOS comes first.

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import math
-import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any
 
-import haiku as hk
-import jax
-import jax.numpy as jnp
-import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from tracr.compiler import assemble, compiling
-from tracr.craft import transformers
 from tracr.rasp import causal_eval, rasp
 from tracr.transformer.encoder import NumericalEncoder
 
 from siit.causal import CausalModel, Inputs
+from siit.training.rasp.compiled import WRITTEN, compile_program, raw_outputs
 from siit.training.rasp.from_rasp import ProgramError, sample_tokens
 from tracr_cases import Case
 
@@ -32,10 +24,6 @@ COMPILED_TOLERANCE = 1e-2
 """Tracr's compiled numbers are approximate: attention with a finite softmax coldness."""
 CLASS_ROUNDING = 1e-9
 """Classes that are numbers are looked up, not computed: they differ by the order of float64 operations at most."""
-MLP_EXACTNESS = 1000
-"""How steep the steps of Tracr's MLPs are: at its 100, counts of 8 and 9, seen as 1/9 and 1/10, are half told apart."""
-WRITTEN = 0.5
-"""Tracr's compiled model answers a class by writing 1 in its direction, and None by writing 0 in all of them."""
 
 
 class _Nothing(Enum):
@@ -145,95 +133,18 @@ def _evaluated(
 
 def run_compiled(program: Case, words: Sequence[Sequence[Any]]) -> list[list[Any]]:
     """Runs Tracr's compiled model on many inputs, in one padded batch: values, None where it writes no class."""
-    compiled = _compiled(program)
-    encoder, decoder = compiled.input_encoder, compiled.output_encoder
-    assert encoder is not None and decoder is not None
-
-    def forward(batch: Any) -> Any:
-        model = compiled.get_compiled_model()
-        model.pad_token = encoder.pad_encoding  # Tracr's model can mask padding, but its assembly never asks for it
-        model.use_unembed_argmax = False  # the largest of all zeros would be taken for the first class
-        return model(batch, use_dropout=False).unembedded_output
-
-    padded = [[compiling.COMPILER_BOS, *row, *[compiling.COMPILER_PAD] * (program.max_len - len(row))] for row in words]
-    batch = jnp.array([encoder.encode(row) for row in padded])
-    apply = hk.without_apply_rng(hk.transform(forward)).apply
-    found = np.asarray(jax.jit(apply)(compiled.params, batch))
+    compiled = compile_program(program)
+    found = raw_outputs(compiled, words, program.max_len)
     spans = [slice(1, 1 + len(word)) for word in words]
+    decoder = compiled.output_encoder
+    assert decoder is not None
     if isinstance(decoder, NumericalEncoder):
-        return [row[span].tolist() for row, span in zip(found, spans, strict=True)]
-    directions = found.reshape(*batch.shape, -1)  # the model drops the last dimension where there is one class only
+        return [row[span, 0].tolist() for row, span in zip(found, spans, strict=True)]
     decoded = []
-    for row, span in zip(directions, spans, strict=True):
+    for row, span in zip(found, spans, strict=True):
         values, written = decoder.decode(row[span].argmax(-1).tolist()), row[span].max(-1) > WRITTEN
         decoded.append([value if clear else None for value, clear in zip(values, written, strict=True)])
     return decoded
-
-
-def _compiled(program: Case) -> assemble.AssembledTransformerModel:
-    def compile_with_zeros() -> assemble.AssembledTransformerModel:
-        # Tracr has Haiku draw random weights, which takes most of its time, and sets them all to zero: so do we.
-        with hk.custom_creator(_zeros), _room_for_values(), _made_in_one_go():
-            return compiling.compile_rasp_to_model(
-                program.expression(),
-                vocab=set(program.vocab),
-                max_seq_len=program.max_len,
-                causal=program.causal,
-                compiler_bos=compiling.COMPILER_BOS,
-                mlp_exactness=MLP_EXACTNESS,
-            )
-
-    try:
-        # Haiku takes a creator of weights only within a transformed function.
-        return hk.transform(compile_with_zeros).apply({}, None)
-    except (NotImplementedError, ValueError, TypeError, KeyError) as error:
-        raise ProgramError(f"{program.name}: Tracr cannot compile it: {type(error).__name__}: {error}") from error
-
-
-@contextlib.contextmanager
-def _room_for_values() -> Iterator[None]:
-    """Makes heads as wide as their values, too: Tracr 1.0.0 looks at keys and queries only, and then fails."""
-    sized = assemble._get_model_config_and_module_names
-
-    def wide_enough(craft_model: transformers.SeriesWithResiduals) -> tuple[Any, list[str]]:
-        config, names = sized(craft_model)
-        values = [
-            head.w_ov.matrix.shape[1]
-            for module in craft_model.blocks
-            if not isinstance(module, transformers.MLP)
-            for head in module.as_multi().heads()
-        ]
-        return dataclasses.replace(config, key_size=max([config.key_size, *values])), names
-
-    assemble._get_model_config_and_module_names = wide_enough
-    try:
-        yield
-    finally:
-        assemble._get_model_config_and_module_names = sized
-
-
-@contextlib.contextmanager
-def _made_in_one_go() -> Iterator[None]:
-    """Has Tracr's model make its parameters in one compiled function, of which XLA leaves out the forward pass.
-
-    Tracr runs it step by step, and JAX compiles each of some sixty steps: most of the time that a program took.
-    """
-    whole = assemble.hk
-
-    def transform(function: Callable[..., Any]) -> hk.Transformed:
-        made = hk.transform(function)
-        return hk.Transformed(jax.jit(made.init), made.apply)
-
-    assemble.hk = types.SimpleNamespace(**{**vars(whole), "transform": transform})
-    try:
-        yield
-    finally:
-        assemble.hk = whole
-
-
-def _zeros(create: Callable[..., Any], shape: Any, dtype: Any, init: Any, context: Any) -> Any:
-    """Makes zeros instead of random weights, and what else is initialised (the embeddings) as it is."""
-    return jnp.zeros(shape, dtype) if isinstance(init, hk.initializers.VarianceScaling) else create(shape, dtype, init)
 
 
 def _compare(

@@ -39,6 +39,8 @@ from tracr_cases import Case
 
 SHARE_SUFFIX = "_share"
 """Appended to a selector width's name for its attention half."""
+TRACR_SHARE = "_selector_width_attn_output"
+"""Appended by Tracr to its label."""
 
 
 class ProgramError(ValueError):
@@ -54,6 +56,36 @@ def build_causal_model(program: Case) -> CausalModel:
     Raises:
         ProgramError: for expressions that have no mechanism here, or a program that ignores its inputs.
     """
+    builder = _built(program)
+    # The output comes last, whatever the order of the graph.
+    answer = builder.names[builder.sink]
+    ordered = sorted(builder.variables, key=lambda variable: variable.name == answer)
+    try:
+        return CausalModel(program.vocab, program.max_len, ordered)
+    except ValueError as error:
+        raise ProgramError(f"{program.name}: {error}") from error
+
+
+def variables_by_label(program: Case) -> dict[str, str]:
+    """Finds the variable of each expression: label, as Tracr names directions of its residual stream, -> name.
+
+    The label of the attention half of a selector width is Tracr's too.
+
+    Args:
+        program: as `build_causal_model` takes it.
+
+    Raises:
+        ProgramError: see `build_causal_model`.
+    """
+    builder = _built(program)
+    hidden = {variable.name for variable in builder.variables}
+    found = {label: name for label, name in builder.names.items() if name in hidden}
+    shares = {label + TRACR_SHARE: name + SHARE_SUFFIX for label, name in found.items()}
+    return found | {label: name for label, name in shares.items() if name in hidden}
+
+
+def _built(program: Case) -> _Builder:
+    """Adds all variables of a program."""
     _check_inputs(program)
     try:
         expression = program.expression()
@@ -77,13 +109,7 @@ def build_causal_model(program: Case) -> CausalModel:
     if unknown:
         known = ", ".join(variable.name for variable in builder.variables)
         raise ProgramError(f"{program.name}: roles name unknown variables {sorted(unknown)}; its variables: {known}")
-    # The output comes last, whatever the order of the graph.
-    answer = builder.names[extracted.sink[nodes.ID]]
-    ordered = sorted(builder.variables, key=lambda variable: variable.name == answer)
-    try:
-        return CausalModel(program.vocab, program.max_len, ordered)
-    except ValueError as error:
-        raise ProgramError(f"{program.name}: {error}") from error
+    return builder
 
 
 class _Builder:

@@ -324,7 +324,7 @@ def test_an_error_names_the_compiler(monkeypatch: pytest.MonkeyPatch):
     def refuse(*_: Any, **__: Any) -> None:
         raise NotImplementedError("no such thing")
 
-    monkeypatch.setattr("siit.training.rasp.agreement.compiling.compile_rasp_to_model", refuse)
+    monkeypatch.setattr("siit.training.rasp.compiled.compiling.compile_rasp_to_model", refuse)
     with pytest.raises(ProgramError, match="own: Tracr cannot compile it: NotImplementedError: no such thing"):
         check_agreement(case, model)
 

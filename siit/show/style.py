@@ -40,10 +40,10 @@ def figure(width: float, height: float) -> Figure:
     return made
 
 
-def png(drawn: Figure) -> bytes:
-    """A figure as PNG."""
+def png(drawn: Figure, dpi: int = _DPI) -> bytes:
+    """A figure as PNG, of so many dots per inch at most."""
     buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png", dpi=min(_DPI, _MOST_PIXELS / max(drawn.get_size_inches())), metadata={})
+    drawn.savefig(buffer, format="png", dpi=min(dpi, _MOST_PIXELS / max(drawn.get_size_inches())), metadata={})
     return buffer.getvalue()
 
 

@@ -16,13 +16,11 @@ from typing import Any
 
 import torch
 
-import siit
-from siit.discovery import DiscoveryTask, task_of
+from siit.discovery import DiscoveryTask
 from siit.interop.auto_circuit import edges_by_auto_circuit_names, from_prune_scores
 from siit.interop.eap_ig import batches, metric, takes_ids
 from siit.interop.lens import to_hooked_transformer
 
-PAIRS = 16
 STEPS = 5
 BASES, EXPONENTS = [1, 3], [-5, -4, -3, -2]
 """ACDC's thresholds: a base times a power of ten."""
@@ -76,19 +74,19 @@ def with_auto_circuit(task: DiscoveryTask) -> dict[str, dict[str, float]]:
     return {"acdc": from_prune_scores(found, task.config)}
 
 
-def main(root: str, case: str, out: str) -> None:
+def main(maker: str, out: str) -> None:
     """Records one model's numbers.
 
     Args:
-        root: of the bundle.
-        case: the model's.
+        maker: `module:function` that makes the task, positions in place, such as `tests.builders.parity:frac_prevs`.
         out: the file that is written.
     """
-    task = task_of(siit.load(root, case), PAIRS, permute_positions=False)
+    module, _, function = maker.partition(":")
+    task: DiscoveryTask = getattr(importlib.import_module(module), function)()
     tensors = {name: getattr(task, name).tolist() for name in ("clean", "corrupted", "scored", "target")}
     scores = {**with_eap_ig(task), **with_auto_circuit(task)}
     record = {
-        "case": case,
+        "case": function,
         "output": task.output,
         **tensors,
         "steps": STEPS,

@@ -111,7 +111,10 @@ def check(member: Member, folder: Path) -> None:
 
 def table(models: Iterable[SuiteModel], root: Path = ROOT) -> list[str]:
     """Makes the page's table, a line for each model; shares in percent, rounded down."""
-    lines = ["| case | seed | family | tier | nodes | edges | worst share | kB |", "|---|---:|---|---|---:|---:|---|---:|"]
+    lines = [
+        "| case | seed | family | tier | nodes | edges | worst share | kB |",
+        "|---|---:|---|---|---:|---:|---|---:|",
+    ]
     for model in models:
         worst = model.worst_field
         share = "" if worst is None else f"{int(1e4 * worst[1] + 1e-6) / 100:.2f} % ({worst[0]})"

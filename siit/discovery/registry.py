@@ -42,9 +42,23 @@ def find_method(name: str, **parameters: Any) -> Method:
     Raises:
         ValueError: no such method or parameter; names what was found and what is accepted.
     """
-    make: Any = METHODS[name] if name in METHODS else _own(name)
+    method: Method = find_among(METHODS, name, parameters)
+    return method
+
+
+def find_among(methods: Mapping[str, Callable[..., Any]], name: str, parameters: Mapping[str, Any]) -> Any:
+    """Finds a method of any kind, by the rules of `find_method`.
+
+    Args:
+        methods: name -> what makes the method.
+        name, parameters: see `find_method`.
+
+    Raises:
+        ValueError: see `find_method`.
+    """
+    make: Any = methods[name] if name in methods else _own(name, methods)
     try:
-        if name in METHODS or inspect.isclass(make):
+        if name in methods or inspect.isclass(make):
             method = make(**parameters)
             inspect.signature(method).bind(None)
         else:
@@ -55,11 +69,11 @@ def find_method(name: str, **parameters: Any) -> Method:
     return method
 
 
-def _own(name: str) -> Any:
+def _own(name: str, methods: Mapping[str, Callable[..., Any]]) -> Any:
     """Imports what a user's own name stands for."""
     module, colon, attribute = name.partition(":")
     if not colon:
-        raise ValueError(f"method: found {name!r}, accepted: module:function, {', '.join(METHODS)}")
+        raise ValueError(f"method: found {name!r}, accepted: module:function, {', '.join(methods)}")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from siit._version import __version__
 from siit.catalogue import catalogue, is_drawn
@@ -19,6 +15,7 @@ from siit.evaluation.candidate import Scores, candidate
 from siit.evaluation.faithfulness import faithfulness
 from siit.evaluation.rating import complete, places, rate
 from siit.evaluation.result import PERMUTED, PLAIN, Evaluation, EvaluationSetting
+from siit.evaluation.run import run_method
 from siit.interop.dataset import SOURCE
 from siit.loading import LoadedModel
 
@@ -71,13 +68,7 @@ class Bench:
         setting, model = self.setting, self.model
         chosen = candidate(method, setting)
         task = dataclasses.replace(self.task, passes=Passes())
-        started = time.perf_counter()
-        with _unchanged(model.model.state_dict()), torch.random.fork_rng(devices=[]), torch.enable_grad():
-            torch.manual_seed(setting.seed)
-            given = chosen.run(model, task)
-            if task.device.type == "cuda":
-                torch.cuda.synchronize(task.device)
-        seconds = time.perf_counter() - started
+        given, seconds = run_method(chosen, model, task, model.model, setting.seed)
         found = complete(given, model.config)
         level: Level = "edge" if "edge" in found else "node"
         rated = rate(model, found, setting.corruption)
@@ -130,24 +121,3 @@ def family(case: str) -> str:
     if case in catalogue():
         return catalogue()[case].family
     return "drawn" if is_drawn(case) else "own"
-
-
-class _unchanged:
-    """Checks that a method leaves a model's weights as they are, and puts them back where it does not.
-
-    Raises:
-        ValueError: names the weights that were changed.
-    """
-
-    def __init__(self, weights: Mapping[str, Tensor]) -> None:
-        self._weights = weights
-        self._before = {name: tensor.clone() for name, tensor in weights.items()}
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        changed = [name for name, tensor in self._weights.items() if not torch.equal(tensor, self._before[name])]
-        for name in changed:
-            self._weights[name].data.copy_(self._before[name])
-        if changed and error is None:
-            raise ValueError(f"method: found {changed[0]} changed, accepted is a method that leaves the weights alone")

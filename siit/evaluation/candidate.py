@@ -1,4 +1,4 @@
-"""Finds what is evaluated: a discovery method, by name or one's own, or a reference that is none.
+"""Finds what is evaluated: a method, by name or one's own, or a reference that is none.
 
 References see what no method may see:
 
@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from siit._command_line import suggestion
-from siit.certificate.questions import Kind
-from siit.discovery import METHODS, DiscoveryTask, find_method
+from siit.discovery import METHODS, DiscoveryTask
+from siit.discovery.registry import find_among
 from siit.evaluation.result import EvaluationSetting, Parameter
 from siit.graph.architecture import EMBEDDINGS, components, edges
 from siit.loading import LoadedCircuit
@@ -38,19 +38,19 @@ class Candidate:
 
     Attributes:
         name: of the method, or the reference.
-        run: gives scores; a reference looks at the model alone, a method at the task alone.
+        run: gives scores; a reference looks at what is known of a model alone, a method at the task alone.
         parameters: of the method.
         sha256: of the file of a method of one's own.
     """
 
     name: str
-    run: Callable[[LoadedCircuit, DiscoveryTask], Scores]
+    run: Callable[[Any, Any], Scores]
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     sha256: str | None = None
 
 
 def candidate(method: str | Callable[[DiscoveryTask], Scores], setting: EvaluationSetting) -> Candidate:
-    """Finds a method or a reference, and gives it the setting's ablation and seed where it takes them.
+    """Finds a discovery method or a reference, and gives it the setting's ablation and seed where it takes them.
 
     A method takes an ablation as its parameter `by`, a seed as `seed`. One whose name says what it replaces by, such as
     `exact_mean`, keeps that.
@@ -62,25 +62,44 @@ def candidate(method: str | Callable[[DiscoveryTask], Scores], setting: Evaluati
     Raises:
         ValueError: no such method, or none that can be called with a task.
     """
+    return candidate_among(METHODS, REFERENCES, method, {"by": setting.ablation, "seed": setting.seed})
+
+
+def candidate_among(
+    methods: Mapping[str, Callable[..., Any]],
+    references: Mapping[str, Callable[[Any, int], Scores]],
+    method: str | Callable[[Any], Scores],
+    offered: Mapping[str, Any],
+) -> Candidate:
+    """Finds a method of any kind, or a reference.
+
+    Args:
+        methods: name -> what makes the method.
+        references: name -> what gives its scores, of what is known of a model and a seed.
+        method: a name of either, `module:name`, or a function of a task.
+        offered: parameters that a method may take, `seed` among them.
+
+    Raises:
+        ValueError: see `candidate`.
+    """
     if not isinstance(method, str):
         return Candidate(_name(method), lambda _, task: method(task), _parameters(method), _digest(method))
-    if method in REFERENCES:
-        reference = REFERENCES[method]
-        return Candidate(method, lambda model, _: reference(model, setting.seed))
-    if method not in METHODS and ":" not in method:
-        accepted = (*METHODS, *REFERENCES)
+    if method in references:
+        reference = references[method]
+        return Candidate(method, lambda known, _: reference(known, offered["seed"]))
+    if method not in methods and ":" not in method:
+        accepted = (*methods, *references)
         hint = suggestion(method, accepted)
         raise ValueError(f"method: found {method!r}; {hint}accepted are module:function, {', '.join(accepted)}")
-    plain = find_method(method)
-    found = find_method(method, **_taken(METHODS.get(method, _class_or_function(plain)), setting))
-    own = None if method in METHODS else _digest(plain)
+    plain = find_among(methods, method, {})
+    found = find_among(methods, method, _taken(methods.get(method, _class_or_function(plain)), offered))
+    own = None if method in methods else _digest(plain)
     return Candidate(method, lambda _, task: found(task), _parameters(found), own)
 
 
-def _taken(make: Any, setting: EvaluationSetting) -> dict[str, Any]:
-    """Chooses what of a setting a method takes, and its name does not fix."""
+def _taken(make: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
+    """Chooses what of the offered parameters a method takes, and its name does not fix."""
     fixed = make.keywords if isinstance(make, functools.partial) else {}
-    offered: dict[str, Kind | int] = {"by": setting.ablation, "seed": setting.seed}
     accepted = inspect.signature(make).parameters
     return {name: value for name, value in offered.items() if name in accepted and name not in fixed}
 

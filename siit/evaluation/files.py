@@ -14,6 +14,7 @@ from siit.bundle.untrusted import parse
 from siit.evaluation.overview import Overview
 from siit.evaluation.plain import from_plain, to_plain
 from siit.evaluation.result import Evaluation, EvaluationSetting
+from siit.evaluation.track import Evaluated
 
 RESULTS_FILE = "results.json"
 RESULTS_FORMAT = "siit-results/1"
@@ -52,9 +53,9 @@ class Results:
     overview: Overview
 
 
-def write_evaluation(path: Path, evaluation: Evaluation) -> None:
+def write_evaluation(path: Path, evaluation: Evaluated) -> None:
     """Writes an evaluation; makes its folder."""
-    _write(path, evaluation.to_json())
+    write_whole(path, evaluation.to_json())
 
 
 def read_evaluation(path: str | Path) -> Evaluation:
@@ -63,13 +64,13 @@ def read_evaluation(path: str | Path) -> Evaluation:
     Raises:
         ValueError: names the file, the field, what was found and what is accepted. OSError: it cannot be read.
     """
-    return _read(Path(path), Evaluation.from_json)
+    return read_checked(Path(path), Evaluation.from_json)
 
 
 def write_results(path: Path, results: Results) -> None:
     """Writes all that a sweep found."""
     bare = tuple(dataclasses.replace(one, scores={}) for one in results.evaluations)
-    _write(path, {"format": RESULTS_FORMAT, **to_plain(dataclasses.replace(results, evaluations=bare))})
+    write_whole(path, {"format": RESULTS_FORMAT, **to_plain(dataclasses.replace(results, evaluations=bare))})
 
 
 def read_results(path: str | Path) -> Results:
@@ -78,7 +79,7 @@ def read_results(path: str | Path) -> Results:
     Raises:
         ValueError: names the file, the field, what was found and what is accepted. OSError: it cannot be read.
     """
-    return _read(Path(path), _results)
+    return read_checked(Path(path), _results)
 
 
 def _results(data: dict[str, Any]) -> Results:
@@ -87,7 +88,16 @@ def _results(data: dict[str, Any]) -> Results:
     return from_plain(Results, data)
 
 
-def _read(path: Path, make: Callable[[dict[str, Any]], _Content]) -> _Content:
+def read_checked(path: Path, make: Callable[[dict[str, Any]], _Content]) -> _Content:
+    """Reads a file of JSON.
+
+    Args:
+        path: of the file.
+        make: makes of its content what is asked for.
+
+    Raises:
+        ValueError: names the file, and what `make` does not take. OSError: it cannot be read.
+    """
     data = parse(path.read_bytes(), path.name)
     try:
         return make(data)
@@ -95,7 +105,8 @@ def _read(path: Path, make: Callable[[dict[str, Any]], _Content]) -> _Content:
         raise ValueError(f"{path.name}: {error}") from error
 
 
-def _write(path: Path, data: Mapping[str, Any]) -> None:
+def write_whole(path: Path, data: Mapping[str, Any]) -> None:
+    """Writes a file of JSON, whole or not at all; makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:

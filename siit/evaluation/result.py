@@ -47,6 +47,16 @@ class EvaluationSetting(Parameters):
         if not (isinstance(self.seed, int) and self.seed >= 0):
             raise ValueError(f"seed: found {self.seed!r}, accepted is a whole number from 0 on")
 
+    @property
+    def words(self) -> str:
+        """Names the setting for people, without its pairs."""
+        return f"{self.corruption} {self.ablation} seed={self.seed}"
+
+    @property
+    def file_name(self) -> str:
+        """Names the file of a result."""
+        return f"{self.corruption}.{self.ablation}.pairs-{self.n_pairs}.seed-{self.seed}.json"
+
 
 @dataclass(frozen=True)
 class Baseline:

@@ -7,16 +7,13 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, runtime_checkable
 
 from siit._text import one_line
 from siit._version import __version__
 from siit.bundle import IndexEntry
-from siit.evaluation.bench import Bench
-from siit.evaluation.candidate import candidate
-from siit.evaluation.files import FailedJob, Results, read_evaluation, write_evaluation
-from siit.evaluation.overview import overview
-from siit.evaluation.result import Evaluation, EvaluationSetting
+from siit.evaluation.files import read_checked, write_evaluation
+from siit.evaluation.track import Evaluated, Evaluator, FoundType, LostType, ResultsType, SettingType, Track
 from siit.loading import LoadedModel
 
 
@@ -24,10 +21,10 @@ from siit.loading import LoadedModel
 class Onlooker(Protocol):
     """Is told how a sweep goes on."""
 
-    def evaluated(self, evaluation: Evaluation, *, again: bool) -> None:
+    def evaluated(self, evaluation: Any, *, again: bool) -> None:
         """Hears of an evaluation; `again` if it was there already."""
 
-    def failed(self, failed: FailedJob) -> None:
+    def failed(self, failed: Any) -> None:
         """Hears of what could not be evaluated."""
 
     def note(self, text: str) -> None:
@@ -35,7 +32,7 @@ class Onlooker(Protocol):
 
 
 @dataclass(frozen=True)
-class EvaluationJob:
+class EvaluationJob(Generic[SettingType]):
     """One method on one model under one setting.
 
     Attributes:
@@ -48,15 +45,14 @@ class EvaluationJob:
     entry: IndexEntry
     method: str
     method_sha256: str | None
-    setting: EvaluationSetting
+    setting: SettingType
 
     def file(self, out: Path) -> Path:
         """Names the file of its result."""
-        setting = self.setting
-        name = f"{setting.corruption}.{setting.ablation}.pairs-{setting.n_pairs}.seed-{setting.seed}.json"
-        return out / self.entry.case / f"seed-{self.entry.seed}" / self.method.replace(":", ".") / name
+        folder = out / self.entry.case / f"seed-{self.entry.seed}" / self.method.replace(":", ".")
+        return folder / self.setting.file_name
 
-    def is_of(self, found: Evaluation) -> bool:
+    def is_of(self, found: Evaluated) -> bool:
         """Tells whether an evaluation is this job's: of this very model and method, by this version of siit."""
         return (found.case, found.model_seed, found.manifest_sha256, found.method, found.method_sha256) == (
             self.entry.case,
@@ -68,14 +64,23 @@ class EvaluationJob:
 
 
 def jobs_of(
-    entries: Sequence[IndexEntry], methods: Sequence[str], settings: Sequence[EvaluationSetting]
-) -> list[EvaluationJob]:
+    track: Track[SettingType, FoundType, LostType, ResultsType],
+    entries: Sequence[IndexEntry],
+    methods: Sequence[str],
+    settings: Sequence[SettingType],
+) -> list[EvaluationJob[SettingType]]:
     """Lists all jobs, those of one model and setting together.
+
+    Args:
+        track: what is evaluated.
+        entries: the models.
+        methods: by name.
+        settings: how they are run.
 
     Raises:
         ValueError: names a method that cannot be found or made.
     """
-    digests = {(name, setting): candidate(name, setting).sha256 for name in methods for setting in settings}
+    digests = {(name, setting): track.candidate(name, setting).sha256 for name in methods for setting in settings}
     return [
         EvaluationJob(entry, name, digests[name, setting], setting)
         for entry in entries
@@ -85,11 +90,16 @@ def jobs_of(
 
 
 def sweep(
-    jobs: Sequence[EvaluationJob], load: Callable[[IndexEntry], LoadedModel], out: Path, onlooker: Onlooker
-) -> Results:
+    track: Track[SettingType, FoundType, LostType, ResultsType],
+    jobs: Sequence[EvaluationJob[SettingType]],
+    load: Callable[[IndexEntry], LoadedModel],
+    out: Path,
+    onlooker: Onlooker,
+) -> ResultsType:
     """Does all jobs, and sums up what they found. One that fails stops no other.
 
     Args:
+        track: what is evaluated.
         jobs: of `jobs_of`.
         load: loads a model; called once for each that something is left to do on.
         out: folder of the results' files; those that are there, whole and of the same job are taken as they are.
@@ -98,17 +108,17 @@ def sweep(
     Raises:
         OSError: a file cannot be written.
     """
-    benches = _Benches(load)
-    evaluations: list[Evaluation] = []
-    failures: list[FailedJob] = []
+    benches = _Benches(track, load)
+    evaluations: list[FoundType] = []
+    failures: list[LostType] = []
     for job in jobs:
-        before = _before(job, out, onlooker)
+        before = _before(track, job, out, onlooker)
         try:
             found = before or benches.of(job).evaluate(job.method)
         # A method is anybody's code: whatever it raises is its result.
         except Exception as error:
             failures.append(
-                FailedJob(job.entry.case, job.entry.seed, job.method, job.setting, _worded(error, job.method))
+                track.lost(job.entry.case, job.entry.seed, job.method, job.setting, _worded(error, job.method))
             )
             onlooker.failed(failures[-1])
             continue
@@ -116,34 +126,45 @@ def sweep(
             write_evaluation(job.file(out), found)
         evaluations.append(found)
         onlooker.evaluated(found, again=before is not None)
-    return Results(tuple(evaluations), tuple(failures), overview(evaluations))
+    return track.sum_up(evaluations, failures)
 
 
-class _Benches:
+class _Benches(Generic[SettingType, FoundType, LostType, ResultsType]):
     """Keeps the latest model, and its latest bench, for jobs that come one after the other."""
 
-    def __init__(self, load: Callable[[IndexEntry], LoadedModel]) -> None:
-        self._load = load
+    def __init__(
+        self, track: Track[SettingType, FoundType, LostType, ResultsType], load: Callable[[IndexEntry], LoadedModel]
+    ) -> None:
+        self._track, self._load = track, load
         self._model: tuple[IndexEntry, LoadedModel] | None = None
-        self._bench: tuple[IndexEntry, Bench] | None = None
+        self._bench: tuple[IndexEntry, SettingType, Evaluator[FoundType]] | None = None
 
-    def of(self, job: EvaluationJob) -> Bench:
+    def of(self, job: EvaluationJob[SettingType]) -> Evaluator[FoundType]:
         """Gives the bench of a job."""
         entry = job.entry
-        if self._bench is None or (self._bench[0], self._bench[1].setting) != (entry, job.setting):
+        if self._bench is None or self._bench[:2] != (entry, job.setting):
             if self._model is None or self._model[0] != entry:
                 self._model = (entry, self._load(entry))
-            self._bench = (entry, Bench(self._model[1], job.setting, entry.manifest_sha256))
-        return self._bench[1]
+            self._bench = (
+                entry,
+                job.setting,
+                self._track.bench(self._model[1], job.setting, entry.manifest_sha256),
+            )
+        return self._bench[2]
 
 
-def _before(job: EvaluationJob, out: Path, onlooker: Onlooker) -> Evaluation | None:
+def _before(
+    track: Track[SettingType, FoundType, LostType, ResultsType],
+    job: EvaluationJob[SettingType],
+    out: Path,
+    onlooker: Onlooker,
+) -> FoundType | None:
     """Reads what an earlier run found; None where there is nothing, or nothing that can be used."""
     path = job.file(out)
     if not path.exists():
         return None
     try:
-        found = read_evaluation(path)
+        found = read_checked(path, track.from_json)
     except (ValueError, OSError) as error:
         onlooker.note(f"{path} is damaged, and is made anew: {one_line(error)}")
         return None

@@ -1,23 +1,15 @@
-"""Shows how a sweep goes on: a table that fills where there is a terminal, else a line for each job.
-
-Everything shown is in `results.json` too.
-"""
+"""Lays out what a sweep of discovery methods found. Everything shown is in `results.json` too."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import TracebackType
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
-from siit._console import say
 from siit._text import printable
-from siit.evaluation.files import FailedJob, Results
+from siit.evaluation.files import Results
 from siit.evaluation.overview import AVERAGE_PRECISION, GroupMean, group_means
+from siit.evaluation.progress import title
 from siit.evaluation.result import HEADLINE, Evaluation
+from siit.evaluation.track import Lost
 from siit.graph.tiers import TIERS
 
 _COLUMNS = {
@@ -38,66 +30,9 @@ LEGEND = (
 )
 
 
-@dataclass(eq=False)
-class Progress:
-    """Tells of jobs as they are done.
-
-    Attributes:
-        total: how many jobs there are.
-        done: evaluations so far.
-        lost: failures so far.
-        reused: how many were there already.
-    """
-
-    total: int
-    done: list[Evaluation] = field(default_factory=list)
-    lost: list[FailedJob] = field(default_factory=list)
-    reused: int = 0
-
-    def __enter__(self) -> Progress:
-        console = Console(highlight=False, markup=False)
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            # What comes next shows the same again.
-            self._live.update(Text(""), refresh=True)
-            self._live.stop()
-
-    def evaluated(self, evaluation: Evaluation, *, again: bool) -> None:
-        """Shows an evaluation."""
-        self.done.append(evaluation)
-        self.reused += again
-        self._show(f"{_title(evaluation)}: {_figures(evaluation)}{' (done before)' if again else ''}")
-
-    def failed(self, failed: FailedJob) -> None:
-        """Shows what could not be evaluated."""
-        self.lost.append(failed)
-        self._show(f"{_title(failed)}: failed: {failed.error}", stays=True)
-
-    def note(self, text: str) -> None:
-        """Shows a line."""
-        self._line(printable(text))
-
-    def _show(self, text: str, stays: bool = False) -> None:
-        ended = len(self.done) + len(self.lost)
-        if self._live is None or stays:
-            self._line(f"[{ended}/{self.total}] {printable(text)}")
-        if self._live is not None:
-            head = f"{ended} of {self.total}, {self.reused} done before, {len(self.lost)} failed"
-            shown = [head, *rows(group_means(self.done, measures=_BRIEF), _BRIEF)]
-            self._live.update(Text("\n".join(shown), no_wrap=True), refresh=True)
-
-    def _line(self, text: str) -> None:
-        if self._live is None:
-            say(text)
-        else:
-            self._live.console.print(text, soft_wrap=True)
+def summary(done: Sequence[Evaluation]) -> list[str]:
+    """Lays out what was found so far, for a narrow terminal."""
+    return rows(group_means(done, measures=_BRIEF), _BRIEF)
 
 
 def rows(means: Sequence[GroupMean], columns: Mapping[str, str] = _COLUMNS) -> list[str]:
@@ -121,7 +56,7 @@ def rows(means: Sequence[GroupMean], columns: Mapping[str, str] = _COLUMNS) -> l
         found = ways[way]
         models = max(one.models for one in found.values())
         table.append([*way, str(models), *(_cell(name, found.get(name)) for name in columns)])
-    return list(_aligned(table, left=3))
+    return list(aligned(table, left=3))
 
 
 def closing(results: Results) -> list[str]:
@@ -141,18 +76,18 @@ def closing(results: Results) -> list[str]:
         lines.append(f"  {one.corruption}, {one.first} and {one.second}: {tau} ({over})")
     if results.failed:
         lines += ["", f"Failed: {len(results.failed)}"]
-        lines += [f"  {printable(text)}" for text in _failures(results.failed)]
+        lines += [f"  {printable(text)}" for text in failures(results.failed)]
     return lines
 
 
-def _failures(failed: Sequence[FailedJob]) -> Iterator[str]:
+def failures(failed: Sequence[Lost]) -> Iterator[str]:
     """Words failures, those of one model with one cause together."""
-    causes: dict[tuple[str, str], list[FailedJob]] = {}
+    causes: dict[tuple[str, str], list[Lost]] = {}
     for one in failed:
         causes.setdefault((f"{one.case}/seed-{one.model_seed}", one.error), []).append(one)
     for (model, error), jobs in causes.items():
         methods = ", ".join(dict.fromkeys(one.method for one in jobs))
-        yield f"{_title(jobs[0])}: {error}" if len(jobs) == 1 else f"{model}, {len(jobs)} of {methods}: {error}"
+        yield f"{title(jobs[0])}: {error}" if len(jobs) == 1 else f"{model}, {len(jobs)} of {methods}: {error}"
 
 
 def _by_tier(results: Results, tiers: Sequence[str]) -> Iterator[str]:
@@ -171,7 +106,7 @@ def _by_tier(results: Results, tiers: Sequence[str]) -> Iterator[str]:
         keys = [(*way, f"tier {tier}") for tier in tiers]
         cells = [f"{found[key].mean:.3f} ({found[key].mean - above[key]:.3f})" if key in found else "" for key in keys]
         table.append([*way, *cells])
-    yield from _aligned(table, left=3)
+    yield from aligned(table, left=3)
 
 
 def _cell(name: str, one: GroupMean | None) -> str:
@@ -184,7 +119,13 @@ def _cell(name: str, one: GroupMean | None) -> str:
     return f"{one.mean:.3f} [{one.low:.3f}, {one.high:.3f}]"
 
 
-def _aligned(table: Sequence[Sequence[str]], left: int) -> Iterator[str]:
+def aligned(table: Sequence[Sequence[str]], left: int) -> Iterator[str]:
+    """Lays out rows of cells, safe to print.
+
+    Args:
+        table: rows of as many cells each.
+        left: how many columns are aligned to the left; all others are to the right.
+    """
     wide = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for row in table:
         cells = [
@@ -194,12 +135,8 @@ def _aligned(table: Sequence[Sequence[str]], left: int) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def _title(one: Evaluation | FailedJob) -> str:
-    setting = one.setting
-    return f"{one.case}/seed-{one.model_seed} {one.method} {setting.corruption} {setting.ablation} seed={setting.seed}"
-
-
-def _figures(one: Evaluation) -> str:
+def figures(one: Evaluation) -> str:
+    """Words what counts most of an evaluation."""
     if HEADLINE in one.edge:
         rated, what = one.edge[HEADLINE], "edges"
     else:

@@ -63,17 +63,30 @@ def node_probabilities(circuit: Circuit) -> dict[str, float]:
     Args:
         circuit: gives the architecture, and how its members are connected.
     """
-    config, ranks = circuit.config, _ranks(circuit)
-    total = dict.fromkeys(components(config), Fraction(0))
-    for node in circuit.unit_of:
-        rank = ranks[layer_of(node)]
-        for layer in range(config.n_layers):
-            images = _images(node, layer, config)
-            share = _chance({rank: layer}, len(ranks), config.n_layers) / len(images)
-            for image in images:
-                total[image] += share
     read = {edge.sender for edge in circuit.carries}
-    return {name: float(name in read) for name in EMBEDDINGS} | {node: float(chance) for node, chance in total.items()}
+    found = {name: float(name in read) for name in EMBEDDINGS}
+    by_unit = unit_probabilities(circuit).values()
+    return found | {node: float(sum(chances[node] for chances in by_unit)) for node in components(circuit.config)}
+
+
+def unit_probabilities(circuit: Circuit) -> dict[str, dict[str, Fraction]]:
+    """Computes how likely each head and MLP carries each unit, over all placements of the same circuit.
+
+    Args:
+        circuit: gives the architecture, and how its members are connected.
+    """
+    config, ranks = circuit.config, _ranks(circuit)
+    found: dict[str, dict[str, Fraction]] = {}
+    for unit, nodes in circuit.alignment.items():
+        total = found[unit] = dict.fromkeys(components(config), Fraction(0))
+        for node in nodes:
+            rank = ranks[layer_of(node)]
+            for layer in range(config.n_layers):
+                images = _images(node, layer, config)
+                share = _chance({rank: layer}, len(ranks), config.n_layers) / len(images)
+                for image in images:
+                    total[image] += share
+    return found
 
 
 def _ranks(circuit: Circuit) -> dict[int, int]:

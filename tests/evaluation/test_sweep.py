@@ -11,6 +11,7 @@ import pytest
 import siit
 from siit.bundle import IndexEntry
 from siit.evaluation import Evaluation, EvaluationSetting
+from siit.evaluation.circuits import CIRCUITS
 from siit.evaluation.files import (
     FailedJob,
     Results,
@@ -58,7 +59,7 @@ def run(root: Path, out: Path, *methods: str) -> tuple[Results, Notes, list[str]
         loads.append(entry.case)
         return siit.load(root, entry.case, entry.seed)
 
-    results = sweep(jobs_of(siit.list_models(root), methods, SETTINGS), load, out, notes)
+    results = sweep(CIRCUITS, jobs_of(CIRCUITS, siit.list_models(root), methods, SETTINGS), load, out, notes)
     return results, notes, loads
 
 
@@ -131,7 +132,7 @@ def test_a_model_that_cannot_be_loaded_stops_no_other(root: Path, tmp_path: Path
             raise ValueError("model.safetensors: damaged")
         return siit.load(root, entry.case, entry.seed)
 
-    results = sweep(jobs_of(siit.list_models(root), ["structure"], SETTINGS), load, tmp_path, notes)
+    results = sweep(CIRCUITS, jobs_of(CIRCUITS, siit.list_models(root), ["structure"], SETTINGS), load, tmp_path, notes)
     assert len(results.evaluations) == 2
     assert [one.error for one in results.failed] == ["model.safetensors: damaged"] * 2
 
@@ -154,7 +155,7 @@ def test_a_method_that_changed_is_another(tmp_path: Path, root: Path):
 
 def test_unknown_methods_are_named_before_anything_runs():
     with pytest.raises(ValueError, match="method: found 'epa'; did you mean eap"):
-        jobs_of([], ["structure", "epa"], SETTINGS)
+        jobs_of(CIRCUITS, [], ["structure", "epa"], SETTINGS)
 
 
 def test_results_are_read_as_they_were_written(tmp_path: Path):

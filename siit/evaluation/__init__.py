@@ -1,4 +1,7 @@
-"""Evaluates circuit discovery methods on models whose circuits are known: one by one, and over many models."""
+"""Evaluates methods on models whose circuits are known, one by one and over many models.
+
+Two tracks: methods that find circuits (`evaluate`), and methods that locate variables (`locate`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ if TYPE_CHECKING:
     from siit.evaluation.bench import Bench, evaluate
     from siit.evaluation.candidate import REFERENCES
     from siit.evaluation.result import CurvePoint, Evaluation, EvaluationSetting, Faithfulness, Rated
+    from siit.evaluation.variables.bench import locate
+    from siit.evaluation.variables.result import VariableEvaluation, VariableSetting
 
 __all__ = [
     "REFERENCES",
@@ -18,13 +23,18 @@ __all__ = [
     "EvaluationSetting",
     "Faithfulness",
     "Rated",
+    "VariableEvaluation",
+    "VariableSetting",
     "evaluate",
+    "locate",
 ]
 
 _HOMES = {
     **dict.fromkeys(("Bench", "evaluate"), "bench"),
     "REFERENCES": "candidate",
     **dict.fromkeys(("CurvePoint", "Evaluation", "EvaluationSetting", "Faithfulness", "Rated"), "result"),
+    "locate": "variables.bench",
+    **dict.fromkeys(("VariableEvaluation", "VariableSetting"), "variables.result"),
 }
 
 

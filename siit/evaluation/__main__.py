@@ -1,4 +1,4 @@
-"""`siit evaluate`: evaluates discovery methods on the models of a bundle."""
+"""`siit evaluate`: evaluates methods on the models of a bundle: those that find circuits, or locate variables."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siit._command_line import CommandParser, UsageError, fail, run, suggestion, usable_device, whole_number
+from siit._command_line import CommandParser, UsageError, fail, one_of, run, suggestion, usable_device, whole_number
 
 if TYPE_CHECKING:
     from siit.bundle import IndexEntry
     from siit.evaluation.result import EvaluationSetting
+    from siit.evaluation.variables.result import VariableSetting
 
 SOME_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+CIRCUITS, VARIABLES = "circuits", "variables"
+_DEFAULTS = {CIRCUITS: {"ablation": ["resample"], "corruption": ["permuted"]}, VARIABLES: {"positions": ["some"]}}
+"""Options that one track alone has."""
 _METHOD = re.compile(r"\w[\w.]*(:\w[\w.]*)?")
 _CORRUPTION = re.compile(r"\w+")
 _DESCRIPTION = """\
@@ -28,12 +32,18 @@ find them: on edges and nodes, beside a random order and what the architecture a
   siit evaluate checkpoints method=my_module:my_method case=frac_prevs,reverse/seed-1
   siit evaluate checkpoints method=exact,eap ablation=resample,mean,zero corruption=permuted,plain
 
+With track=variables, methods that locate variables: for each unit of a model's circuit, which
+nodes carry it?
+
+  siit evaluate checkpoints track=variables method=probing,interchange,das
+
 Every combination is run, one after the other. Each result is a file below OUT; the same command
-goes on where it was interrupted. OUT/results.json has all of them, and sums them up.
+goes on where it was interrupted. OUT/results.json (of variables: OUT/variables.json) has all of
+them, and sums them up.
 """
 _EPILOG = """\
-Methods, settings and figures are explained in docs/evaluate.md. References, as methods: labels,
-structure, random.
+Methods, settings and figures of both tracks are explained in docs/evaluate.md. References, as
+methods: labels, structure, random.
 
 exit status:
   0    all was evaluated
@@ -48,15 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Evaluates, prints, and returns the exit status."""
     try:
         options = _parser().read(arguments)
+        _check_track(options)
     except UsageError as error:
         return fail("evaluate", error, BAD_INPUT)
     # Only now: --help need not wait for torch.
     import torch
 
     from siit._console import say
-    from siit.evaluation.files import RESULTS_FILE, write_results
+    from siit.evaluation.progress import Progress
     from siit.evaluation.sweep import jobs_of, sweep
-    from siit.evaluation.table import Progress, closing
     from siit.loading import list_models, load
 
     torch.set_num_threads(options.threads)
@@ -67,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         device = usable_device(options.device, key="--device")
         listed = list_models(options.bundle)
         entries = _chosen(listed, options.case, options.bundle)
-        jobs = jobs_of(entries, options.method, _settings(options))
+        track, settings = _variables(options) if options.track == VARIABLES else _circuits(options)
+        jobs = jobs_of(track, entries, options.method, settings)
     except (ValueError, OSError) as error:
         return fail("evaluate", str(error).replace("root_or_repo:", "bundle:"), BAD_INPUT)
 
@@ -79,12 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if left := sum(not entry.certified for entry in listed):
         say(f"Left out, since their labels are not certified: {left} of {len(listed)} models.")
     try:
-        with Progress(len(jobs)) as progress:
-            results = sweep(jobs, loaded, options.out, progress)
-        write_results(options.out / RESULTS_FILE, results)
+        with Progress(len(jobs), track.figures, track.summary) as progress:
+            results = sweep(track, jobs, loaded, options.out, progress)
+        track.write(options.out / track.results_file, results)
     except KeyboardInterrupt:
         return fail("evaluate", "interrupted; the same command goes on from here", INTERRUPTED)
-    for line in (*closing(results), "", f"All of it is in {options.out / RESULTS_FILE}."):
+    for line in (*track.closing(results), "", f"All of it is in {options.out / track.results_file}."):
         say(line)
     return SOME_FAILED if results.failed else 0
 
@@ -97,19 +108,28 @@ def _parser() -> CommandParser:
         "--method", type=_each(_METHOD, "name, or module:function"), required=True, help=f"methods{several}"
     )
     parser.add_argument(
+        "--track",
+        type=one_of((CIRCUITS, VARIABLES)),
+        default=CIRCUITS,
+        help="circuits: methods score edges or nodes (default); variables: they locate each unit of a circuit",
+    )
+    parser.add_argument(
         "--case", type=lambda text: text.split(","), help=f"only these models: CASE or CASE/seed-N{several}"
     )
     parser.add_argument(
         "--ablation",
         type=_each(re.compile("resample|mean|zero"), "resample, mean, zero"),
-        default=["resample"],
-        help=f"what replaces a part: resample (default), mean, zero{several}",
+        help=f"circuits: what replaces a part: resample (default), mean, zero{several}",
     )
     parser.add_argument(
         "--corruption",
         type=_each(_CORRUPTION, "permuted, plain, or a contrast's name"),
-        default=["permuted"],
-        help=f"corrupted inputs: permuted positions (default), plain, or a contrast of the case{several}",
+        help=f"circuits: corrupted inputs: permuted positions (default), plain, or a contrast of the case{several}",
+    )
+    parser.add_argument(
+        "--positions",
+        type=_each(re.compile("some|all"), "some, all"),
+        help=f"variables: where one is interchanged: at some positions (default), at all{several}",
     )
     parser.add_argument("--n-pairs", type=whole_number(1), default=256, help="pairs that a method sees (default: 256)")
     parser.add_argument("--seed", type=_seeds, default=[0], help=f"of the pairs, and of methods that draw{several}")
@@ -136,11 +156,36 @@ def _seeds(text: str) -> list[int]:
     return list(dict.fromkeys(map(whole_number(0), text.split(","))))
 
 
-def _settings(options: argparse.Namespace) -> list[EvaluationSetting]:
+def _check_track(options: argparse.Namespace) -> None:
+    """Fills in what was not given, and refuses what another track has.
+
+    Raises:
+        UsageError: names the option.
+    """
+    for track, defaults in _DEFAULTS.items():
+        for name, default in defaults.items():
+            if getattr(options, name) is None:
+                setattr(options, name, default)
+            elif track != options.track:
+                raise UsageError(f"{name}: found with track={options.track}, accepted with track={track}")
+
+
+def _circuits(options: argparse.Namespace) -> tuple[Any, list[EvaluationSetting]]:
+    from siit.evaluation import circuits
     from siit.evaluation.result import EvaluationSetting
 
     ways = itertools.product(options.corruption, options.ablation, options.seed)
-    return [EvaluationSetting(corruption, ablation, options.n_pairs, seed) for corruption, ablation, seed in ways]
+    return circuits.CIRCUITS, [
+        EvaluationSetting(corruption, ablation, options.n_pairs, seed) for corruption, ablation, seed in ways
+    ]
+
+
+def _variables(options: argparse.Namespace) -> tuple[Any, list[VariableSetting]]:
+    from siit.evaluation.variables import track
+    from siit.evaluation.variables.result import VariableSetting
+
+    ways = itertools.product(options.positions, options.seed)
+    return track.VARIABLES, [VariableSetting(positions, options.n_pairs, seed) for positions, seed in ways]
 
 
 def _chosen(entries: Sequence[IndexEntry], wanted: Sequence[str] | None, bundle: str) -> list[IndexEntry]:

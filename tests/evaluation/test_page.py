@@ -16,6 +16,10 @@ from siit.evaluation import REFERENCES
 from siit.evaluation.files import read_results
 from siit.evaluation.rating import rate
 from siit.evaluation.result import HEADLINE
+from siit.evaluation.variables.files import read_variables
+from siit.evaluation.variables.result import ALL, APART
+from siit.evaluation.variables.table import COLUMNS
+from siit.localization import METHODS as LOCATORS
 from tests.builders.discovery import DATA, certified
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,13 +45,22 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             assert line.startswith("siit ")
             assert main(shlex.split(line)[1:]) == 0
             commands += 1
-    assert commands == 3 and len(BLOCKS) == 6
+    assert commands == 5 and len(BLOCKS) == 10
     found = {one.method: one for one in read_results(Path("results/results.json")).evaluations}
     assert found["my_method:attribution"].edge == found["eap"].edge
     assert found["my_method:attribution"].backward == found["eap"].backward
     swept = read_results(Path("sweep/results.json"))
     assert len(swept.evaluations) == 4 * 3 * 2 * 2
     assert {one.second for one in swept.overview.agreements} == {"mean", "zero"}
+    shown = re.findall(r"```text\n(.*?)```", PAGE, re.S)[1].splitlines()[1:]
+    measured = read_variables(Path("results/variables.json")).means
+    for line in shown:
+        name, *cells = line.split()
+        means = {one.measure: one.mean for one in measured if (one.group, one.method) == ("all", name)}
+        assert [float(cell) for cell in cells[3:-1]] == pytest.approx([means[key] for key in COLUMNS][:-1], abs=2e-3)
+    located = {one.method: one for one in read_variables(Path("located/variables.json")).evaluations}
+    assert located["labels"].units["is_x"].views["apart"].average_precision == 1
+    assert {one.views["apart"].top_1 for one in located["my_locator:moves"].units.values()} == {1.0}
 
 
 def test_the_method_is_of_ten_lines():
@@ -91,4 +104,5 @@ def test_the_page_names_all():
     edges = {name: value for name, value in labels.items() if "->" in name}
     views = rate(certified(), {"edge": edges}, "permuted")
     assert {*METHODS, *REFERENCES, *views["edge"], *views["node"]} <= named
+    assert {*LOCATORS, APART, ALL, "at_nodes", "at_others", "together", "untouched"} <= named
     assert "evaluate" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]

@@ -5,8 +5,8 @@ python -m scripts.starter report
 python -m scripts.starter missing
 
 `scripts/starter.yaml` says which models it holds. Each is verified on its way in, as `siit certify` does; the controls
-must be uncertified. Its page, checkpoints/README.md, gets their table. Git ignores what is trained into checkpoints/, so the
-models are added by `git add --force checkpoints/bundle.json checkpoints/*/seed-*`.
+must be uncertified. Its page, checkpoints/README.md, gets their table. Git ignores what is trained into checkpoints/,
+so the models are added by `git add --force checkpoints/bundle.json checkpoints/*/seed-*`.
 """
 
 from __future__ import annotations

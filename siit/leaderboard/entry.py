@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from siit._text import printable
 from siit.bundle.untrusted import parse
 from siit.evaluation.files import FailedJob
 from siit.evaluation.plain import from_plain, to_plain
@@ -47,7 +48,7 @@ class Entry:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.method):
             raise ValueError(f"method: found {self.method!r}, accepted is a name, or module:name")
-        if len(self.about) > ABOUT_LETTERS or not self.about.isprintable():
+        if len(self.about) > ABOUT_LETTERS or printable(self.about) != self.about:
             raise ValueError(f"about: found {self.about[:40]!r}..., accepted is a line of {ABOUT_LETTERS} letters")
         for number, one in enumerate(self.evaluations):
             if (one.method, one.method_sha256) != (self.method, self.method_sha256):

@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from scripts.results import objective_name
 from siit.bundle import BundleError, read_bundle, seed_folder, write_index
 from siit.graph.tiers import TIERS
 from siit.suite.models import SuiteModel, read_models
@@ -101,7 +102,7 @@ def check(member: Member, folder: Path) -> None:
     """
     bundle = read_bundle(folder)
     if member.control:
-        if bundle.certificate["certified"] or "objective=behaviour" not in bundle.train_yaml.replace(": ", "="):
+        if bundle.certificate["certified"] or objective_name(bundle.train_yaml) != "behaviour":
             raise BundleError(f"{folder}: found no control, accepted is objective=behaviour, not certified")
         return
     verification = verify(bundle)

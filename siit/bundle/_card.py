@@ -31,6 +31,7 @@ _COLUMNS = (
     "worst node",
     "worst edge",
     "joint",
+    "adversary",
 )
 _NUMBERS = _COLUMNS[3:6] + _COLUMNS[7:]
 _LOADING = "to load it"
@@ -71,8 +72,8 @@ intervention. A model is certified only if each of these is at least {BARS["stri
 - **worst node, worst edge**: each head or MLP that is off the circuit, and each edge of the model that is off it, is
   replaced alone, by another input's activations, by their mean and by zero; the one that does most harm counts;
 - **joint**: all of them are replaced at once, so that only the circuit remains; the worst of the three replacements
-  counts. The same must hold for 100 random subsets of them, and for the worst subset that an adversary finds for each
-  input, by gradient ascent.
+  counts. The same must hold for 100 random subsets of them;
+- **adversary**: and for the worst subset that gradient ascent finds for each input.
 
 Where a model's line says "of the first kind", an earlier version certified it: of the edges off the circuit only those
 between members of it were replaced, single parts and subsets by another input's activations alone, and there was no
@@ -304,6 +305,7 @@ def _row(model: Summary | Unreadable) -> list[str]:
         *(_percent(getattr(certificate, name)) for name in ("accuracy", "iia", "edge_iia")),
         *(_worst(model, name) for name in ("strict_node", "strict_edge")),
         _percent(None if None in joint else min(value for value in joint if value is not None)),
+        _percent(certificate.strict_adversarial),
     ]
 
 

@@ -32,7 +32,7 @@ def summary(packed: list[PackedModel]) -> Summary:
 def row(model: Summary | Unreadable) -> list[str]:
     """The cells of the only model's row."""
     lines = [line for line in render_card([model]).splitlines() if line.startswith("| ")]
-    assert [line.count("|") for line in lines] == [14, 14, 14]  # no place, so no code that loads it
+    assert [line.count("|") for line in lines] == [15, 15, 15]  # no place, so no code that loads it
     return [cell.strip() for cell in lines[2].strip("|").split("|")]
 
 
@@ -70,7 +70,7 @@ def test_the_citation_is_that_of_the_file(summary: Summary):
 
 
 def test_a_row(summary: Summary):
-    assert row(summary) == ["previous_is_x", "0", "composed", "2", "2", "5", "yes", *["100.00 %"] * 6]
+    assert row(summary) == ["previous_is_x", "0", "composed", "2", "2", "5", "yes", *["100.00 %"] * 7]
 
 
 def test_a_row_of_bad_numbers(summary: Summary):
@@ -84,14 +84,15 @@ def test_a_row_of_bad_numbers(summary: Summary):
         details={"strict_node": {"a0.h0": 0.98765, "m1": 1.0}},
         strict_joint=1.0,
         joint_mean=0.5,
+        strict_adversarial=0.97,
         edge_iia=None,
     )
-    numbers = ["99.90 %", "99.89 %", "–", "98.76 % (`a0.h0`)", "100.00 %", "50.00 %"]
+    numbers = ["99.90 %", "99.89 %", "–", "98.76 % (`a0.h0`)", "100.00 %", "50.00 %", "97.00 %"]
     changed = dataclasses.replace(summary, certificate=certificate)
     assert row(changed)[6:] == ["**NO**", *numbers]
     nothing = {**certificate.evidence, "nothing_measured": ["strict_edge"]}
     certificate = dataclasses.replace(certificate, evidence=nothing, joint_zero=None)
-    assert row(dataclasses.replace(summary, certificate=certificate))[11:] == ["there is none", "–"]
+    assert row(dataclasses.replace(summary, certificate=certificate))[11:] == ["there is none", "–", "97.00 %"]
 
 
 def test_a_model_that_cannot_be_read():

@@ -140,7 +140,8 @@ class _Quality:
             right = logits.argmax(-1) == self.batch.readout.target
         else:
             right = self._distance(logits) <= self.tolerance
-        return self.batch.per_example(right.to(logits))
+        # A mean of ones may come out above 1 by rounding.
+        return self.batch.per_example(right.to(logits)).clamp(max=1)
 
     def _distance(self, logits: Float[Tensor, "scored 1"]) -> Float[Tensor, " scored"]:
         return (logits[:, 0] - self.batch.readout.target).abs()

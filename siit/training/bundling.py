@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from siit.certificate import Certificate, measure
 from siit.graph.circuit import Circuit
 from siit.tasks import declare
 from siit.tasks.fingerprint import INPUTS
+from siit.verification.matter import matter_findings
 
 if TYPE_CHECKING:
     from siit.tasks import Task
@@ -33,6 +35,8 @@ def measured_bundle(
 ) -> tuple[Bundle, Certificate]:
     """Certifies a model on its evidence, and makes a bundle of all of it.
 
+    A model is not certified either where a member of its circuit is idle, which `siit certify` would refuse.
+
     Args:
         task: what the model computes: its causal model, tokens, and how answers are compared.
         circuit: the labels, with the architecture.
@@ -51,6 +55,8 @@ def measured_bundle(
         ValueError: parts that do not fit each other; names the one that is wrong.
     """
     certificate = measure(circuit.config, parameters, circuit, evidence, answers=task.answers)
+    if certificate.certified and (idle := tuple(matter_findings(circuit, parameters, evidence, task.answers))):
+        certificate = dataclasses.replace(certificate, certified=False, failed=idle)
     bundle = Bundle(
         config=circuit.config,
         case=case,

@@ -17,29 +17,30 @@ RMS = 0.2
 """Root mean square of an update's entries times the learning rate, about as AdamW's, so that both share one rate."""
 
 
-def orthogonalized(matrices: Float[Tensor, "*batch rows columns"]) -> Float[Tensor, "*batch rows columns"]:
+def orthogonalized(matrices: Float[Tensor, "batch rows columns"]) -> Float[Tensor, "batch rows columns"]:
     """Brings each matrix's singular values near 1 (0.7 to 1.2), by five quintic Newton-Schulz iterations.
 
     Source: K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024), whose coefficients these
     are.
+
+    Args:
+        matrices: any; wide ones (no more rows than columns) cost least.
     """
     a, b, c = COEFFICIENTS
-    tall = matrices.shape[-2] > matrices.shape[-1]
-    x = matrices.mT if tall else matrices
-    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
+    x = matrices / matrices.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     for _ in range(ITERATIONS):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if tall else x
+        gram = torch.bmm(x, x.mT)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x
 
 
 class MuonAdamW(torch.optim.AdamW):
     """Muon for stacks of matrices, AdamW for all other parameters.
 
     `torch.optim.Muon` takes single matrices only. Here each head's matrix of `[head, d_model, d_head]` is
-    orthogonalized by itself, those of a layer at once, in the parameters' own precision: 10 ms a step instead
-    of 32 ms for the default IOI model (CPU, one thread). Updates are scaled such that AdamW's learning rates serve for
-    both (Liu et al., "Muon is Scalable for LLM Training", arXiv 2502.16982, section 2.2).
+    orthogonalized by itself, all those of one shape in the model at once, in the parameters' own precision. Updates are
+    scaled such that AdamW's learning rates serve for both (Liu et al., "Muon is Scalable for LLM Training", arXiv
+    2502.16982, section 2.2).
 
     Args:
         matrices: parameters `[..., rows, columns]`.
@@ -99,21 +100,37 @@ class MuonAdamW(torch.optim.AdamW):
                 loss = closure()
         for group in self.param_groups:
             if group["momentum"] is not None:
-                for parameter in group["params"]:
-                    self._update_matrices(parameter, group)
+                self._update_matrices(group)
         super().step()
         return loss
 
-    def _update_matrices(self, parameter: nn.Parameter, group: dict[str, Any]) -> None:
+    def _update_matrices(self, group: dict[str, Any]) -> None:
+        alike: dict[tuple[int, ...], list[nn.Parameter]] = {}
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                alike.setdefault(tuple(sorted(parameter.shape[-2:])), []).append(parameter)
+        for (_, columns), parameters in alike.items():
+            directions = [_wide(self._direction(each, group["momentum"])) for each in parameters]
+            updates = orthogonalized(torch.cat(directions)).split([len(each) for each in directions])
+            for parameter, update in zip(parameters, updates, strict=True):
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                update = update if parameter.shape[-2] <= parameter.shape[-1] else update.mT
+                parameter.add_(update.reshape(parameter.shape), alpha=-group["lr"] * RMS * columns**0.5)
+
+    def _direction(self, parameter: nn.Parameter, momentum: float) -> Tensor:
+        """Gives Nesterov's direction, and uses up the gradient."""
         gradient, parameter.grad = parameter.grad, None
-        if gradient is None:
-            return
+        assert gradient is not None
         state = self.state[parameter]
         if not state:
             state["step"] = torch.zeros(())
             state["average"] = torch.zeros_like(parameter)
         state["step"] += 1
-        average = state["average"].lerp_(gradient, 1 - group["momentum"])
-        update = orthogonalized(gradient.lerp(average, group["momentum"]))
-        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.add_(update, alpha=-group["lr"] * RMS * max(parameter.shape[-2:]) ** 0.5)
+        average = state["average"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(average, momentum)
+
+
+def _wide(matrices: Float[Tensor, "*batch rows columns"]) -> Float[Tensor, "all short long"]:
+    """Lays matrices in one batch, each turned such that it has no more rows than columns."""
+    batch = matrices.reshape(-1, *matrices.shape[-2:])
+    return batch if batch.shape[-2] <= batch.shape[-1] else batch.mT

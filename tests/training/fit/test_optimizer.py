@@ -44,9 +44,21 @@ def test_each_head_is_orthogonalized_by_itself() -> None:
     heads = torch.randn(3, 8, 4) * torch.tensor([1e-3, 1.0, 1e3])[:, None, None]
     together = orthogonalized(heads)
     for head, alone in zip(heads, together, strict=True):
-        torch.testing.assert_close(orthogonalized(head), alone)
+        torch.testing.assert_close(orthogonalized(head[None])[0], alone)
     values = torch.linalg.svdvals(together)
     assert float(values.min()) > 0.6 and float(values.max()) < 1.3
+
+
+def test_matrices_of_one_shape_go_together_where_they_go_alone() -> None:
+    together = [nn.Parameter(torch.randn(shape)) for shape in [(2, 8, 4), (2, 4, 8), (8, 4), (4, 6), (6, 4)]]
+    gradients = [torch.randn_like(parameter) for parameter in together]
+    alone = [nn.Parameter(parameter.clone()) for parameter in together]
+    for parameter, gradient in zip(together, gradients, strict=True):
+        parameter.grad = gradient.clone()
+    optimizer(together).step()
+    for parameter, gradient in zip(alone, gradients, strict=True):
+        steps(optimizer([parameter]), [parameter], [gradient])
+    torch.testing.assert_close(together, alone)
 
 
 def test_everything_else_goes_where_adamw_takes_it_without_decay() -> None:

@@ -32,6 +32,7 @@ def measured_bundle(
     train_yaml: str,
     classes: tuple[Class, ...] | None,
     extra_files: Mapping[str, bytes] | None = None,
+    subsets: int = 100,
 ) -> tuple[Bundle, Certificate]:
     """Certifies a model on its evidence, and makes a bundle of all of it.
 
@@ -47,6 +48,7 @@ def measured_bundle(
         train_yaml: the configuration that produced the model.
         classes: what the output's ids stand for, the causal model's first; None where outputs are numbers.
         extra_files: further text files, by name.
+        subsets: how many random subsets are measured.
 
     Returns:
         The bundle, and the certificate that it holds.
@@ -54,7 +56,7 @@ def measured_bundle(
     Raises:
         ValueError: parts that do not fit each other; names the one that is wrong.
     """
-    certificate = measure(circuit.config, parameters, circuit, evidence, answers=task.answers)
+    certificate = measure(circuit.config, parameters, circuit, evidence, task.answers, subsets=subsets)
     if certificate.certified and (idle := tuple(matter_findings(circuit, parameters, evidence, task.answers))):
         certificate = dataclasses.replace(certificate, certified=False, failed=idle)
     bundle = Bundle(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from siit.training.configuration.errors import require
 
@@ -11,6 +12,7 @@ _POSITIVE = (
     "threads",
 )  # fmt: skip
 _ACCELERATORS = ("auto", "cpu", "gpu")
+_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 @dataclass
@@ -61,6 +63,12 @@ class TrainerSettings:
     With fewer, which a trial run may have to save time, no model is certified."""
     accelerator: str = "auto"
     """What to compute on: auto, cpu or gpu."""
+    devices: Any = 1
+    """One device, as Lightning names it: 1 for any, or the index of a GPU in a list, [2]. With 1, the jobs of a sweep
+    take the GPUs that they see in turn."""
+    precision: str = "32-true"
+    """Precision of training, as Lightning names it: 32-true, bf16-mixed or 16-mixed. What is checked and certified is
+    computed in 32 bits."""
     threads: int = 1
     """CPU threads of this process; for models this small one is fastest."""
     progress_bar: bool = True
@@ -86,3 +94,11 @@ class TrainerSettings:
         require("trainer.max_steps", self.max_steps, whole, f"a multiple of trainer.check_every={self.check_every}")
         known = self.accelerator in _ACCELERATORS
         require("trainer.accelerator", self.accelerator, known, ", ".join(_ACCELERATORS))
+        match self.devices:
+            case [int(only)] | int(only) if type(only) is int:
+                one = only >= 0 if isinstance(self.devices, list) else only == 1
+            case _:
+                one = False
+        accepted = "1, or the index of one GPU in a list, such as [0]; several models are trained by a sweep"
+        require("trainer.devices", self.devices, one, accepted)
+        require("trainer.precision", self.precision, self.precision in _PRECISIONS, ", ".join(_PRECISIONS))

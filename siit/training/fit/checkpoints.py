@@ -23,8 +23,11 @@ CONFIG = "train.yaml"
 TASK = "task"
 """The key of the fingerprint in what is recorded: what the configuration does not say."""
 _FREE = ("logger", "resume", "overwrite", "out", "allow_uncertified")
-_FREE_TRAINER = ("evidence_pairs", "progress_bar", "threads", "accelerator", "max_steps")
-"""What may differ between a run and its continuation. Only `threads` and `accelerator` change bits: by rounding."""
+_FREE_TRAINER = ("evidence_pairs", "progress_bar", "threads", "accelerator", "devices", "max_steps")
+"""What may differ between a run and its continuation. Only `threads`, `accelerator` and `devices` change bits: by
+rounding."""
+_BEFORE = {"trainer.precision": "32-true"}
+"""What versions did that had no key for it."""
 FAILED_TESTS = "failed-tests.json"
 
 
@@ -190,7 +193,7 @@ def differing(config: dict[str, Any], other: dict[str, Any]) -> list[str]:
         other: that of a folder.
     """
     free = {*_FREE, *([] if TASK in config and TASK in other else [TASK])}
-    left, right = _flat(config), _flat(other)
+    left, right = ({**_BEFORE, **_flat(each)} for each in (config, other))
     keys = [key for key in sorted(left.keys() | right.keys()) if left.get(key) != right.get(key)]
     return [
         f"{key}: {right.get(key)!r} there, {left.get(key)!r} here"

@@ -16,7 +16,7 @@ from siit.certificate import Certificate
 from siit.certificate.certificate import SHARES
 from siit.training.fit.callbacks import log
 from siit.training.fit.display import Display
-from siit.training.fit.escalation import Standstill
+from siit.training.fit.escalation import PATIENCE, Standstill
 from siit.training.fit.module import SIITModule
 from siit.training.fit.schedule import last_fall
 from siit.training.fit.validation import circuit_alone, halves, validation_certificate
@@ -86,7 +86,8 @@ class Check(Callback, ABC):
         self.display.checked(trainer, pl_module, found.outcome)
         falls_until, begun = pl_module.settings.anneal_steps, pl_module.everything_from
         if begun is not None:
-            falls_until = begun + last_fall(pl_module.settings, begun)
+            # Much of what stays wrong at a high rate is learned at the lowest: that takes a while.
+            falls_until = begun + round(PATIENCE * last_fall(pl_module.settings, begun))
         if found.interchange is None or not pl_module.chosen.escalation:
             return
         if self.standstill.note(trainer.global_step, found.error, falls_until):

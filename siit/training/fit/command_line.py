@@ -127,6 +127,8 @@ def _sweep_job(config: DictConfig) -> str | None:
     folder, number = Path(started.sweep.dir), int(started.job.num)
     job = Outcome(number, str(config.case.name), config.seed, further, began=time.time())
     job.write(folder)
+    if config.trainer.get("devices") == 1 and torch.cuda.device_count() > 1:
+        config.trainer.devices = [number % torch.cuda.device_count()]
     with job_log(folder, number) if is_watched() else nullcontext():
         ended = _train_one(config, f"{job.case}, seed {job.seed}: ", shlex.join([*COMMAND.split(), *overrides]))
     job = dataclasses.replace(job, **ended, took=round(time.time() - job.began, 1))

@@ -184,14 +184,14 @@ def make_trainer(
     """Makes Lightning's Trainer: one epoch is the steps between two checks; each ends with a checkpoint.
 
     Args:
-        settings: steps at most, accelerator, clipping.
+        settings: steps at most, accelerator, device, precision, clipping.
         folder: where checkpoints go.
         callbacks: beside the one that writes checkpoints, which Lightning moves behind them.
         loggers: where metrics go.
         record: what the run is configured with, which its checkpoints hold.
 
     Raises:
-        ConfigError: an accelerator that is not there.
+        ConfigError: an accelerator or a device that is not there.
     """
     trainer = settings.trainer
     checkpoint = ModelCheckpoint(
@@ -207,7 +207,8 @@ def make_trainer(
         return pl.Trainer(
             default_root_dir=folder,
             accelerator=trainer.accelerator,
-            devices=1,
+            devices=trainer.devices,
+            precision=trainer.precision,
             max_epochs=trainer.max_steps // trainer.check_every,
             gradient_clip_val=trainer.gradient_clip,
             logger=list(loggers) or False,
@@ -219,4 +220,5 @@ def make_trainer(
             enable_model_summary=False,
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
-        raise ConfigError(f"trainer.accelerator: found {trainer.accelerator!r}: {error}") from error
+        found = f"trainer.accelerator, trainer.devices: found {trainer.accelerator!r}, {trainer.devices!r}"
+        raise ConfigError(f"{found}: {error}") from error

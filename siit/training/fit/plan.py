@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import torch
@@ -42,6 +43,10 @@ class Plan:
     interchanges: Interchanges
 
 
+_agreed: set[tuple[object, str]] = set()
+"""Programs that have been held against RASP and Tracr by this process: a sweep compiles each once."""
+
+
 def find_task(settings: CaseSettings) -> Task:
     """Makes the task that the settings name; its causal model is not yet held against RASP and Tracr.
 
@@ -58,7 +63,10 @@ def make_plan(task: Task, settings: Settings) -> Plan:
         ConfigError: for settings that cannot work; ProgramError where the three evaluations of the program disagree.
     """
     if isinstance(task, ProgramTask):
-        check_agreement(task.case, task.model)
+        program = task.case.make, json.dumps(task.fingerprint(), sort_keys=True)
+        if program not in _agreed:
+            check_agreement(task.case, task.model)
+            _agreed.add(program)
     return plan_for(task, settings)
 
 

@@ -75,6 +75,7 @@ def check_content(plan: Plan, settings: Settings, record: dict[str, Any]) -> Non
             train_yaml=OmegaConf.to_yaml(OmegaConf.create(record)),
             classes=task.model.classes,
             extra_files=task.files(),
+            subsets=1,
         )
         check_bundle(bundle)
     except BundleError as error:

@@ -126,5 +126,15 @@ def test_a_step_waits_for_the_device_only_where_losses_are_logged(
     assert len(waits.found) == times * 4, "the loss, that of the term, of the probes, and of the attention"
 
 
+def test_a_lower_precision_trains_the_same_weights_in_32_bits(composed: Compose, tmp_path: Path) -> None:
+    exact, mixed = (
+        fitted(read_settings(composed("trainer.max_steps=10", f"trainer.precision={precision}")), tmp_path / precision)
+        for precision in ("32-true", "bf16-mixed")
+    )
+    weights = [torch.cat([each.detach().flatten() for each in run.model.parameters()]) for run in (exact, mixed)]
+    assert weights[1].dtype == torch.float32
+    assert 0 < float((weights[1] - weights[0]).norm()) < 0.05 * float(weights[0].norm())
+
+
 def test_every_field_that_may_fail_has_words() -> None:
     assert set(WORDS) == set(SHARES)

@@ -16,7 +16,7 @@ import torch
 
 import siit
 from siit.train import train
-from siit.training.configuration.settings import read_settings
+from siit.training.configuration.settings import ConfigError, read_settings
 from siit.training.fit.loop import make_trainer
 from tests.builders.runs import SMALL, Compose
 
@@ -81,3 +81,10 @@ def test_a_job_of_slurm_is_like_any_other_process(
     monkeypatch.setenv("SLURM_JOB_NAME", "sweep")
     monkeypatch.setenv("SLURM_NTASKS", "4")  # which Lightning's own environment for SLURM refuses
     assert make_trainer(read_settings(composed()), tmp_path, []).world_size == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_named(composed: Compose, tmp_path: Path) -> None:
+    settings = read_settings(composed("trainer.accelerator=gpu", "trainer.devices=[1]"))
+    with pytest.raises(ConfigError, match=r"trainer.accelerator, trainer.devices: found 'gpu', \[1\]"):
+        make_trainer(settings, tmp_path, [])

@@ -17,6 +17,8 @@ CASE ?=
 ARGS ?=
 # Processes that share the tests; 0 runs them in the foreground, for a debugger.
 WORKERS ?= logical
+# Checked, tests take two to three times as long.
+TYPED ?= tests/causal tests/graph tests/interchange tests/transformer tests/training/objective
 PYTEST := -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal
 
 .PHONY: help train certify test test-typed test-slow test-ci test-bridge lint format bench wheel constraints clean
@@ -35,8 +37,8 @@ certify: $(VENV)/.train ## Re-measure a bundle from its files: make certify MODE
 test: $(VENV)/.dev ## Run the tests, the slow ones left out
 	$(BIN)/python $(PYTEST) $(ARGS)
 
-test-typed: $(VENV)/.dev ## The same, with every annotated shape and type checked while they run
-	SIIT_TYPECHECK=1 $(BIN)/python $(PYTEST) $(ARGS)
+test-typed: $(VENV)/.dev ## Run those on tensors with every annotated shape and type checked (all: TYPED=tests)
+	SIIT_TYPECHECK=1 $(BIN)/python $(PYTEST) $(TYPED) $(ARGS)
 
 test-slow: $(VENV)/.dev ## Run the slow tests
 	$(BIN)/python $(PYTEST) -m slow $(ARGS)

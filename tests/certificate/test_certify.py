@@ -71,6 +71,8 @@ def test_an_edge_into_an_off_circuit_node_that_matters(tmp_path: Path, capsys: p
     assert "certificate.json says what the measurement does not" in out and "tok_embed->m1" in out
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_only_the_adversary_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     stored = handmade.certify(handmade.parameters(handmade.MANY), handmade.MANY_CIRCUIT, subsets=100).to_json()
     model = {"config": handmade.MANY, "circuit": handmade.MANY_CIRCUIT, "certificate": stored}

@@ -37,6 +37,8 @@ def random_pairs(config: ModelConfig, seed: int) -> tuple[ReferenceModel, HeldOu
     return model, HeldOutPairs({**tensors, "source_tokens": source}, CLASSES)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @given(st.data())
 @settings(max_examples=20, deadline=None)
 def test_single_parts_are_those_of_the_reference(data: st.DataObject):

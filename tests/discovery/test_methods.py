@@ -262,6 +262,8 @@ def test_information_flow_of_a_silent_model_is_nothing():
     assert set(InformationFlow()(task).values()) == {0.0}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_trained_gates_find_the_circuit():
     for name in ("subnetwork_probing", "edge_pruning"):
         scores = find_method(name, steps=150)(certified_task())

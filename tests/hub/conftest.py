@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,11 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+from siit.hub.upload import publish
 from tests.builders import handmade
-from tests.hub.loopback import OWNER, Hub
+from tests.hub.loopback import OWNER, Hub, Repo
+
+R = "org/name"
 
 
 @pytest.fixture
@@ -58,6 +62,21 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(pristine: Path, tmp_path: Path) -> Path:
     """A copy of that bundle, for a test to change."""
     return Path(shutil.copytree(pristine, tmp_path / "checkpoints"))
+
+
+@pytest.fixture
+def released(hub: Hub, root: Path) -> Hub:
+    """A Hub with that bundle, which the first test that asks for it publishes."""
+    if not _releases:
+        publish(root, R, recheck=False, endpoint=hub.url)
+        _releases.append((hub.repos, hub.objects))
+    hub.repos, hub.objects = copy.deepcopy(_releases[0])
+    hub.calls.clear()
+    return hub
+
+
+_releases: list[tuple[dict[str, Repo], dict[str, bytes]]] = []
+"""What a Hub holds then."""
 
 
 @pytest.fixture

@@ -36,14 +36,12 @@ Answer = Callable[[Request], bool]
 
 
 @pytest.fixture
-def published(hub: Hub, root: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+def published(released: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
     """A Hub with a bundle, a reader with a token, a client that waits for nothing, and little time for a download."""
-    publish(root, R, recheck=False, endpoint=hub.url)
     monkeypatch.setattr(guard, "SECONDS", 1.5)
     monkeypatch.setattr(guard, "BYTES_PER_SECOND", 100_000_000)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    hub.calls.clear()
-    return hub
+    return released
 
 
 def content(request: Request) -> bytes:

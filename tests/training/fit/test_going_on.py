@@ -43,6 +43,8 @@ def state(root: Path) -> dict[str, torch.Tensor]:
     return dict(siit.load(root, "frac_prevs").model.state_dict())
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_with_more_steps_it_ends_as_if_it_had_had_them_from_the_beginning(composed: Compose, tmp_path: Path) -> None:
     with pytest.raises(NotCertified) as caught:
         train(composed("trainer.max_steps=10", STRICT))

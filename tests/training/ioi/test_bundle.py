@@ -30,6 +30,8 @@ TINY = (
 SENTENCE = "Yesterday Mary met John near the station and John showed a ring to"
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_model_of_indirect_objects_in_its_folder(composed: Compose, tmp_path: Path) -> None:
     path = train(composed("case=ioi_next_token", *TINY))
     assert path == tmp_path / "ioi_next_token" / "seed-0"

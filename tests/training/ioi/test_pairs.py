@@ -285,6 +285,8 @@ def test_permuted_positions():
         assert abs(first_two.double().mean() - share) < 0.02
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_which_interchanges_of_positions_have_an_answer():
     """Between sentences of the same names all but one in eight of the previous-token head's, and no other lacks one."""
     task = ioi.task("ioi_full")

@@ -75,7 +75,7 @@ constraints: $(VENV)/.dev ## Resolve both constraints files anew
 	done
 
 clean: ## Remove the environments and the tools' caches; models stay
-	rm -rf $(VENV) $(BRIDGE) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(BRIDGE) .venv-ray .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 # A virtual environment that was only half made would look like a whole one: it is removed again.
 $(BIN)/python:

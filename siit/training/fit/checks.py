@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,8 @@ from siit.certificate import Certificate
 from siit.certificate.certificate import SHARES
 from siit.training.fit.callbacks import log
 from siit.training.fit.display import Display
-from siit.training.fit.escalation import PATIENCE, Standstill
+from siit.training.fit.escalation import Standstill, not_before
 from siit.training.fit.module import SIITModule
-from siit.training.fit.schedule import last_fall
 from siit.training.fit.validation import circuit_alone, halves, validation_certificate
 
 APART = 1.1
@@ -51,14 +50,15 @@ class Check(Callback, ABC):
     Args:
         evidence: validation pairs; moved to the module's device in place.
         display: is told of every check.
+        can_widen: tells whether a run that stands still at an interchange has a node left to give to it.
 
     Attributes:
         checked_at: the step of the last check; 0 before the first.
         standstill: watches the error.
     """
 
-    def __init__(self, evidence: dict[str, Tensor], display: Display) -> None:
-        self.evidence, self.display = evidence, display
+    def __init__(self, evidence: dict[str, Tensor], display: Display, can_widen: Callable[[str], bool]) -> None:
+        self.evidence, self.display, self.can_widen = evidence, display, can_widen
         self.checked_at, self.standstill, self._widened = 0, Standstill(), 0
 
     def setup(self, trainer: pl.Trainer, pl_module: SIITModule, stage: str) -> None:
@@ -84,13 +84,10 @@ class Check(Callback, ABC):
         phase = float(pl_module.everything_from is None)
         log(trainer, {"val/error": found.error, "val/circuit_only": phase, **found.metrics})
         self.display.checked(trainer, pl_module, found.outcome)
-        falls_until, begun = pl_module.settings.anneal_steps, pl_module.everything_from
-        if begun is not None:
-            # Much of what stays wrong at a high rate is learned at the lowest: that takes a while.
-            falls_until = begun + round(PATIENCE * last_fall(pl_module.settings, begun))
         if found.interchange is None or not pl_module.chosen.escalation:
             return
-        if self.standstill.note(trainer.global_step, found.error, falls_until):
+        earliest = not_before(pl_module.settings, pl_module.everything_from, self.can_widen(found.interchange))
+        if self.standstill.note(trainer.global_step, found.error, earliest):
             pl_module.stands_still = found.interchange
             trainer.should_stop = True
 
@@ -109,10 +106,13 @@ class CircuitOnlyPhase(Check):
         bar: the share of right answers, in the worst interchange; None: there is no such phase.
         evidence: validation pairs; moved to the module's device in place.
         display: is told of every check.
+        can_widen: tells whether an interchange that stays wrong can be given a node.
     """
 
-    def __init__(self, bar: float | None, evidence: dict[str, Tensor], display: Display) -> None:
-        super().__init__(evidence, display)
+    def __init__(
+        self, bar: float | None, evidence: dict[str, Tensor], display: Display, can_widen: Callable[[str], bool]
+    ) -> None:
+        super().__init__(evidence, display, can_widen)
         self.bar = bar
 
     def concerns(self, module: SIITModule) -> bool:
@@ -144,13 +144,20 @@ class ValidationCheck(Check):
         failed_at: the step at which an earlier model of this run failed its test certificate, which it must train on
             from.
         display: is told of every check.
+        can_widen: tells whether an interchange that stays wrong can be given a node.
 
     Attributes:
         passed: whether every bar held at the last check.
     """
 
-    def __init__(self, evidence: dict[str, Tensor], failed_at: int | None, display: Display) -> None:
-        super().__init__(evidence, display)
+    def __init__(
+        self,
+        evidence: dict[str, Tensor],
+        failed_at: int | None,
+        display: Display,
+        can_widen: Callable[[str], bool],
+    ) -> None:
+        super().__init__(evidence, display, can_widen)
         self.failed_at = failed_at
         self.passed = False
 

@@ -14,12 +14,18 @@ from typing import Any
 from siit.graph.architecture import depth
 from siit.interchange.alignment import derive_labels, more_capacity
 from siit.interchange.interventions import Interchanges
+from siit.training.configuration.settings import TrainerSettings
 from siit.training.fit.plan import Plan
+from siit.training.fit.schedule import last_fall
 
 BETTER = 0.9
 """An error counts as smaller when it is at most so many times what it was."""
 PATIENCE = 1.5
-"""A run stands still at so many times the steps at which its error became smaller for the last time."""
+"""A run stands still at so many times the steps at which its error became smaller for the last time. After the
+circuit-only phase it does so no sooner than after so many falls of the learning rate: much is learned once it is low.
+"""
+LAST_CHANCE = 3.0
+"""The same where no node is left to give. In the circuit-only phase the learning rate has then fallen twice."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,19 @@ class Widening:
         return dataclasses.asdict(self)
 
 
+def not_before(settings: TrainerSettings, everything_from: int | None, can_widen: bool) -> int:
+    """Tells before which step a run is not said to stand still.
+
+    Args:
+        settings: say how the learning rate falls.
+        everything_from: the step at which the circuit-only phase ended; None while it lasts.
+        can_widen: whether a node is left to give to what is wrong.
+    """
+    if everything_from is None:
+        return round((1.0 if can_widen else LAST_CHANCE) * settings.anneal_steps)
+    return everything_from + round((PATIENCE if can_widen else LAST_CHANCE) * last_fall(settings, everything_from))
+
+
 @dataclass
 class Standstill:
     """Watches the error that the checks of a run find.
@@ -59,7 +78,7 @@ class Standstill:
         Args:
             step: of the check.
             error: share of wrong answers in the worst interchange.
-            not_before: a step before which nothing is said: a learning rate that has not fallen yet may still help.
+            not_before: a step before which nothing is said, see `not_before`.
         """
         if error <= BETTER * self.least:
             self.least, self.since = error, step

@@ -26,7 +26,7 @@ from siit.training.fit.checkpoints import RunFolder, TrainingError
 from siit.training.fit.checks import CircuitOnlyPhase, ValidationCheck
 from siit.training.fit.data_module import PairDataModule
 from siit.training.fit.display import Display
-from siit.training.fit.escalation import Widening
+from siit.training.fit.escalation import Widening, next_widening
 from siit.training.fit.module import SIITModule
 from siit.training.fit.plan import Plan
 from siit.training.objective import Objective
@@ -101,7 +101,11 @@ def fit(
     data = PairDataModule(plan.task, chosen.batch_size, chosen.check_every, settings.seed)
     # With `allow_uncertified` a model that passed its checks is bundled as it is, whatever the test says.
     failed_at = None if settings.allow_uncertified else folder.failed_at
-    check = ValidationCheck(evidence, failed_at, display)
+
+    def can_widen(interchange: str) -> bool:
+        return next_widening(plan, interchange, 0, settings.seed) is not None
+
+    check = ValidationCheck(evidence, failed_at, display, can_widen)
     stopwatch = Stopwatch(chosen.threads)
     own = [
         display,
@@ -109,7 +113,7 @@ def fit(
         Averaging(chosen.ema_decay),
         LossLog(),
         FiniteWeights(),
-        CircuitOnlyPhase(settings.objective.circuit_first, evidence, display),
+        CircuitOnlyPhase(settings.objective.circuit_first, evidence, display, can_widen),
         check,
     ]
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)

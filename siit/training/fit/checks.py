@@ -177,7 +177,7 @@ class ValidationCheck(Check):
         if error > HOPELESS[module.answers.output]:
             return Found(f"everything: about {1 - error:.2f} in training ({name})", error, name)
         for half in halves(self.evidence):
-            certificate = validation_certificate(module, half)
+            certificate = validation_certificate(module, half, trainer.global_step // module.settings.check_every)
             if not certificate.certified:
                 break
         self.passed = trainer.should_stop = certificate.certified

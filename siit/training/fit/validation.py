@@ -22,7 +22,8 @@ FAR = 0.02
 """Below the bar by this much, a round is not followed by another."""
 
 PARTS_PAIRS = 256
-"""Validation pairs on which random subsets and the adversary's are measured."""
+"""Validation pairs on which random subsets and the adversary's are measured: the next ones at each check. Where a pair
+has one answer, a single wrong one of them is more than the bar allows, and would be in the way for ever."""
 ALONE_PAIRS = 64
 """Of these, pairs on which each part is replaced alone: it takes longest, and the adversary finds most of it before."""
 SUBSETS = 20
@@ -72,7 +73,7 @@ def circuit_alone(module: SIITModule, evidence: Mapping[str, Tensor], bar: float
     return float(worst), ("no interchange", *interchanges.names)[int(place)]
 
 
-def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor]) -> Certificate:
+def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], check: int = 0) -> Certificate:
     """Measures the averaged weights on validation pairs, with validation's own bar for the shares.
 
     But for the worst of 100 subsets, which is a minimum over many small samples already.
@@ -80,13 +81,15 @@ def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor]) -
     Args:
         module: whose averaged weights are measured.
         evidence: validation pairs with the causal model's answers, on the module's device.
+        check: a number of the check, which chooses the pairs on which off-circuit parts are measured.
     """
+    rolled = {name: tensor.roll(-check * PARTS_PAIRS, 0) for name, tensor in evidence.items()}
     shares = [name for name in SHARES if name != "strict_subsets"]
     return measure(
         module.model.config,
         {name: tensor.detach() for name, tensor in module.ema.state_dict().items()},
         module.objective.interchanges.labels.circuit,
-        evidence,
+        rolled,
         module.answers,
         staged=True,
         parts_pairs=PARTS_PAIRS,

@@ -19,9 +19,9 @@ from siit.training.fit.checkpoints import RunFolder
 from siit.training.fit.checks import HOPELESS, WORDS
 from siit.training.fit.display import Display
 from siit.training.fit.loggers import MetricsFile
-from siit.training.fit.loop import fit, make_module
+from siit.training.fit.loop import fit, make_module, validation_evidence
 from siit.training.fit.module import SIITModule
-from siit.training.fit.validation import validation_certificate
+from siit.training.fit.validation import PARTS_PAIRS, halves, validation_certificate
 from tests.builders.runs import Compose, fitted, plan_of
 
 
@@ -124,6 +124,20 @@ def test_a_step_waits_for_the_device_only_where_losses_are_logged(
     with waits:
         fit(plan, settings, folder, loggers=[MetricsFile(folder.path)])
     assert len(waits.found) == times * 4, "the loss, that of the term, of the probes, and of the attention"
+
+
+def test_each_check_measures_off_circuit_parts_on_the_next_pairs(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = read_settings(composed(f"trainer.validation_pairs={2 * PARTS_PAIRS}"))
+    module = make_module(plan_of(settings), settings)
+    evidence, seen = next(halves(validation_evidence(plan_of(settings), settings))), []
+    monkeypatch.setattr("siit.training.fit.validation.measure", lambda *arguments, **how: seen.append(arguments[3]))
+    for check in range(3):
+        validation_certificate(module, evidence, check)
+    for name, tensor in evidence.items():
+        first, second, third = (each[name][:PARTS_PAIRS] for each in seen)
+        assert torch.equal(torch.cat([first, second]), tensor) and torch.equal(third, first)
 
 
 def test_a_lower_precision_trains_the_same_weights_in_32_bits(composed: Compose, tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ in. Under its mask a model that attends to padding answers otherwise than it was
 
     import eap.attribute
     from eap.graph import Graph
-    from siit.interop.eap_ig import batches, metric, takes_ids
+    from siit.interop.eap_ig import batches, edge_scores, metric, takes_ids
 
     hooked = to_hooked_transformer(task.model)
+    graph = Graph.from_model(hooked)
     with takes_ids(eap.attribute, device=task.device):
-        scores = eap.attribute.get_scores_eap(hooked, Graph.from_model(hooked), batches(task), metric)
+        scores = eap.attribute.get_scores_eap(hooked, graph, batches(task), metric)
+    found = edge_scores(graph, scores)
 """
 
 from __future__ import annotations
@@ -56,6 +58,21 @@ def metric(
         label: the batch.
     """
     return label.difference(logits.flatten(0, 1)[label.places]).sum()
+
+
+def edge_scores(graph: Any, scores: Float[Tensor, "forward backward"] | None = None) -> dict[str, float]:
+    """Reads the size of every edge's score off the package's `Graph`, as its own `apply_topn` does.
+
+    Args:
+        graph: of the package; its edges have a `matrix_index`.
+        scores: what a function of the package returned; None: those that the graph holds.
+
+    Returns:
+        Edge, named as in the package (`input->a1.h2<v>`), -> score: what `siit.evaluate` takes of a method.
+    """
+    matrix = (graph.scores if scores is None else scores).abs().tolist()
+    places = {name: edge.matrix_index for name, edge in graph.edges.items()}
+    return {name: matrix[sender][receiver] for name, (sender, receiver) in places.items()}
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import re
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from torch import Tensor
 
 from siit.discovery import DiscoveryTask, Method
 from siit.discovery.methods import Acdc, AttributionPatching, InputGradients
+from siit.evaluation.faithfulness import faithfulness
 from tests.builders.discovery import DATA
-from tests.builders.parity import TASKS
+from tests.builders.parity import CIRCUITS, SHIPPED, TASKS, weights_digest, with_pairs
 
 
 @functools.cache
@@ -24,10 +26,7 @@ def record(name: str) -> dict[str, Any]:
 
 def task(name: str) -> DiscoveryTask:
     """Makes the task of the record, whose pairs are those that were recorded."""
-    clean, corrupted, scored, target = (
-        torch.tensor(record(name)[field]) for field in ("clean", "corrupted", "scored", "target")
-    )
-    return dataclasses.replace(TASKS[name](), clean=clean, corrupted=corrupted, scored=scored, target=target)
+    return with_pairs((TASKS | SHIPPED)[name](), record(name))
 
 
 def merged(name: str) -> str | None:
@@ -73,3 +72,22 @@ def test_acdc_is_auto_circuits(name: str):
     # Of a model of which most edges matter there is less to share.
     one_by_one = len(of.edges) * len(thresholds) * len(of)
     assert of.passes.forward < one_by_one / (1 if name == "random_weights" else 10)
+
+
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_a_circuit_alone_answers_as_in_the_eap_ig_package(name: str):
+    """Its `evaluate_graph` read the graph file of the circuit; both embeddings are one sender there."""
+    made, recorded, (circuit, tolerance) = task(name), record(name)["circuit"], CIRCUITS[name]()
+    if name in SHIPPED and weights_digest(made.model) != recorded["weights"]:
+        pytest.skip(f"{name}: another model was recorded than is shipped now")
+    exported = {edge for edge, of in circuit.to_graph_json()["edges"].items() if of["in_graph"]}
+    assert exported == {*recorded["edges"]}
+    kept = {edge: float(re.sub("^(tok|pos)_embed", "input", edge) in exported) for edge in made.edges}
+    batch = made.batch(torch.arange(len(made)))
+    replaced = 1 - torch.tensor(list(kept.values()))
+    ours, theirs = batch.run(edges=replaced), torch.tensor(recorded["logits"])
+    torch.testing.assert_close(ours, theirs, atol=2e-6 * float(theirs.abs().max()), rtol=0)
+    assert float((batch.run(edges=torch.ones(len(kept))) - theirs).abs().max()) > 0.1
+    found = faithfulness(made, kept, "edge", int(sum(kept.values())), tolerance)
+    assert found is not None and found.at_size.accuracy == pytest.approx(recorded["accuracy"], abs=1e-6)
+    assert name == "random_weights" or (recorded["accuracy"] == 1 and not recorded["pruned"])

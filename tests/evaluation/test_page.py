@@ -6,9 +6,12 @@ import re
 import shlex
 import sys
 import tomllib
+import types
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from siit.__main__ import main
 from siit.discovery import METHODS
@@ -47,7 +50,7 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             assert line.startswith("siit ")
             assert main(shlex.split(line)[1:]) == 0
             commands += 1
-    assert commands == 5 and len(BLOCKS) == 10
+    assert commands == 5 and len(BLOCKS) == 11
     found = {one.method: one for one in read_results(Path("results/results.json")).evaluations}
     assert found["my_method:attribution"].edge == found["eap"].edge
     assert found["my_method:attribution"].backward == found["eap"].backward
@@ -80,6 +83,44 @@ def test_a_method_of_transformerlens(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert main(["evaluate", str(DATA), "method=my_lens_method:direct", "n_pairs=8"]) == 0
     (one,) = read_results(tmp_path / "results" / "results.json").evaluations
     assert one.level == "node" and one.node["all"].roc_auc > 0.5
+
+
+def test_a_method_of_eap_ig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Stands in for the package: its Graph has the names of our graph file, and scores are those of the labels."""
+    pytest.importorskip("transformer_lens")
+    package, attribute, graph = (types.ModuleType(name) for name in ("eap", "eap.attribute", "eap.graph"))
+    on = {name: edge["score"] for name, edge in certified().circuit.to_graph_json()["edges"].items()}
+
+    places = {name: types.SimpleNamespace(matrix_index=(0, place)) for place, name in enumerate(on)}
+
+    def from_model(hooked: Any) -> Any:
+        return types.SimpleNamespace(edges=places)
+
+    def get_scores_eap(hooked: Any, graph: Any, batches: Any, metric: Any, quiet: bool) -> torch.Tensor:
+        for clean, _, label in batches:
+            tokens, mask, lengths, _ = attribute.tokenize_plus(hooked, clean)
+            assert metric(hooked(tokens, attention_mask=mask), None, lengths, label) > 0
+        return -torch.tensor([list(on.values())])
+
+    members = {"attribute": attribute, "graph": graph}
+    for module, has in (
+        (package, members),
+        (attribute, {"torch": torch, "tokenize_plus": None, "get_scores_eap": get_scores_eap}),
+        (graph, {"Graph": types.SimpleNamespace(from_model=from_model)}),
+    ):
+        module.__dict__.update(has)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    (code,) = [code for _, code in BLOCKS if "my_graph_method.py" in code]
+    (tmp_path / "my_graph_method.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "argv", ["siit"])
+    arguments = ["method=my_graph_method:method", "corruption=plain", "n_pairs=8"]
+    assert main(["evaluate", str(DATA), *arguments]) == 0
+    (one,) = read_results(tmp_path / "results" / "results.json").evaluations
+    assert one.edge["visible_no_embeddings"].average_precision == 1
+    # Edges of both embeddings have one score, so that not even the labels reach 1 with them.
+    assert one.edge["visible"].average_precision == 0.5
 
 
 def test_the_table_is_what_was_measured():

@@ -11,7 +11,7 @@ import torch
 from siit.discovery.methods import AttributionPatching
 from siit.graph.architecture import Edge, ModelConfig, components, count_edges, edges
 from siit.interop.auto_circuit import auto_circuit_name, edges_by_auto_circuit_names, from_prune_scores
-from siit.interop.eap_ig import batches, metric, takes_ids
+from siit.interop.eap_ig import batches, edge_scores, metric, takes_ids
 from siit.interop.lens import to_hooked_transformer
 from tests.builders.discovery import certified_task
 
@@ -79,6 +79,15 @@ def test_the_package_takes_ids_on_any_device():
     assert module.torch is torch
     with pytest.raises(RuntimeError, match="takes strings"):
         module.tokenize_plus(hooked, [])
+
+
+def test_scores_are_read_off_a_graph():
+    scores = torch.tensor([[1.0, -2.0, 3.0], [0.0, 0.0, -4.0]])
+    places = {"input->a0.h0<q>": (0, 0), "input->m0": (0, 1), "m0->logits": (1, -1)}
+    edges_of = {name: types.SimpleNamespace(matrix_index=place) for name, place in places.items()}
+    graph = types.SimpleNamespace(scores=scores, edges=edges_of)
+    assert edge_scores(graph) == {"input->a0.h0<q>": 1, "input->m0": 2, "m0->logits": 4}
+    assert edge_scores(graph, 2 * scores)["m0->logits"] == 8
 
 
 def test_what_the_package_cannot_do_is_refused():

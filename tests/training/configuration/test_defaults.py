@@ -88,7 +88,7 @@ def test_what_differs_in_the_options_of_case():
     assert settings_of("case=random-deep-0").case == DrawnCase(tier="deep", generator_seed=0)
     assert settings_of("case=quadratic_of_first").case == CatalogueCase(name="quadratic_of_first", min_len=4)
     assert settings_of(*OWN).case == CustomCase(program="a:b", vocab=["a", "b"], max_len=4)
-    assert settings_of("case=ioi").case == SentenceCase(name="ioi", circuit_first=0.997)
+    assert settings_of("case=ioi").case == SentenceCase(name="ioi", circuit_first=0.997, replay_interchanges=True)
 
 
 def test_no_case_sets_its_alignment():

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Shows on one machine that a suite on a Ray cluster ends with the same models as one without.
+# Seen so far: a suite of two short runs through Ray 2.60 and its launcher 1.2.2, in an environment made by hand. The
+# comparison, and the installation below, were not yet seen to the end.
 #
 #   scripts/ray_loopback.sh [WORK] [FIELD=VALUE ...]
 #

@@ -72,7 +72,6 @@ def test_an_edge_into_an_off_circuit_node_that_matters(tmp_path: Path, capsys: p
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_what_only_the_adversary_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     stored = handmade.certify(handmade.parameters(handmade.MANY), handmade.MANY_CIRCUIT, subsets=100).to_json()
     model = {"config": handmade.MANY, "circuit": handmade.MANY_CIRCUIT, "certificate": stored}

@@ -263,7 +263,6 @@ def test_information_flow_of_a_silent_model_is_nothing():
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_trained_gates_find_the_circuit():
     for name in ("subnetwork_probing", "edge_pruning"):
         scores = find_method(name, steps=150)(certified_task())

@@ -16,7 +16,7 @@ from siit.certificate import Certificate
 from siit.certificate.certificate import SHARES
 from siit.training.fit.callbacks import log
 from siit.training.fit.display import Display
-from siit.training.fit.escalation import Standstill, not_before
+from siit.training.fit.escalation import Standstill, earliest_standstill
 from siit.training.fit.module import SIITModule
 from siit.training.fit.validation import circuit_alone, halves, validation_certificate
 
@@ -86,7 +86,7 @@ class Check(Callback, ABC):
         self.display.checked(trainer, pl_module, found.outcome)
         if found.interchange is None or not pl_module.chosen.escalation:
             return
-        earliest = not_before(pl_module.settings, pl_module.everything_from, self.can_widen(found.interchange))
+        earliest = earliest_standstill(pl_module.settings, pl_module.everything_from, self.can_widen(found.interchange))
         if self.standstill.note(trainer.global_step, found.error, earliest):
             pl_module.stands_still = found.interchange
             trainer.should_stop = True

@@ -47,7 +47,7 @@ class Widening:
         return dataclasses.asdict(self)
 
 
-def not_before(settings: TrainerSettings, everything_from: int | None, can_widen: bool) -> int:
+def earliest_standstill(settings: TrainerSettings, everything_from: int | None, can_widen: bool) -> int:
     """Tells before which step a run is not said to stand still.
 
     Args:
@@ -78,7 +78,7 @@ class Standstill:
         Args:
             step: of the check.
             error: share of wrong answers in the worst interchange.
-            not_before: a step before which nothing is said, see `not_before`.
+            not_before: a step before which nothing is said, see `earliest_standstill`.
         """
         if error <= BETTER * self.least:
             self.least, self.since = error, step

@@ -14,7 +14,7 @@ import siit
 from siit.train import train
 from siit.training.configuration.settings import TrainerSettings, read_settings
 from siit.training.fit import loop, pipeline
-from siit.training.fit.escalation import Standstill, Widening, next_widening, not_before, widened
+from siit.training.fit.escalation import Standstill, Widening, earliest_standstill, next_widening, widened
 from siit.training.fit.loop import Fitted
 from siit.training.fit.plan import Plan
 from tests.builders.runs import Compose, plan_of
@@ -43,7 +43,7 @@ def test_nothing_is_said_before_the_learning_rate_has_fallen() -> None:
     [(None, True, 1000), (None, False, 3000), (400, True, 1900), (400, False, 3400), (2000, True, 5000)],
 )
 def test_it_waits_longer_where_no_node_is_left(everything_from: int | None, can_widen: bool, step: int) -> None:
-    assert not_before(TrainerSettings(anneal_steps=1000), everything_from, can_widen) == step
+    assert earliest_standstill(TrainerSettings(anneal_steps=1000), everything_from, can_widen) == step
 
 
 def test_what_is_wrong_gets_a_free_head_of_its_layer_and_then_nothing_that_is_taken(plan: Plan) -> None:

@@ -90,7 +90,6 @@ def wandb_runs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_weights_and_biases_gets_all_of_a_run(composed: Compose, wandb_runs: list[Any]) -> None:
     own = ("logger.entity=us", "logger.project=circuits", "logger.tags=[pilot]", "logger.group=null")
     config = ("logger=wandb", "allow_uncertified=false", *own)

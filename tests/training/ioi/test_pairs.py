@@ -286,7 +286,6 @@ def test_permuted_positions():
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_which_interchanges_of_positions_have_an_answer():
     """Between sentences of the same names all but one in eight of the previous-token head's, and no other lacks one."""
     task = ioi.task("ioi_full")

@@ -345,7 +345,6 @@ print(causal_fingerprint(model.to_json()), model.variables["mixed"].values, mode
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_which_of_equal_values_names_a_class_depends_on_the_program_alone() -> None:
     """With these two hash seeds Python's sets have another order, and Tracr's value sets another one of 0 and False."""
     said = {

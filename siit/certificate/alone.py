@@ -13,10 +13,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from siit.certificate.executor import Executor, Layer
+from siit.certificate.executor import At, Executor, Layer
 
-_READS, _ROWS = 2048, 512
-"""Examples that go through a layer's heads, and through the layers after a part, at once."""
+_ROWS = 2048
+"""Rows of the stream that go through a layer at once."""
+_FEW = 0.5
+"""The last layer's queries are computed where they are needed alone, if that is this share of all or less."""
 
 
 @runtime_checkable
@@ -68,99 +70,111 @@ def alone(
         situation: a batch of runs.
         nodes, edges: which parts are asked for.
     """
-    executor, outputs = situation.executor, situation.outputs
-    heads, layers = executor.config.n_heads, executor.layers
-    change = situation.replacement - outputs
-    found = Alone(nodes=outputs.new_zeros(len(nodes)), edges=outputs.new_zeros(len(edges)))
-    wanted, measured = executor.blocks(edges), executor.blocks(found.edges)
-    stream = outputs[:2].sum(0)
-    before = 2
-    found.nodes[:2][nodes[:2]] = _after_embeddings(situation, stream + change[:2][nodes[:2]])
-    for index, layer in enumerate(layers):
-        own = slice(before, before + heads)
-        middle = stream + outputs[own].sum(0) + layer.bias
-        after = middle + outputs[before + heads]
-
-        found.nodes[own][nodes[own]] = _after_heads(situation, index, middle + change[own][nodes[own]])
-        # By slot, sender and head.
-        by_slot = [block[2 * index].unflatten(0, (heads, 3)).permute(1, 2, 0) for block in (wanted, measured)]
-        some = max(1, _READS // outputs.shape[1])
-        for terms, *parts in zip(
-            change[:before].split(some), *(block.split(some, 1) for block in by_slot), strict=True
-        ):
-            for moved, asked, counts in zip(_moved(situation, layer, stream, terms), *parts, strict=True):
-                counts[asked] = _after_heads(situation, index, middle + moved[asked])
-
-        before += heads
-        asked = wanted[2 * index + 1][0]
-        reached = after - outputs[before] + executor.mlp(layer, middle + change[:before][asked])
-        measured[2 * index + 1][0][asked] = _after_layer(situation, index, reached)
-        asked = slice(before, before + 1) if nodes[before] else slice(0)
-        found.nodes[asked] = _after_layer(situation, index, after + change[asked])
-        stream, before = after, before + 1
-    asked = wanted[-1][0]
-    measured[-1][0][asked] = _after_layer(situation, len(layers) - 1, stream + change[asked])
-    return found
+    return _Runs(situation).alone(nodes, edges)
 
 
-def _moved(
-    situation: Measured,
-    layer: Layer,
-    stream: Float[Tensor, "batch pos d_model"],
-    change: Float[Tensor, "senders batch pos d_model"],
-) -> Iterator[Float[Tensor, "senders heads batch pos d_model"]]:
-    """Computes how heads' outputs change when their q, their k, or their v reads one sender's term replaced."""
-    executor = situation.executor
-    own, others = (executor.project(layer, read) for read in (stream.unsqueeze(0), stream + change))
-    mixed = executor.attend(*own)
-    for slot, other in enumerate(others):
-        slots = [part.expand_as(other) for part in own]
-        slots[slot] = other
-        moved = executor.attend(*slots) - mixed  # [senders, batch, heads, pos, d_head]
-        yield moved.transpose(1, 2) @ layer.leave.unsqueeze(1)
+class _Runs:
+    """Runs in each of which one part is replaced.
 
-
-def _after_embeddings(situation: Measured, stream: Float[Tensor, "runs batch pos d_model"]) -> Float[Tensor, " runs"]:
-    """Goes on from the embeddings, and measures."""
-    return torch.cat([_rest(situation, 0, part) for part in _parts(stream)])
-
-
-def _after_heads(
-    situation: Measured, index: int, stream: Float[Tensor, "runs batch pos d_model"]
-) -> Float[Tensor, " runs"]:
-    """Goes on between a layer's heads and its MLP, and measures."""
-    executor, last = situation.executor, index == len(situation.executor.layers) - 1
-    counts = []
-    for part in _parts(stream):
-        part = part[:, situation.scored] if last else part
-        counts.append(_rest(situation, index + 1, part + executor.mlp(executor.layers[index], part)))
-    return torch.cat(counts)
-
-
-def _after_layer(
-    situation: Measured, index: int, stream: Float[Tensor, "runs batch pos d_model"]
-) -> Float[Tensor, " runs"]:
-    """Goes on after a layer, and measures."""
-    last = index == len(situation.executor.layers) - 1
-    parts = (part[:, situation.scored] if last else part for part in _parts(stream))
-    return torch.cat([_rest(situation, index + 1, part) for part in parts])
-
-
-def _rest(situation: Measured, index: int, stream: Tensor) -> Float[Tensor, " runs"]:
-    """Runs the layers from this one on.
-
-    Of the last layer's MLP and of the logits only the scored positions are needed: after its attention the stream is
-    [runs, scored, d_model].
+    What comes after the last layer's attention is needed at the scored positions alone: a stream is [scored, d_model]
+    there, before it [batch, pos, d_model].
     """
-    executor = situation.executor
-    for layer in executor.layers[index:]:
-        stream = stream + executor.attention(layer, stream)
-        if layer is executor.layers[-1]:
-            stream = stream[:, situation.scored]
-        stream = stream + executor.mlp(layer, stream)
-    return situation.measure(stream)
 
+    def __init__(self, situation: Measured) -> None:
+        self.executor, self.measure = situation.executor, situation.measure
+        self.outputs, self.change = situation.outputs, situation.replacement - situation.outputs
+        self.scored = situation.scored
+        self.last = self.executor.layers[-1]
+        few = int(self.scored.sum(1).max()) <= _FEW * self.scored.shape[1]
+        self.at = At(self.scored) if few else None
 
-def _parts(stream: Float[Tensor, "runs batch pos d_model"]) -> tuple[Tensor, ...]:
-    """Splits many runs, so that what they compute stays in the processor's cache."""
-    return stream.split(max(1, _ROWS // stream.shape[1]))
+    def alone(self, nodes: Bool[Tensor, " senders"], edges: Bool[Tensor, " edges"]) -> Alone:
+        """Replaces these parts, one at a time."""
+        executor, outputs, change = self.executor, self.outputs, self.change
+        heads, layers = executor.config.n_heads, executor.layers
+        found = Alone(nodes=outputs.new_zeros(len(nodes)), edges=outputs.new_zeros(len(edges)))
+        wanted, measured = executor.blocks(edges), executor.blocks(found.edges)
+        stream = outputs[:2].sum(0)
+        found.nodes[:2][nodes[:2]] = self._rest(0, stream, change[:2][nodes[:2]])
+        before = 2
+        for index, layer in enumerate(layers):
+            own, mlp = slice(before, before + heads), before + heads
+            middle = stream + outputs[own].sum(0) + layer.bias
+            if layer is self.last:
+                middle, outputs, change = (part[..., self.scored, :] for part in (middle, outputs, change))
+            after = middle + outputs[mlp]
+
+            # By slot, sender and head.
+            by_slot = [block[2 * index].unflatten(0, (heads, 3)).permute(1, 2, 0) for block in (wanted, measured)]
+            parts = (block.split(self._at_once(stream), 1) for block in (self.change[None, :before], *by_slot))
+            for (terms,), *slots in zip(*parts, strict=True):
+                for moved, asked, counts in zip(self._moved(layer, stream, terms), *slots, strict=True):
+                    counts[asked] = self._after_heads(index, middle, moved[asked])
+            found.nodes[own][nodes[own]] = self._after_heads(index, middle, change[own][nodes[own]])
+
+            asked = wanted[2 * index + 1][0]
+            read = (middle + part for part in change[:mlp][asked].split(self._at_once(middle)))
+            reached = torch.cat([executor.mlp(layer, part) for part in read])
+            measured[2 * index + 1][0][asked] = self._rest(index + 1, after, reached - outputs[mlp])
+            asked = slice(mlp, mlp + 1) if nodes[mlp] else slice(0)
+            found.nodes[asked] = self._rest(index + 1, after, change[asked])
+            stream, before = after, mlp + 1
+        asked = wanted[-1][0]
+        measured[-1][0][asked] = self._rest(len(layers), stream, change[asked])
+        return found
+
+    def _moved(
+        self,
+        layer: Layer,
+        stream: Float[Tensor, "batch pos d_model"],
+        change: Float[Tensor, "senders batch pos d_model"],
+    ) -> Iterator[Float[Tensor, "senders heads *rows d_model"]]:
+        """Computes how heads' outputs change when their q, their k, or their v reads one sender's term replaced."""
+        executor, at = self.executor, self.at if layer is self.last else None
+        own, others = (executor.project(layer, read, at) for read in (stream.unsqueeze(0), stream + change))
+        mixed = executor.attend(*own, at)
+        for slot, other in enumerate(others):
+            slots = [part.expand(len(change), *part.shape[1:]) for part in own]
+            slots[slot] = other
+            moved = executor.attend(*slots, at) - mixed  # [senders, batch, heads, queries, d_head]
+            by_head = moved.transpose(1, 2) @ layer.leave.unsqueeze(1)
+            yield self._needed(by_head) if layer is self.last else by_head
+
+    def _after_heads(
+        self,
+        index: int,
+        stream: Float[Tensor, "*rows d_model"],
+        change: Float[Tensor, "runs *rows d_model"],
+    ) -> Float[Tensor, " runs"]:
+        """Goes on between a layer's heads and its MLP, and measures."""
+        mlp, layer = self.executor.mlp, self.executor.layers[index]
+        parts = (stream + part for part in change.split(self._at_once(stream)))
+        return torch.cat([self._go_on(index + 1, part + mlp(layer, part)) for part in parts])
+
+    def _rest(
+        self,
+        index: int,
+        stream: Float[Tensor, "*rows d_model"],
+        change: Float[Tensor, "runs *rows d_model"],
+    ) -> Float[Tensor, " runs"]:
+        """Runs the layers from this one on, and measures."""
+        parts = change.split(self._at_once(stream))
+        return torch.cat([self._go_on(index, stream + part) for part in parts])
+
+    def _go_on(self, index: int, stream: Float[Tensor, "runs *rows d_model"]) -> Float[Tensor, " runs"]:
+        for layer in self.executor.layers[index:]:
+            if layer is self.last:
+                written = self.executor.attention(layer, stream, self.at)
+                stream = stream[:, self.scored] + self._needed(written)
+            else:
+                stream = stream + self.executor.attention(layer, stream)
+            stream = stream + self.executor.mlp(layer, stream)
+        return self.measure(stream)
+
+    def _needed(self, stream: Float[Tensor, "*any batch queries d_model"]) -> Float[Tensor, "*any scored d_model"]:
+        """Takes what the last layer's attention wrote at the scored positions."""
+        return stream[..., self.scored if self.at is None else self.at.real, :]
+
+    def _at_once(self, stream: Float[Tensor, "*rows d_model"]) -> int:
+        """Chooses how many runs go through a layer together, so that what they compute stays in the cache."""
+        return max(1, _ROWS // max(1, stream.numel() // stream.shape[-1]))

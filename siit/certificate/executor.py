@@ -17,7 +17,7 @@ from functools import cached_property
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from siit.certificate.reference import ACTIVATIONS
@@ -63,6 +63,44 @@ class Layer:
     bias: Float[Tensor, " d_model"]
     enter: Affine
     exit: Affine
+
+    @cached_property
+    def queries(self) -> Affine:
+        """What heads read as q."""
+        return Affine(self.slots.weight[::3], self.slots.bias[::3])
+
+    @cached_property
+    def others(self) -> Affine:
+        """What heads read as k and v, head after head."""
+        weight, bias = self.slots.weight, self.slots.bias
+        return Affine(*(part.unflatten(0, (-1, 3))[:, 1:].flatten(0, 1) for part in (weight, bias)))
+
+
+class At:
+    """Positions of each example at which the last layer's queries are needed; fewer than all.
+
+    Args:
+        needed: those positions.
+
+    Attributes:
+        real: the examples have as many places each as one needs at most; which of them stand for a position.
+        seen: of each place, the positions that a causal model lets it attend to.
+    """
+
+    def __init__(self, needed: Bool[Tensor, "batch pos"]) -> None:
+        counts = needed.sum(1)
+        places = torch.arange(max(1, int(counts.max())), device=needed.device)
+        # Needed positions come first, in their order.
+        self._index = (~needed).int().argsort(dim=1, stable=True)[:, : len(places)]
+        self.real: Bool[Tensor, "batch places"] = places < counts.unsqueeze(1)
+        self.seen: Bool[Tensor, "batch places pos"] = torch.arange(
+            needed.shape[1], device=needed.device
+        ) <= self._index.unsqueeze(-1)
+        self._rows = torch.arange(len(needed), device=needed.device).unsqueeze(1)
+
+    def take(self, stream: Float[Tensor, "*any batch pos d"]) -> Float[Tensor, "*any batch places d"]:
+        """Takes what stands at each place."""
+        return stream[..., self._rows, self._index, :]
 
 
 class Executor:
@@ -172,17 +210,27 @@ class Executor:
 
     def attend(
         self,
-        q: Float[Tensor, "*any pos d_head"],
+        q: Float[Tensor, "*any queries d_head"],
         k: Float[Tensor, "*any pos d_head"],
         v: Float[Tensor, "*any pos d_head"],
-    ) -> Float[Tensor, "*any pos d_head"]:
-        """Mixes values by attention."""
-        scores = q @ k.mT
-        if self.config.attention_dir == "causal":
-            size = scores.shape[-1]
-            scores = scores + torch.full((size, size), -torch.inf, device=q.device, dtype=q.dtype).triu(1)
-        # Over the first dimension it takes a third of the time that it takes over a short last one.
-        return scores.movedim(-1, 0).contiguous().softmax(0).movedim(0, -1) @ v
+        at: At | None = None,
+    ) -> Float[Tensor, "*any queries d_head"]:
+        """Mixes values by attention.
+
+        Args:
+            q: of every position, or of those of `at`. Its weights are scaled already.
+            k, v: of every position.
+            at: where queries are.
+        """
+        causal = self.config.attention_dir == "causal"
+        mask = at.seen.unsqueeze(1) if causal and at is not None else None
+        runs = q.shape[:-3]
+        if len(runs) > 1:  # The kernels for short attention take four dimensions.
+            q, k, v = (part.flatten(0, 1) for part in (q, k, v))
+            mask = mask if mask is None else mask.repeat(runs[0], 1, 1, 1)
+        is_causal = causal and mask is None
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=is_causal, scale=1.0)
+        return mixed.unflatten(0, runs) if len(runs) > 1 else mixed
 
     def mlp(self, layer: Layer, read: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """Computes an MLP's output from what it reads, not scaled yet."""
@@ -201,16 +249,23 @@ class Executor:
         return [part.unflatten(-1, block) for part, block in zip(parts, self._blocks, strict=True)]
 
     def project(
-        self, layer: Layer, stream: Float[Tensor, "*any pos d_model"]
-    ) -> list[Float[Tensor, "*any heads pos d_head"]]:
-        """Makes each head's q, k and v, where all of them read the same."""
-        projected = layer.slots.beside(stream, self.scale(stream)).unflatten(-1, (-1, 3, self.config.d_head))
-        return [slot.transpose(-3, -2) for slot in projected.unbind(-2)]
+        self, layer: Layer, stream: Float[Tensor, "*any batch pos d_model"], at: At | None = None
+    ) -> list[Float[Tensor, "*any batch heads _ d_head"]]:
+        """Makes each head's q, k and v, where all of them read the same; q only where it is asked for."""
+        read = self.scaled(stream)
+        if at is None:
+            slots = layer.slots.beside(read).unflatten(-1, (-1, 3, self.config.d_head)).unbind(-2)
+        else:
+            others = layer.others.beside(read).unflatten(-1, (-1, 2, self.config.d_head)).unbind(-2)
+            slots = (layer.queries.beside(at.take(read)).unflatten(-1, (-1, self.config.d_head)), *others)
+        return [slot.transpose(-3, -2) for slot in slots]
 
-    def attention(self, layer: Layer, stream: Float[Tensor, "*any pos d_model"]) -> Float[Tensor, "*any pos d_model"]:
+    def attention(
+        self, layer: Layer, stream: Float[Tensor, "*any batch pos d_model"], at: At | None = None
+    ) -> Float[Tensor, "*any batch queries d_model"]:
         """Adds up what all heads of a layer write, and its bias, where all their slots read the same."""
-        mixed = self.attend(*self.project(layer, stream)).transpose(-3, -2).flatten(-2)
-        return mixed @ layer.leave.flatten(0, 1) + layer.bias
+        mixed = self.attend(*self.project(layer, stream, at), at).transpose(-3, -2).flatten(-2)
+        return F.linear(mixed, layer.leave.flatten(0, 1).mT, layer.bias)
 
     @cached_property
     def _blocks(self) -> list[tuple[int, int]]:

@@ -23,6 +23,9 @@ from siit.certificate.situation import Situation
 from siit.certificate.tally import Batch, Count, Means
 from siit.graph.circuit import Circuit
 
+_ROWS = 768
+"""Positions of a batch that a CPU runs at once, many times: what they take stays in its cache."""
+
 Shares = dict[str, dict[str, Count]]
 """Field and kind, joined by a dot -> component -> what was counted."""
 
@@ -45,7 +48,7 @@ class OffCircuit:
         self.executor = Executor(model.config, model.parameters)
         self.evidence = evidence
         off_nodes, off_edges = set(circuit.off_nodes), set(circuit.off_edges)
-        device = model.parameters["embed.W_E"].device
+        self._device = device = model.parameters["embed.W_E"].device
         self.nodes = torch.tensor([sender in off_nodes for sender in self.executor.senders], device=device)
         self.edges = torch.tensor([edge in off_edges for edge in self.executor.edges], device=device)
 
@@ -58,7 +61,7 @@ class OffCircuit:
         shares: Shares = {}
         node_names = [name for name, off in zip(self.executor.senders, self.nodes.tolist(), strict=True) if off]
         edge_names = [str(edge) for edge, off in zip(self.executor.edges, self.edges.tolist(), strict=True) if off]
-        for kind, situation in self._situations():
+        for kind, situation in self._small_situations():
             right = alone(situation, self.nodes, self.edges)
             _add(shares, f"strict_node.{kind}", node_names, right.nodes[self.nodes], situation)
             _add(shares, f"strict_edge.{kind}", edge_names, right.edges[self.edges], situation)
@@ -73,7 +76,7 @@ class OffCircuit:
         shares: Shares = {}
         off = len(self.circuit.off_nodes)
         masks = [(_mask(self.edges, bits[off:]), _mask(self.nodes, bits[:off])) for bits in subsets.values()]
-        for kind, situation in self._situations():
+        for kind, situation in self._small_situations():
             right = torch.stack([situation.right_under(*mask) for mask in masks])
             _add(shares, f"strict_subsets.{kind}", list(subsets), right, situation)
         return shares
@@ -99,16 +102,22 @@ class OffCircuit:
 
     def _attacks(self, kinds: Collection[Kind]) -> Iterator[tuple[Kind, Situation, Attack]]:
         generators = {kind: torch.Generator().manual_seed(SEED) for kind in kinds}
-        for kind, situation in self._situations(kinds):
+        # The random starts are drawn batch by batch: on every device of as many pairs.
+        for kind, situation in self._situations(kinds, self.batch_size):
             yield kind, situation, attack(situation, self.edges, generators[kind])
 
-    def _situations(self, kinds: Collection[Kind] = KINDS) -> Iterator[tuple[Kind, Situation]]:
+    def _small_situations(self) -> Iterator[tuple[Kind, Situation]]:
+        """Yields batches of the size that takes the least time."""
+        most = _ROWS // self.model.config.n_ctx if self._device.type == "cpu" else self.batch_size
+        return self._situations(KINDS, max(1, min(self.batch_size, most)))
+
+    def _situations(self, kinds: Collection[Kind], batch_size: int) -> Iterator[tuple[Kind, Situation]]:
         """Yields every batch of pairs with each kind of replacement."""
         if not bool(self.edges.any()):
             return
-        device = self.model.parameters["embed.W_E"].device
+        device = self._device
         for rows in dict.fromkeys(map(self._rows, kinds)):
-            parts = zip(rows.pairs.batches(self.batch_size, device), rows.counts.split(self.batch_size), strict=True)
+            parts = zip(rows.pairs.batches(batch_size, device), rows.counts.split(batch_size), strict=True)
             for pairs, counts in parts:
                 batch = Batch(self.model, pairs.trimmed() if self._trims else pairs, self.means)
                 for kind in (kind for kind in kinds if self._rows(kind) is rows):

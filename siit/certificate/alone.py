@@ -132,11 +132,11 @@ class _Runs:
         """Computes how heads' outputs change when their q, their k, or their v reads one sender's term replaced."""
         executor, at = self.executor, self.at if layer is self.last else None
         own, others = (executor.project(layer, read, at) for read in (stream.unsqueeze(0), stream + change))
-        mixed = executor.attend(*own, at)
+        mixed = executor.attend(*own, at=at)
         for slot, other in enumerate(others):
             slots = [part.expand(len(change), *part.shape[1:]) for part in own]
             slots[slot] = other
-            moved = executor.attend(*slots, at) - mixed  # [senders, batch, heads, queries, d_head]
+            moved = executor.attend(*slots, at=at) - mixed  # [senders, batch, heads, queries, d_head]
             by_head = moved.transpose(1, 2) @ layer.leave.unsqueeze(1)
             yield self._needed(by_head) if layer is self.last else by_head
 

@@ -213,6 +213,7 @@ class Executor:
         q: Float[Tensor, "*any queries d_head"],
         k: Float[Tensor, "*any pos d_head"],
         v: Float[Tensor, "*any pos d_head"],
+        *,
         at: At | None = None,
     ) -> Float[Tensor, "*any queries d_head"]:
         """Mixes values by attention.
@@ -264,7 +265,7 @@ class Executor:
         self, layer: Layer, stream: Float[Tensor, "*any batch pos d_model"], at: At | None = None
     ) -> Float[Tensor, "*any batch queries d_model"]:
         """Adds up what all heads of a layer write, and its bias, where all their slots read the same."""
-        mixed = self.attend(*self.project(layer, stream, at), at).transpose(-3, -2).flatten(-2)
+        mixed = self.attend(*self.project(layer, stream, at), at=at).transpose(-3, -2).flatten(-2)
         return F.linear(mixed, layer.leave.flatten(0, 1).mT, layer.bias)
 
     @cached_property

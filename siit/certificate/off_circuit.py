@@ -74,10 +74,16 @@ class OffCircuit:
             subsets: as `siit.certificate.questions.draw_subsets` gives them.
         """
         shares: Shares = {}
+        if not subsets:
+            return shares
         off = len(self.circuit.off_nodes)
-        masks = [(_mask(self.edges, bits[off:]), _mask(self.nodes, bits[:off])) for bits in subsets.values()]
+        edges = torch.stack([_mask(self.edges, bits[off:]) for bits in subsets.values()])
+        nodes = torch.stack([_mask(self.nodes, bits[:off]) for bits in subsets.values()])
         for kind, situation in self._small_situations():
-            right = torch.stack([situation.right_under(*mask) for mask in masks])
+            # Of a small batch several are run at once.
+            some = max(1, _ROWS // situation.scored.numel())
+            parts = zip(edges.split(some), nodes.split(some), strict=True)
+            right = torch.cat([situation.right_under(*part) for part in parts])
             _add(shares, f"strict_subsets.{kind}", list(subsets), right, situation)
         return shares
 

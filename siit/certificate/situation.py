@@ -51,8 +51,15 @@ class Situation:
         return right.to(final) @ self.weights
 
     @torch.no_grad()
-    def right_under(self, edges: Bool[Tensor, " edges"], nodes: Bool[Tensor, " senders"]) -> Float[Tensor, ""]:
-        """Counts them with these parts replaced in all examples."""
-        masks = edges.to(self.outputs), nodes.to(self.outputs)
-        final = self.executor.masked(self.outputs[:2], self.replacement, *masks)
-        return self.measure(final[self.scored])
+    def right_under(
+        self, edges: Bool[Tensor, "subsets edges"], nodes: Bool[Tensor, "subsets senders"]
+    ) -> Float[Tensor, " subsets"]:
+        """Counts them with the parts of a subset replaced in all examples, for each of some subsets in one run."""
+        subsets, batch = len(edges), self.outputs.shape[1]
+        outputs, replacement, edge_masks, node_masks = self.outputs, self.replacement, edges[0], nodes[0]
+        if subsets > 1:
+            outputs = outputs.repeat(1, subsets, 1, 1)
+            replacement = replacement.repeat(1, subsets if replacement.shape[1] > 1 else 1, 1, 1)
+            edge_masks, node_masks = edges.repeat_interleave(batch, 0), nodes.repeat_interleave(batch, 0).mT
+        final = self.executor.masked(outputs[:2], replacement, edge_masks.to(outputs), node_masks.to(outputs))
+        return self.measure(final.unflatten(0, (subsets, batch))[:, self.scored])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from siit.certificate import Certificate, measure
 from siit.graph.circuit import Circuit
 from siit.tasks import declare
 from siit.tasks.fingerprint import INPUTS
-from siit.verification.matter import matter_findings
+from siit.verification.matter import without_idle
 
 if TYPE_CHECKING:
     from siit.tasks import Task
@@ -33,6 +32,7 @@ def measured_bundle(
     classes: tuple[Class, ...] | None,
     extra_files: Mapping[str, bytes] | None = None,
     subsets: int = 100,
+    staged: bool = False,
 ) -> tuple[Bundle, Certificate]:
     """Certifies a model on its evidence, and makes a bundle of all of it.
 
@@ -49,6 +49,7 @@ def measured_bundle(
         classes: what the output's ids stand for, the causal model's first; None where outputs are numbers.
         extra_files: further text files, by name.
         subsets: how many random subsets are measured.
+        staged: whether measuring ends early where a bar fails, see `siit.certificate.measure`.
 
     Returns:
         The bundle, and the certificate that it holds.
@@ -56,9 +57,8 @@ def measured_bundle(
     Raises:
         ValueError: parts that do not fit each other; names the one that is wrong.
     """
-    certificate = measure(circuit.config, parameters, circuit, evidence, task.answers, subsets=subsets)
-    if certificate.certified and (idle := tuple(matter_findings(circuit, parameters, evidence, task.answers))):
-        certificate = dataclasses.replace(certificate, certified=False, failed=idle)
+    certificate = measure(circuit.config, parameters, circuit, evidence, task.answers, subsets=subsets, staged=staged)
+    certificate = without_idle(certificate, circuit, parameters, evidence, task.answers)
     bundle = Bundle(
         config=circuit.config,
         case=case,

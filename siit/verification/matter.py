@@ -5,11 +5,12 @@ An interchange of a group whose true members do all the work says nothing of an 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
-from siit.certificate import Answers, ReferenceModel
+from siit.certificate import Answers, Certificate, ReferenceModel
 from siit.certificate.held_out import HeldOutPairs, held_out_pairs
 from siit.certificate.questions import Patch, Quantity, Question
 from siit.certificate.tally import ask, source_means
@@ -53,6 +54,24 @@ def matter_findings(
                     f"{group[0]} {name}: found a change of the logits of {value:.2g} by it alone, accepted is more "
                     f"than {FAIR_SHARE:.0%} of that of {group[1]} as a whole, {joint:.2g}"
                 )
+
+
+def without_idle(
+    certificate: Certificate,
+    circuit: Circuit,
+    parameters: Mapping[str, Tensor],
+    evidence: Mapping[str, Tensor],
+    answers: Answers,
+) -> Certificate:
+    """Takes a certificate back where a member of the circuit is idle, and says which.
+
+    Args:
+        certificate: what was measured; one of which a bar fails is left as it is.
+        circuit, parameters, evidence, answers: as `matter_findings` takes them.
+    """
+    if certificate.certified and (idle := tuple(matter_findings(circuit, parameters, evidence, answers))):
+        return dataclasses.replace(certificate, certified=False, failed=idle)
+    return certificate
 
 
 _Parts = tuple[tuple[str, ...], tuple[Edge, ...]]

@@ -160,7 +160,10 @@ def _train(
             elif stuck and steps_left:
                 how = f"{stuck} stays wrong, and no node is left to give it"
             display.say(f"step {fitted.steps:,}: {how}; measuring the certificate on held-out test pairs")
-            bundle, certificate = certify(wide, settings, fitted, record, len({*folder.failed_tests, fitted.steps}))
+            # Where training goes on after a failure, no more is measured than shows it.
+            goes_on = fitted.passed and steps_left and not settings.allow_uncertified
+            tests = len({*folder.failed_tests, fitted.steps})
+            bundle, certificate = certify(wide, settings, fitted, record, tests, staged=goes_on)
             display.show(table(certificate, f"{title}: held-out test pairs"))
             display.say(evidence_line(certificate))
             accepted = certificate.certified or settings.allow_uncertified
@@ -170,9 +173,10 @@ def _train(
             else:
                 folder.note_failed_test(fitted.steps)
             log_certificate(loggers, certificate, bundle.circuit, title)
-            if accepted or not (fitted.passed and steps_left):
+            if accepted or not goes_on:
                 break
-            display.say("the test failed: training goes on, and the next test has pairs of its own")
+            display.say(f"the test failed: {certificate.failed[0]}")
+            display.say("training goes on, and the next test has pairs of its own")
     if not accepted:
         said = diagnosis(fitted.module, validation_evidence(wide, settings))
         raise not_certified(certificate, settings, folder, fitted, said, command)
@@ -235,7 +239,7 @@ def _describe(plan: Plan, settings: Settings, folder: RunFolder, display: Displa
 
 
 def certify(
-    plan: Plan, settings: Settings, fitted: Fitted, config: dict[str, Any], tests: int
+    plan: Plan, settings: Settings, fitted: Fitted, config: dict[str, Any], tests: int, *, staged: bool = False
 ) -> tuple[Bundle, Certificate]:
     """Measures the trained model on held-out test pairs, and puts all of it into a bundle.
 
@@ -245,6 +249,7 @@ def certify(
         fitted: what training ended with.
         config: what is recorded in `train.yaml`.
         tests: how many models of this run have met test pairs, this one included; each has pairs of its own.
+        staged: whether measuring ends early where a bar fails.
     """
     task = plan.task
     fixed = settings.trainer.evidence_pairs
@@ -266,6 +271,7 @@ def certify(
         train_yaml=OmegaConf.to_yaml(OmegaConf.create(config)),
         classes=task.model.classes,
         extra_files={**task.files(), TRAINING_FILE: training_record(fitted, tests)},
+        staged=staged,
     )
 
 

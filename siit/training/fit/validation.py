@@ -13,6 +13,7 @@ from siit.certificate.certificate import SHARES
 from siit.interchange.evidence import evidence_pairs
 from siit.training.fit.data_module import step_generator
 from siit.training.fit.module import SIITModule
+from siit.verification.matter import without_idle
 
 ROUNDS = 4
 """How often each validation pair is used to see whether the circuit alone passes, with another interchange each time.
@@ -76,7 +77,8 @@ def circuit_alone(module: SIITModule, evidence: Mapping[str, Tensor], bar: float
 def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], check: int = 0) -> Certificate:
     """Measures the averaged weights on validation pairs, with validation's own bar for the shares.
 
-    But for the worst of 100 subsets, which is a minimum over many small samples already.
+    But for the worst of 100 subsets, which is a minimum over many small samples already. As a bundle's, it does not
+    hold where a member of the circuit is idle.
 
     Args:
         module: whose averaged weights are measured.
@@ -85,10 +87,12 @@ def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], c
     """
     rolled = {name: tensor.roll(-check * PARTS_PAIRS, 0) for name, tensor in evidence.items()}
     shares = [name for name in SHARES if name != "strict_subsets"]
-    return measure(
+    circuit = module.objective.interchanges.labels.circuit
+    parameters = {name: tensor.detach() for name, tensor in module.ema.state_dict().items()}
+    certificate = measure(
         module.model.config,
-        {name: tensor.detach() for name, tensor in module.ema.state_dict().items()},
-        module.objective.interchanges.labels.circuit,
+        parameters,
+        circuit,
         rolled,
         module.answers,
         staged=True,
@@ -99,3 +103,4 @@ def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], c
         min_changed=0,
         bars={**BARS, **dict.fromkeys(shares, module.settings.validation_bar)},
     )
+    return without_idle(certificate, circuit, parameters, rolled, module.answers)

@@ -34,7 +34,6 @@ def test_constraints_name_no_index_and_pin_everything(file: str):
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_the_wheel_holds_the_configuration(tmp_path: Path):
     """Needs the build backend, which pip fetches."""
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(_ROOT)]

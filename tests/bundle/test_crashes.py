@@ -127,7 +127,6 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_two_processes_write_into_one_root(tmp_path: Path):
     salts = list(range(10))
     plan = [("a", 0), ("a", 0), ("a", 1), ("b", 0)]

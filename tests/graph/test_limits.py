@@ -101,7 +101,6 @@ def test_edges_are_counted_without_being_made(layers: int, heads: int):
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_a_batch_holds_fewer_pairs_where_one_of_them_is_large(monkeypatch: pytest.MonkeyPatch):
     """Whatever a batch is, what is measured is the same."""
     sizes: list[int] = []

@@ -115,7 +115,6 @@ def test_no_head_on_the_circuit():
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_a_large_model():
     certificate = handmade.bundle().certificate
     _check(draw_model(dataclasses.replace(large_bundle(), certificate=certificate), pairs=2))

@@ -216,8 +216,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.slow
-@pytest.mark.ci
-@pytest.mark.parametrize("place", ["a checkpoint", "the metrics", "the bundle"])
+@pytest.mark.parametrize("place", ["a checkpoint", "the metrics", pytest.param("the bundle", marks=pytest.mark.ci)])
 def test_after_a_full_disk_the_same_command_ends_as_it_would_have(
     composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

@@ -152,7 +152,6 @@ def test_a_damaged_model_is_moved_aside_with_the_users_word_only(
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_two_programs_of_ones_own_have_two_folders(
     composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,7 +44,6 @@ def state(root: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_with_more_steps_it_ends_as_if_it_had_had_them_from_the_beginning(composed: Compose, tmp_path: Path) -> None:
     with pytest.raises(NotCertified) as caught:
         train(composed("trainer.max_steps=10", STRICT))

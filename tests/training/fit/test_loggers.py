@@ -112,7 +112,6 @@ def test_weights_and_biases_gets_all_of_a_run(composed: Compose, wandb_runs: lis
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_each_model_has_a_run_of_its_own_and_so_has_a_new_beginning(composed: Compose, wandb_runs: list[Any]) -> None:
     config = ("logger=wandb", "allow_uncertified=false", "trainer.max_steps=10")
     for further in (["seed=0"], ["seed=1"], ["seed=0", "resume=false"]):

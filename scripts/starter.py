@@ -69,21 +69,17 @@ def read_list(path: Path = LIST) -> list[Member]:
     return members
 
 
-def gather(members: Sequence[Member], folders: Sequence[Path], root: Path = ROOT) -> list[Member]:
-    """Copies the models that are not there yet, each after it was verified; returns those that no folder has.
-
-    Raises:
-        BundleError: a model is damaged, or not what the list says it is.
-    """
-    missing = []
+def gather(members: Sequence[Member], folders: Sequence[Path], root: Path = ROOT) -> None:
+    """Copies the models that are not there yet, each after it was verified; one that is refused stops no other."""
     for member in members:
-        if (root / member.path).exists():
-            continue
         found = next((folder / member.path for folder in folders if (folder / member.path).exists()), None)
-        if found is None:
-            missing.append(member)
+        if found is None or (root / member.path).exists():
             continue
-        check(member, found)
+        try:
+            check(member, found)
+        except BundleError as error:
+            print(f"{member.path}: refused: {error}", flush=True)
+            continue
         # In one step: no half a model is ever there.
         new = root / f".new-{member.case}-{member.seed}"
         shutil.copytree(found, new)
@@ -91,7 +87,6 @@ def gather(members: Sequence[Member], folders: Sequence[Path], root: Path = ROOT
         new.rename(root / member.path)
         print(f"{member.path}: from {found}", flush=True)
     write_index(root)
-    return missing
 
 
 def check(member: Member, folder: Path) -> None:

@@ -71,7 +71,7 @@ def test_with_fewer_steps_than_are_done_it_says_so(composed: Compose) -> None:
 
 @pytest.mark.usefixtures("checks_pass")
 def test_after_a_failed_test_it_trains_on_and_each_test_has_pairs_of_its_own(
-    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, bases = RunFolder(tmp_path, "frac_prevs", 0), []
 
@@ -87,6 +87,9 @@ def test_after_a_failed_test_it_trains_on_and_each_test_has_pairs_of_its_own(
     # Checks came after 10 and 20 steps, and each test that followed failed.
     assert caught.value.steps == 30 == checkpoint_step(folder.checkpoint)
     assert folder.failed_tests == [10, 20, 30]
+    said = "".join(capsys.readouterr())
+    assert said.count("the test failed: accuracy: ") == 2, "after the third none follows"
+    assert said.count("not measured") == 2 * 4, "of the first two no more than shows that they fail"
     assert not any(torch.equal(one, other) for one, other in itertools.combinations(bases, 2))
     # Where it may be bundled uncertified, it is: nothing is left to train.
     config.allow_uncertified = True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import json
 import re
 import traceback
 from pathlib import Path
@@ -16,13 +18,17 @@ from siit.certificate import Certificate
 from siit.certificate.fields import SHARES
 from siit.training.configuration.settings import Settings, read_settings
 from siit.training.fit.checkpoints import RunFolder
-from siit.training.fit.checks import HOPELESS, WORDS
+from siit.training.fit.checks import HOPELESS, WORDS, nearest_to_failing
 from siit.training.fit.display import Display
 from siit.training.fit.loggers import MetricsFile
 from siit.training.fit.loop import fit, make_module, validation_evidence
 from siit.training.fit.module import SIITModule
 from siit.training.fit.validation import PARTS_PAIRS, halves, validation_certificate
+from tests.builders.discovery import DATA
 from tests.builders.runs import Compose, fitted, plan_of
+
+HELD = Certificate.from_json(json.loads((DATA / "frac_prevs/seed-0/certificate.json").read_text()))
+"""A certificate of which every bar holds."""
 
 
 def module_of(settings: Settings) -> SIITModule:
@@ -132,12 +138,29 @@ def test_each_check_measures_off_circuit_parts_on_the_next_pairs(
     settings = read_settings(composed(f"trainer.validation_pairs={2 * PARTS_PAIRS}"))
     module = make_module(plan_of(settings), settings)
     evidence, seen = next(halves(validation_evidence(plan_of(settings), settings))), []
-    monkeypatch.setattr("siit.training.fit.validation.measure", lambda *arguments, **how: seen.append(arguments[3]))
+
+    def measured(*arguments: Any, **how: Any) -> Certificate:
+        seen.append(arguments[3])
+        return dataclasses.replace(HELD, certified=False)
+
+    monkeypatch.setattr("siit.training.fit.validation.measure", measured)
     for check in range(3):
         validation_certificate(module, evidence, check)
     for name, tensor in evidence.items():
         first, second, third = (each[name][:PARTS_PAIRS] for each in seen)
         assert torch.equal(torch.cat([first, second]), tensor) and torch.equal(third, first)
+
+
+def test_a_check_does_not_hold_where_a_member_of_the_circuit_is_idle(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = read_settings(composed())
+    module = make_module(plan_of(settings), settings)
+    evidence = next(halves(validation_evidence(plan_of(settings), settings)))
+    monkeypatch.setattr("siit.training.fit.validation.measure", lambda *arguments, **how: HELD)
+    monkeypatch.setattr("siit.verification.matter.matter_findings", lambda *arguments: iter(["node a0.h0: idle"]))
+    found = validation_certificate(module, evidence)
+    assert not found.certified and nearest_to_failing(found) == "node a0.h0: idle"
 
 
 def test_a_lower_precision_trains_the_same_weights_in_32_bits(composed: Compose, tmp_path: Path) -> None:

@@ -28,6 +28,10 @@ def matter_findings(
 ) -> Iterator[str]:
     """Lists nodes and edges on the circuit that hardly move the output, beside the others that carry the same.
 
+    A member must move it by its interchange, or replaced by its mean. What heads tell an MLP of their unit may be the
+    same in both inputs of each interchange: *that* a name was mentioned. An idle member moves nothing by its mean
+    either, whatever constant it writes.
+
     Args:
         circuit: labels that follow from the causal model.
         parameters: the weights, on the device where the model runs.
@@ -40,19 +44,24 @@ def matter_findings(
     for group, members in groups.items():
         for name, (nodes, edges) in members.items():
             patch, interchange = _patch(checked, group[1], nodes, edges)
+            averaged = Patch(nodes=nodes, edges=edges, kind="mean")
             questions.append(Question(patch, (Quantity("/".join(group), name, "logits", interchange),)))
+            questions.append(Question(averaged, (Quantity("/".join((*group, "mean")), name, "logits"),)))
     if not questions:
         return
     model = ReferenceModel(circuit.config, parameters)
     counts = ask(model, checked, source_means(model, checked, _BATCH), questions, _BATCH)
     for group, members in groups.items():
-        values = {name: counts["/".join(group)][name].value for name in members}
-        joint = values.pop(_JOINT)
-        for name, value in values.items():
-            if not value > FAIR_SHARE * joint:
+        by_interchange, by_mean = counts["/".join(group)], counts["/".join((*group, "mean"))]
+        joint = by_interchange[_JOINT].value
+        most = max(joint, by_mean[_JOINT].value)
+        for name in members:
+            value, mean = by_interchange[name].value, by_mean[name].value
+            if name != _JOINT and not (value > FAIR_SHARE * joint or mean > FAIR_SHARE * most):
                 yield (
-                    f"{group[0]} {name}: found a change of the logits of {value:.2g} by it alone, accepted is more "
-                    f"than {FAIR_SHARE:.0%} of that of {group[1]} as a whole, {joint:.2g}"
+                    f"{group[0]} {name}: found a change of the logits of {value:.2g} by it alone, and of {mean:.2g} by "
+                    f"its mean; accepted is more than {FAIR_SHARE:.0%} of that of {group[1]} as a whole, "
+                    f"{joint:.2g} or {most:.2g}"
                 )
 
 

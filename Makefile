@@ -44,7 +44,7 @@ test-slow: $(VENV)/.dev ## Run the slow tests
 	$(BIN)/python $(PYTEST) -m slow $(ARGS)
 
 test-ci: $(VENV)/.dev ## Run the few slow tests that every commit must pass
-	$(BIN)/python $(PYTEST) -m "slow and ci" $(ARGS)
+	$(BIN)/python $(PYTEST) -m "slow and ci" --durations=15 $(ARGS)
 
 test-bridge: $(BRIDGE)/.done ## Test the export to TransformerLens 4, in an environment of its own
 	$(BRIDGE)/bin/python -m pytest tests/interop/test_bridge.py $(ARGS)

@@ -25,13 +25,13 @@ torch.set_num_threads(1)
 CLASSES = Answers("categorical", None)
 
 
-def random_pairs(config: ModelConfig, seed: int) -> tuple[ReferenceModel, HeldOutPairs]:
-    """A model in double precision, and pairs at half of whose positions it happens to be right."""
+def random_pairs(config: ModelConfig, seed: int, share: float = 0.5) -> tuple[ReferenceModel, HeldOutPairs]:
+    """A model in double precision, and pairs at this share of whose positions it happens to be right."""
     model, _ = random_model(config, seed)
     generator = torch.Generator().manual_seed(seed)
     base, source = torch.randint(config.d_vocab, (2, 9, config.n_ctx), generator=generator)
     target = model.run(base).logits.argmax(-1)
-    scored = torch.rand(target.shape, generator=generator) < 0.5
+    scored = torch.rand(target.shape, generator=generator) < share
     order = torch.arange(config.n_ctx).flip(0).expand(target.shape)
     tensors = {"base_tokens": base, "base_target": target, "base_scored": scored, "source_positions": order}
     return model, HeldOutPairs({**tensors, "source_tokens": source}, CLASSES)
@@ -42,8 +42,9 @@ def random_pairs(config: ModelConfig, seed: int) -> tuple[ReferenceModel, HeldOu
 @given(st.data())
 @settings(max_examples=20, deadline=None)
 def test_single_parts_are_those_of_the_reference(data: st.DataObject):
-    """Every node and edge, under each kind, whatever is off the circuit and however pairs are batched."""
-    model, pairs = random_pairs(data.draw(configs()), data.draw(st.integers(0, 100)))
+    """Every node and edge, under each kind, however many positions are scored and however pairs are batched."""
+    share = data.draw(st.sampled_from([0.1, 0.5]))
+    model, pairs = random_pairs(data.draw(configs()), data.draw(st.integers(0, 100)), share)
     means = source_means(model, pairs, 4)
     parts = OffCircuit(model, Circuit(model.config, {}, {}), pairs, means, data.draw(st.sampled_from([2, 4, 9])))
     found = parts.alone()

@@ -194,7 +194,11 @@ class Labels:
 
 
 def derive_labels(
-    model: CausalModel, config: ModelConfig, alignment: Alignment, excluded: Mapping[str, str] | None = None
+    model: CausalModel,
+    config: ModelConfig,
+    alignment: Alignment,
+    excluded: Mapping[str, str] | None = None,
+    idle: Collection[Edge] = (),
 ) -> Labels:
     """Derives the circuit that follows from an alignment and a causal model.
 
@@ -204,22 +208,28 @@ def derive_labels(
         alignment: hidden variable -> its nodes.
         excluded: variables and high-level edges (by name) that cannot change the output, with the reason; they
             are left out of the circuit.
+        idle: edges that carry nothing beside others that carry the same; they are left out too, and so is a node of
+            a variable that is then read by nothing.
 
     Raises:
-        ValueError: where a child's node cannot read its parent's, or a node would read itself.
+        ValueError: where a child's node cannot read its parent's, or a node would read itself, or a high-level edge
+            would be carried by nothing, or an
+            attention variable would have no head left.
     """
-    left_out = dict(excluded or {})
+    left_out, unread = dict(excluded or {}), frozenset(idle)
     kept = {name: nodes for name, nodes in alignment.items() if name not in left_out}
+    if unread:
+        kept = _read_nodes(model, kept, left_out, unread)
     units = _units(kept)
     unit_nodes = {
         unit: tuple(sorted({n for v in variables for n in kept[v]}, key=lambda n: (depth(n), n)))
         for unit, variables in units.items()
     }
-    carriers = _carriers(model, kept, left_out)
+    carriers = _carriers(model, kept, left_out, unread)
     groups = _merge(carriers)
     carries: dict[Edge, str | None] = {}
     for name in kept:
-        for edge in _internal_edges(kept[name]):
+        for edge in _internal_edges(kept[name], unread):
             carries[edge] = None
     named: dict[str, tuple[HighLevelEdge, ...]] = {}
     for group in groups:
@@ -270,10 +280,31 @@ def _units(alignment: Alignment) -> dict[str, tuple[str, ...]]:
     return {"+".join(unit): unit for unit in sorted(units, key=lambda unit: order.index(unit[0]))}
 
 
+def _read_nodes(
+    model: CausalModel, alignment: Alignment, excluded: Mapping[str, str], idle: frozenset[Edge]
+) -> dict[str, tuple[str, ...]]:
+    """Takes from each variable the nodes that nothing reads any more, the last of a variable first."""
+    kept = dict(alignment)
+    while True:
+        read: dict[str, set[str]] = {name: set() for name in kept}
+        for edge, carried in _carriers(model, kept, excluded, idle).items():
+            if edge.parent in read:
+                read[edge.parent] |= {low.sender for low in carried}
+        for name, nodes in kept.items():
+            read[name] |= {low.sender for low in _internal_edges(nodes, idle)}
+        unread = {name: [n for n in nodes if n not in read[name]] for name, nodes in kept.items() if read[name]}
+        if not any(unread.values()):
+            return kept
+        kept = {name: tuple(n for n in nodes if n not in unread.get(name, ())) for name, nodes in kept.items()}
+        for name, nodes in kept.items():
+            if model.variables[name].is_attention and not any(map(is_head, nodes)):
+                raise ValueError(f"edges: found no head of {name} that any edge leads from, accepted is at least one")
+
+
 def _carriers(
-    model: CausalModel, alignment: Alignment, excluded: Mapping[str, str]
+    model: CausalModel, alignment: Alignment, excluded: Mapping[str, str], idle: frozenset[Edge] = frozenset()
 ) -> dict[HighLevelEdge, frozenset[Edge]]:
-    """Finds the low-level edges that carry each high-level edge."""
+    """Finds the low-level edges that carry each high-level edge, but for those that are idle."""
     nodes: dict[str, tuple[str, ...]] = {TOKENS: (TOK_EMBED,), INDICES: (POS_EMBED,), OUTPUT: (LOGITS,), **alignment}
     carriers: dict[HighLevelEdge, frozenset[Edge]] = {}
     for edge in model.edges:
@@ -285,19 +316,22 @@ def _carriers(
                 if not depth(sender) < depth(receiver):
                     raise ValueError(f"alignment: {edge} needs {sender} before {receiver}, found it at or after it")
                 found.add(Edge(sender, receiver, edge.slot if is_head(receiver) else None))  # type: ignore[arg-type]
-        carriers[edge] = frozenset(found)
+        carriers[edge] = frozenset(found - idle)
+        if not carriers[edge]:
+            raise ValueError(f"edges: found none that carries {edge}, accepted is at least one")
     return carriers
 
 
-def _internal_edges(nodes: Sequence[str]) -> list[Edge]:
-    """Lists the edges between the nodes of one variable: later ones read the earlier ones."""
-    return [
+def _internal_edges(nodes: Sequence[str], idle: frozenset[Edge] = frozenset()) -> list[Edge]:
+    """Lists the edges between the nodes of one variable, but for those that are idle: later ones read earlier ones."""
+    found = [
         Edge(sender, receiver, slot)
         for receiver in nodes
         for sender in nodes
         if depth(sender) < depth(receiver)
         for slot in (HEAD_SLOTS if is_head(receiver) else (None,))
     ]
+    return [edge for edge in found if edge not in idle]
 
 
 def _merge(carriers: Mapping[HighLevelEdge, frozenset[Edge]]) -> list[tuple[HighLevelEdge, ...]]:

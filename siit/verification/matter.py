@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -23,14 +24,30 @@ _BATCH = 128
 _JOINT = "together"
 
 
-def matter_findings(
+@dataclass(frozen=True)
+class Idle:
+    """A member of a circuit that hardly moves the output, beside the others that carry the same.
+
+    Attributes:
+        edges: the circuit's edges that would carry what it says: it itself, or all out of it.
+        share: how far it moves the output, as a share of what it is held against.
+        finding: what was found, in words.
+    """
+
+    edges: tuple[Edge, ...]
+    share: float
+    finding: str
+
+
+def idle_members(
     circuit: Circuit, parameters: Mapping[str, Tensor], evidence: Mapping[str, Tensor], answers: Answers
-) -> Iterator[str]:
+) -> Iterator[Idle]:
     """Lists nodes and edges on the circuit that hardly move the output, beside the others that carry the same.
 
     A member must move it by its interchange, or replaced by its mean. What heads tell an MLP of their unit may be the
     same in both inputs of each interchange: *that* a name was mentioned. An idle member moves nothing by its mean
-    either, whatever constant it writes.
+    either, whatever constant it writes. Edges between nodes of one unit have no interchange. The mean of one is held
+    against that of all into its receiver, and theirs against that of the unit.
 
     Args:
         circuit: labels that follow from the causal model.
@@ -39,7 +56,7 @@ def matter_findings(
         answers: how outputs are compared.
     """
     checked = held_out_pairs(circuit, evidence, answers)
-    groups = {**_nodes(circuit), **_edges(circuit)}
+    groups, within = {**_nodes(circuit), **_edges(circuit)}, _edges_within(circuit)
     questions = []
     for group, members in groups.items():
         for name, (nodes, edges) in members.items():
@@ -47,6 +64,10 @@ def matter_findings(
             averaged = Patch(nodes=nodes, edges=edges, kind="mean")
             questions.append(Question(patch, (Quantity("/".join(group), name, "logits", interchange),)))
             questions.append(Question(averaged, (Quantity("/".join((*group, "mean")), name, "logits"),)))
+    for (_, receiver), between in within.items():
+        for name, edges in {_JOINT: between, **{str(edge): (edge,) for edge in between}}.items():
+            averaged = Patch(edges=edges, kind="mean")
+            questions.append(Question(averaged, (Quantity(f"within/{receiver}", name, "logits"),)))
     if not questions:
         return
     model = ReferenceModel(circuit.config, parameters)
@@ -55,14 +76,39 @@ def matter_findings(
         by_interchange, by_mean = counts["/".join(group)], counts["/".join((*group, "mean"))]
         joint = by_interchange[_JOINT].value
         most = max(joint, by_mean[_JOINT].value)
-        for name in members:
+        for name, (nodes, edges) in members.items():
             value, mean = by_interchange[name].value, by_mean[name].value
-            if name != _JOINT and not (value > FAIR_SHARE * joint or mean > FAIR_SHARE * most):
-                yield (
-                    f"{group[0]} {name}: found a change of the logits of {value:.2g} by it alone, and of {mean:.2g} by "
-                    f"its mean; accepted is more than {FAIR_SHARE:.0%} of that of {group[1]} as a whole, "
-                    f"{joint:.2g} or {most:.2g}"
-                )
+            share = max(_share(value, joint), _share(mean, most))
+            if name != _JOINT and not share > FAIR_SHARE:
+                found = f"{value:.2g} by it alone, and of {mean:.2g} by its mean"
+                bar = f"{FAIR_SHARE:.0%} of that of {group[1]} as a whole, {joint:.2g} or {most:.2g}"
+                out = edges or tuple(edge for edge in circuit.carries if edge.sender in nodes)
+                yield Idle(out, share, _finding(f"{group[0]} {name}", found, bar))
+    for (unit, receiver), between in within.items():
+        most, joint = counts[f"node/{unit}/mean"][_JOINT].value, counts[f"within/{receiver}"][_JOINT].value
+        for edge in between:
+            mean = counts[f"within/{receiver}"][str(edge)].value
+            share = min(_share(mean, joint), _share(joint, most))
+            if not share > FAIR_SHARE:
+                found = f"{mean:.2g} by its mean, where all within {unit} into {receiver} make one of {joint:.2g}"
+                bar = f"{FAIR_SHARE:.0%} of these, and these of {unit} as a whole, {most:.2g}"
+                yield Idle((edge,), share, _finding(f"edge {edge}", found, bar))
+
+
+def _finding(member: str, found: str, bar: str) -> str:
+    return f"{member}: found a change of the logits of {found}; accepted is more than {bar}"
+
+
+def _share(part: float, whole: float) -> float:
+    """A part as a share of a whole; 0 where it is none, whatever the whole is."""
+    return part / whole if part > 0 and whole > 0 else float(part > 0)
+
+
+def matter_findings(
+    circuit: Circuit, parameters: Mapping[str, Tensor], evidence: Mapping[str, Tensor], answers: Answers
+) -> Iterator[str]:
+    """Says of each idle member what was found, in the words of `idle_members`, which takes the same."""
+    return (idle.finding for idle in idle_members(circuit, parameters, evidence, answers))
 
 
 def without_idle(
@@ -102,6 +148,16 @@ def _edges(circuit: Circuit) -> dict[tuple[str, str], dict[str, _Parts]]:
         for name, carriers in circuit.edges_by_carried.items()
         if len(carriers) > 1
     }
+
+
+def _edges_within(circuit: Circuit) -> dict[tuple[str, str], tuple[Edge, ...]]:
+    """Unit, and one of its nodes -> the edges into this from others of the unit."""
+    groups: dict[tuple[str, str], tuple[Edge, ...]] = {}
+    for edge, name in circuit.carries.items():
+        if name is None:
+            into = circuit.unit_of[edge.receiver], edge.receiver
+            groups[into] = (*groups.get(into, ()), edge)
+    return groups
 
 
 def _patch(

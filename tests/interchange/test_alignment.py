@@ -270,6 +270,43 @@ def test_variables_that_ask_for_an_mlp_have_it_for_themselves(seed: int):
     assert shared["rank_share"][-1].startswith("m") and shared["rank_share"][-1] not in shared["rank"]
 
 
+WITH_MLP = {"is_x": ("m0",), "frac_prevs": ("a1.h0", "a1.h2", "m1")}
+
+
+def without(*idle: str) -> Circuit:
+    """The circuit of two heads and the MLP of their layer, without some edges."""
+    model, config = causal_model("frac_prevs"), config_for(task("frac_prevs"))
+    by_name = {str(edge): edge for edge in derive_labels(model, config, WITH_MLP).circuit.carries}
+    return derive_labels(model, config, WITH_MLP, idle=[by_name[name] for name in idle]).circuit
+
+
+def test_an_idle_edge_is_off_the_circuit_and_nothing_else_changes():
+    whole, narrow = without(), without("m0->a1.h2<v>")
+    assert set(map(str, whole.carries)) - set(map(str, narrow.carries)) == {"m0->a1.h2<v>"}
+    assert narrow.alignment == whole.alignment and narrow.edges_by_carried.keys() == whole.edges_by_carried.keys()
+
+
+def test_a_node_that_nothing_reads_leaves_the_circuit_with_all_that_it_reads():
+    narrow = without("a1.h2->logits", "a1.h2->m1")
+    assert narrow.alignment == {"is_x": ("m0",), "frac_prevs": ("a1.h0", "m1")}
+    assert not [edge for edge in narrow.carries if "a1.h2" in (edge.sender, edge.receiver)]
+    assert without("m1->logits").alignment == {"is_x": ("m0",), "frac_prevs": ("a1.h0", "a1.h2")}
+
+
+@pytest.mark.parametrize(
+    ("idle", "message"),
+    [
+        (("a1.h0->logits", "a1.h2->logits", "m1->logits"), "found none that carries frac_prevs->output"),
+        (("a1.h0->logits", "a1.h2->logits", "a1.h0->m1", "a1.h2->m1"), "found no head of frac_prevs that any edge"),
+    ],
+)
+def test_something_carries_each_high_level_edge_and_attention_variables_keep_a_head(
+    idle: tuple[str, ...], message: str
+):
+    with pytest.raises(ValueError, match=message):
+        without(*idle)
+
+
 def test_two_parents_in_one_node_are_exchanged_together():
     def make() -> rasp.SOp:
         first = rasp.Map(lambda x: x == "a", rasp.tokens).named("first")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from siit.graph import Circuit, Edge
-from siit.interchange.alignment import AlignmentConfig, draw_alignment
+from siit.interchange.alignment import AlignmentConfig, derive_labels, draw_alignment
 from siit.verification.labels import derived_labels, differences, placement
 from tests.builders.ioi import task as ioi_task
 from tests.builders.programs import NAMES, labels, task
@@ -39,11 +39,38 @@ def test_heads_and_the_mlp_of_one_variable_are_found_again(name: str, with_mlp: 
     assert list(differences(circuit, derived_labels(circuit, subject.model).circuit)) == []
 
 
-def test_each_circuit_edge_left_out_is_named():
+def test_each_high_level_edge_that_nothing_carries_is_named():
     circuit = labels(task("frac_prevs")).circuit
     for edge in circuit.carries:
-        (line,) = found("frac_prevs", carries={e: n for e, n in circuit.carries.items() if e != edge})
-        assert line.startswith(f"edges: found {edge} off the circuit")
+        with pytest.raises(ValueError, match=f"edges: found none that carries {circuit.carries[edge]}, accepted"):
+            found("frac_prevs", carries={e: n for e, n in circuit.carries.items() if e != edge})
+
+
+def test_one_of_several_edges_that_carry_the_same_may_be_left_out_and_not_the_last():
+    """Whether it carries anything is measured, as of all that is off the circuit."""
+    subject = task("frac_prevs")
+    whole = labels(subject).circuit
+    wide = derive_labels(subject.model, whole.config, {"is_x": ("m0",), "frac_prevs": ("a1.h0", "a1.h1")}).circuit
+    values = [edge for edge, name in wide.carries.items() if name == "is_x->frac_prevs<v>"]
+    assert len(values) == 2
+    for edge in values:
+        narrow = dataclasses.replace(wide, carries={e: n for e, n in wide.carries.items() if e != edge})
+        assert list(differences(narrow, derived_labels(narrow, subject.model).circuit)) == []
+        assert edge in narrow.off_edges
+    none = dataclasses.replace(wide, carries={e: n for e, n in wide.carries.items() if e not in values})
+    with pytest.raises(ValueError, match="found none that carries is_x->frac_prevs<v>"):
+        derived_labels(none, subject.model)
+
+
+def test_a_head_that_no_edge_leads_from_is_no_member():
+    subject = task("frac_prevs")
+    whole = labels(subject).circuit
+    wide = derive_labels(subject.model, whole.config, {"is_x": ("m0",), "frac_prevs": ("a1.h0", "a1.h1")}).circuit
+    unread = dataclasses.replace(wide, carries={e: n for e, n in wide.carries.items() if e.sender != "a1.h1"})
+    first = next(differences(unread, derived_labels(unread, subject.model).circuit))
+    assert first.startswith(
+        "alignment: found is_x: m0, frac_prevs: a1.h0 a1.h1, accepted is is_x: m0, frac_prevs: a1.h0"
+    )
 
 
 def test_each_off_circuit_edge_put_on_it_is_named():

@@ -21,8 +21,10 @@ CHECKPOINT, PREVIOUS, DAMAGED = "last.ckpt", "previous.ckpt", "damaged.ckpt"
 """The last checkpoint, the one before it, and one that could not be read and was moved aside."""
 RECORD = "siit_record"
 """The key under which a checkpoint holds what its run was configured with, as JSON."""
-WIDENED, STANDS_STILL = "widened", "stands_still"
-"""The keys of what a run has widened, and of the interchange that stays wrong: empty where it does not stand still."""
+REVISIONS, STANDS_STILL, IDLE = "revisions", "stands_still", "idle"
+"""The keys of what a run has changed about its labels, of the interchange that stays wrong, and of edges found idle.
+
+The last two are empty unless the labels have to change before training goes on."""
 _MARK = b"\nsiit checkpoint sha256 "
 _TRAILER = len(_MARK) + 64
 _PARTS = {
@@ -33,11 +35,12 @@ _PARTS = {
     "loops": dict,
     "global_step": int,
     RECORD: str,
-    WIDENED: list,
+    REVISIONS: dict,
     STANDS_STILL: str,
+    IDLE: list,
 }
 """What a checkpoint must hold, for nothing less can be gone on from."""
-_EMPTY = ("global_step", WIDENED, STANDS_STILL)
+_EMPTY = ("global_step", STANDS_STILL, IDLE)
 """What may be 0 or empty of it."""
 
 

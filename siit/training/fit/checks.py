@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,10 @@ from siit.training.fit.callbacks import log
 from siit.training.fit.display import Display
 from siit.training.fit.escalation import Standstill, earliest_standstill
 from siit.training.fit.module import SIITModule
+from siit.training.fit.narrowing import idle_in
+from siit.training.fit.revisions import Narrowing
 from siit.training.fit.validation import circuit_alone, halves, validation_certificate
+from siit.verification.matter import Idle
 
 APART = 1.1
 """Each check is at the earliest at so many times the steps of the last one: checks take a bounded share of the time."""
@@ -59,7 +62,7 @@ class Check(Callback, ABC):
 
     def __init__(self, evidence: dict[str, Tensor], display: Display, can_widen: Callable[[str], bool]) -> None:
         self.evidence, self.display, self.can_widen = evidence, display, can_widen
-        self.checked_at, self.standstill, self._widened = 0, Standstill(), 0
+        self.checked_at, self.standstill, self._revised = 0, Standstill(), 0
 
     def setup(self, trainer: pl.Trainer, pl_module: SIITModule, stage: str) -> None:
         self.evidence |= {name: tensor.to(pl_module.device) for name, tensor in self.evidence.items()}
@@ -73,8 +76,8 @@ class Check(Callback, ABC):
         """Measures, and acts."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
-        if len(pl_module.widened) != self._widened:
-            self.standstill, self._widened = Standstill(since=trainer.global_step), len(pl_module.widened)
+        if len(pl_module.revisions) != self._revised:
+            self.standstill, self._revised = Standstill(since=trainer.global_step), len(pl_module.revisions)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
         if not self.concerns(pl_module) or trainer.global_step < APART * self.checked_at:
@@ -92,10 +95,10 @@ class Check(Callback, ABC):
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        return {"checked_at": self.checked_at, "widened": self._widened, **dataclasses.asdict(self.standstill)}
+        return {"checked_at": self.checked_at, "revised": self._revised, **dataclasses.asdict(self.standstill)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.checked_at, self._widened = int(state_dict["checked_at"]), int(state_dict["widened"])
+        self.checked_at, self._revised = int(state_dict["checked_at"]), int(state_dict["revised"])
         self.standstill = Standstill(float(state_dict["least"]), int(state_dict["since"]))
 
 
@@ -145,9 +148,10 @@ class ValidationCheck(Check):
             from.
         display: is told of every check.
         can_widen: tells whether an interchange that stays wrong can be given a node.
+        narrowing: finds the edges that leave the circuit where members of it are idle; None where none can.
 
     Attributes:
-        passed: whether every bar held at the last check.
+        passed: whether every bar held at the last check, and no member of the circuit was idle.
     """
 
     def __init__(
@@ -156,9 +160,10 @@ class ValidationCheck(Check):
         failed_at: int | None,
         display: Display,
         can_widen: Callable[[str], bool],
+        narrowing: Callable[[Sequence[Idle], int], Narrowing | None],
     ) -> None:
         super().__init__(evidence, display, can_widen)
-        self.failed_at = failed_at
+        self.failed_at, self.narrowing = failed_at, narrowing
         self.passed = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
@@ -180,12 +185,19 @@ class ValidationCheck(Check):
             certificate = validation_certificate(module, half, trainer.global_step // module.settings.check_every)
             if not certificate.certified:
                 break
-        self.passed = trainer.should_stop = certificate.certified
+        idle = idle_in(module, half) if certificate.certified else []
+        self.passed = certificate.certified and not idle
+        leaving = self.narrowing(idle, trainer.global_step) if idle else None
+        if leaving is not None:
+            module.idle = leaving.edges
+        trainer.should_stop = self.passed or leaving is not None
         shares = {f"val/{name}": getattr(certificate, name) for name in SHARES}
         metrics = {name: value for name, value in shares.items() if value is not None}
         metrics["val/passed"] = float(self.passed)
         if self.passed:
             return Found("everything: every bar holds", 0.0, None, metrics)
+        if idle:
+            return Found(f"everything: every bar holds, and {idle[0].finding}", 0.0, None, metrics)
         return Found(f"everything: {nearest_to_failing(certificate)}", *worst_interchange(certificate), metrics)
 
     def state_dict(self) -> dict[str, Any]:

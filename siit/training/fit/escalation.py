@@ -1,21 +1,15 @@
-"""Escalation: a run that stands still gives the variable that is wrong most often one more node, and trains on.
-
-What a run has widened is part of its checkpoints, and so is that it stands still. A widened run goes on from its
-checkpoint as an interrupted one does, so that an interruption changes nothing.
-"""
+"""Escalation: a run that stands still gives the variable that is wrong most often one more node, and trains on."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from siit.graph.architecture import depth
-from siit.interchange.alignment import derive_labels, more_capacity
+from siit.interchange.alignment import more_capacity
 from siit.interchange.interventions import Interchanges
 from siit.training.configuration.settings import TrainerSettings
 from siit.training.fit.plan import Plan
+from siit.training.fit.revisions import Widening
 from siit.training.fit.schedule import last_fall
 
 BETTER = 0.9
@@ -26,25 +20,6 @@ circuit-only phase it does so no sooner than after so many falls of the learning
 """
 LAST_CHANCE = 3.0
 """The same where no node is left to give. In the circuit-only phase the learning rate has then fallen twice."""
-
-
-@dataclass(frozen=True)
-class Widening:
-    """One node more for a variable.
-
-    Attributes:
-        variable: the attention variable.
-        node: a further head of its layer, or the layer's MLP.
-        step: of the checkpoint from which the wider model is trained on.
-    """
-
-    variable: str
-    node: str
-    step: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Makes what checkpoints and `training.json` keep."""
-        return dataclasses.asdict(self)
 
 
 def earliest_standstill(settings: TrainerSettings, everything_from: int | None, can_widen: bool) -> int:
@@ -85,15 +60,6 @@ class Standstill:
         return step >= max(not_before, PATIENCE * self.since)
 
 
-def widened(plan: Plan, widenings: Sequence[Widening]) -> Plan:
-    """Adds to a plan what a run has widened."""
-    alignment = dict(plan.alignment)
-    for widening in widenings:
-        nodes = {*alignment[widening.variable], widening.node}
-        alignment[widening.variable] = tuple(sorted(nodes, key=lambda node: (depth(node), node)))
-    return _with_alignment(plan, alignment) if widenings else plan
-
-
 def next_widening(plan: Plan, interchange: str, step: int, seed: int) -> Widening | None:
     """Finds what to widen where an interchange stays wrong; None where every layer concerned is full.
 
@@ -128,11 +94,3 @@ def _concerned(interchanges: Interchanges, name: str) -> Iterator[str]:
             continue
         if variables[variable].is_attention:
             yield variable
-
-
-def _with_alignment(plan: Plan, alignment: dict[str, tuple[str, ...]]) -> Plan:
-    excluded = plan.interchanges.labels.circuit.excluded
-    labels = derive_labels(plan.task.model, plan.config, alignment, excluded)
-    return dataclasses.replace(
-        plan, alignment=alignment, interchanges=dataclasses.replace(plan.interchanges, labels=labels)
-    )

@@ -26,11 +26,14 @@ from siit.training.fit.checkpoints import RunFolder, TrainingError
 from siit.training.fit.checks import CircuitOnlyPhase, ValidationCheck
 from siit.training.fit.data_module import PairDataModule
 from siit.training.fit.display import Display
-from siit.training.fit.escalation import Widening, next_widening
+from siit.training.fit.escalation import next_widening
 from siit.training.fit.module import SIITModule
+from siit.training.fit.narrowing import next_narrowing
 from siit.training.fit.plan import Plan
+from siit.training.fit.revisions import Narrowing, Revisions
 from siit.training.objective import Objective
 from siit.transformer import Transformer
+from siit.verification.matter import Idle
 
 _KNOWN_WARNINGS = (
     ".*does not have many workers.*",  # one process draws whole batches
@@ -55,6 +58,7 @@ class Fitted:
         seconds: `wall` and `cpu`, over all interruptions.
         passed: whether it ended because its checks passed, rather than for want of steps.
         stands_still: the interchange that stays wrong, where it ended because it stands still.
+        idle: the edges that carry nothing, where it ended since these leave the circuit.
         threads: CPU threads of each process that trained it, as they followed each other.
     """
 
@@ -63,6 +67,7 @@ class Fitted:
     seconds: dict[str, float]
     passed: bool
     stands_still: str | None
+    idle: tuple[str, ...]
     threads: tuple[int, ...]
 
 
@@ -72,7 +77,7 @@ def fit(
     folder: RunFolder,
     resume_from: Path | None = None,
     *,
-    widened: Sequence[Widening] = (),
+    revisions: Revisions | None = None,
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
     display: Display | None = None,
@@ -84,7 +89,8 @@ def fit(
         settings: how.
         folder: where checkpoints go.
         resume_from: a checkpoint to go on from.
-        widened: what the run has widened so far, which the plan has; the checkpoint may be from just before the last.
+        revisions: what the run has changed about its labels so far, as the plan has it; the checkpoint may be from just
+            before the last change.
         callbacks: further Lightning callbacks.
         loggers: where metrics go.
         display: says what is done; None: nothing does.
@@ -97,7 +103,7 @@ def fit(
     torch.set_num_threads(chosen.threads)
     display.say("drawing validation pairs")
     evidence = validation_evidence(plan, settings)
-    module = make_module(plan, settings, widened)
+    module = make_module(plan, settings, revisions)
     data = PairDataModule(plan.task, chosen.batch_size, chosen.check_every, settings.seed)
     # With `allow_uncertified` a model that passed its checks is bundled as it is, whatever the test says.
     failed_at = None if settings.allow_uncertified else folder.failed_at
@@ -105,7 +111,10 @@ def fit(
     def can_widen(interchange: str) -> bool:
         return next_widening(plan, interchange, 0, settings.seed) is not None
 
-    check = ValidationCheck(evidence, failed_at, display, can_widen)
+    def narrowing(idle: Sequence[Idle], step: int) -> Narrowing | None:
+        return next_narrowing(plan, module, idle, step)
+
+    check = ValidationCheck(evidence, failed_at, display, can_widen, narrowing)
     stopwatch = Stopwatch(chosen.threads)
     own = [
         display,
@@ -137,7 +146,7 @@ def fit(
                 raise KeyboardInterrupt from end
             raise
     seconds, threads = stopwatch.clock.read(), tuple(stopwatch.threads)
-    return Fitted(module, trainer.global_step, seconds, check.passed, module.stands_still, threads)
+    return Fitted(module, trainer.global_step, seconds, check.passed, module.stands_still, module.idle, threads)
 
 
 def validation_evidence(plan: Plan, settings: Settings) -> dict[str, Tensor]:
@@ -153,7 +162,7 @@ def validation_evidence(plan: Plan, settings: Settings) -> dict[str, Tensor]:
     )
 
 
-def make_module(plan: Plan, settings: Settings, widened: Sequence[Widening] = ()) -> SIITModule:
+def make_module(plan: Plan, settings: Settings, revisions: Revisions | None = None) -> SIITModule:
     """Makes the untrained module.
 
     Raises:
@@ -175,7 +184,7 @@ def make_module(plan: Plan, settings: Settings, widened: Sequence[Widening] = ()
         tolerance=plan.task.answers.tolerance,
     )
     model = Transformer(plan.config, settings.seed, shape.embedding_std, shape.position_std, shape.spread_embeddings)
-    return SIITModule(model, objective, plan.task.answers, chosen, settings.trainer, settings.seed, widened)
+    return SIITModule(model, objective, plan.task.answers, chosen, settings.trainer, settings.seed, revisions)
 
 
 def make_trainer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,10 +16,10 @@ from torch import Tensor
 from siit.certificate import Answers
 from siit.interchange import Pairs
 from siit.training.configuration.settings import ObjectiveSettings, TrainerSettings
-from siit.training.fit.checkpoint_file import STANDS_STILL, WIDENED
+from siit.training.fit.checkpoint_file import IDLE, REVISIONS, STANDS_STILL
 from siit.training.fit.data_module import step_generator
-from siit.training.fit.escalation import Widening
 from siit.training.fit.optimizer import MuonAdamW
+from siit.training.fit.revisions import Revisions
 from siit.training.fit.schedule import learning_rate_factor
 from siit.training.objective import (
     N_ABLATIONS,
@@ -48,12 +48,13 @@ class SIITModule(pl.LightningModule):
         chosen: the objective's settings: prioritised sampling, replay, auxiliary probes, circuit-only phase.
         settings: the optimizer's.
         seed: of all draws.
-        widened: what the run has widened so far.
+        revisions: what the run has changed about its labels so far.
 
     Attributes:
         ema: the averaged weights, which `callbacks.Averaging` keeps; they are checked, certified and saved.
         everything_from: the step at which the circuit-only phase ended; None while it lasts.
         stands_still: the interchange that stays wrong, once a check has found that the run stands still.
+        idle: the edges that leave the circuit, once a check has found that all else holds and these carry nothing.
         losses: of the latest step, on its device: `loss`, and each part's own as `loss/<part>`.
     """
 
@@ -65,15 +66,16 @@ class SIITModule(pl.LightningModule):
         chosen: ObjectiveSettings,
         settings: TrainerSettings,
         seed: int,
-        widened: Sequence[Widening] = (),
+        revisions: Revisions | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.ema = copy.deepcopy(model).requires_grad_(False)
         self.objective, self.answers = objective, answers
         self.chosen, self.settings, self.seed = chosen, settings, seed
-        self.widened = tuple(widened)
+        self.revisions = revisions or Revisions()
         self.stands_still: str | None = None
+        self.idle: tuple[str, ...] = ()
         self.everything_from: int | None = 0 if chosen.circuit_first is None else None
         self.losses: dict[str, Tensor] = {}
         interchanges = objective.interchanges
@@ -148,13 +150,17 @@ class SIITModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[EVERYTHING_FROM] = self.everything_from
-        checkpoint[WIDENED] = [widening.to_json() for widening in self.widened]
+        checkpoint[REVISIONS] = self.revisions.to_json()
         checkpoint[STANDS_STILL] = self.stands_still or ""
+        checkpoint[IDLE] = list(self.idle)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if len(checkpoint[WIDENED]) == len(self.widened):
+        before = Revisions.from_json(checkpoint[REVISIONS])
+        if len(before.widened) == len(self.revisions.widened):
             self.everything_from = checkpoint[EVERYTHING_FROM]
+        # Else this circuit is wider, and its circuit-only phase begins anew.
+        if len(before) == len(self.revisions):
             return
-        # This circuit is wider: what is counted by its parts begins anew, and so does its circuit-only phase.
+        # This is another circuit: what is counted by its parts begins anew.
         own = {name: value for name, value in self.state_dict().items() if name.startswith(COUNTED)}
         checkpoint["state_dict"] |= own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +19,18 @@ from siit.interchange import build_evidence
 from siit.tasks import Task
 from siit.training.bundling import measured_bundle
 from siit.training.configuration.settings import ConfigError, Settings, read_settings
-from siit.training.fit.checkpoint_file import STANDS_STILL, WIDENED, read_checkpoint
+from siit.training.fit.checkpoint_file import IDLE, REVISIONS, STANDS_STILL, read_checkpoint
 from siit.training.fit.checkpoints import RunFolder, TrainingError, checkpoint_step, run_record
 from siit.training.fit.diagnosis import diagnosis
 from siit.training.fit.display import Display
-from siit.training.fit.escalation import Widening, next_widening
-from siit.training.fit.escalation import widened as widened_plan
+from siit.training.fit.escalation import next_widening
 from siit.training.fit.existing import Existing, find_existing, make_room
 from siit.training.fit.lock import Locked, run_lock
 from siit.training.fit.loggers import log_certificate, run_loggers
 from siit.training.fit.loop import Fitted, fit, validation_evidence
 from siit.training.fit.plan import Plan, find_task, make_plan
 from siit.training.fit.rehearsal import check_content, check_place
+from siit.training.fit.revisions import Narrowing, Revisions
 from siit.training.fit.shortfall import NotCertified, not_certified
 
 BETWEEN_TESTS = 1 << 16
@@ -148,11 +149,12 @@ def _train(
     _describe(plan, settings, folder, display)
     with run_loggers(settings.logger, folder.path, from_step, record) as loggers:
         while True:
-            wide, widened = _escalated(plan, settings, checkpoint, display)
-            fitted = fit(wide, settings, folder, checkpoint, widened=widened, loggers=loggers, display=display)
+            revisions = _revised(plan, settings, checkpoint, display)
+            revised = revisions.applied_to(plan)
+            fitted = fit(revised, settings, folder, checkpoint, revisions=revisions, loggers=loggers, display=display)
             checkpoint, steps_left = folder.checkpoint, fitted.steps < settings.trainer.max_steps
             stuck = fitted.stands_still
-            if stuck and steps_left and next_widening(wide, stuck, fitted.steps, settings.seed):
+            if steps_left and (fitted.idle or (stuck and next_widening(revised, stuck, fitted.steps, settings.seed))):
                 continue
             how = "no step is left"
             if fitted.passed:
@@ -163,7 +165,7 @@ def _train(
             # Where training goes on after a failure, no more is measured than shows it.
             goes_on = fitted.passed and steps_left and not settings.allow_uncertified
             tests = len({*folder.failed_tests, fitted.steps})
-            bundle, certificate = certify(wide, settings, fitted, record, tests, staged=goes_on)
+            bundle, certificate = certify(revised, settings, fitted, record, tests, staged=goes_on)
             display.show(table(certificate, f"{title}: held-out test pairs"))
             display.say(evidence_line(certificate))
             accepted = certificate.certified or settings.allow_uncertified
@@ -178,7 +180,7 @@ def _train(
             display.say(f"the test failed: {certificate.failed[0]}")
             display.say("training goes on, and the next test has pairs of its own")
     if not accepted:
-        said = diagnosis(fitted.module, validation_evidence(wide, settings))
+        said = diagnosis(fitted.module, validation_evidence(revised, settings))
         raise not_certified(certificate, settings, folder, fitted, said, command)
     folder.close()
     spent = duration(fitted.seconds["wall"])
@@ -187,24 +189,26 @@ def _train(
     return Trained(path, certificate.certified, certificate.failed, _read_record(path))
 
 
-def _escalated(
-    plan: Plan, settings: Settings, checkpoint: Path | None, display: Display
-) -> tuple[Plan, tuple[Widening, ...]]:
-    """Gives a plan the nodes that the run of a checkpoint has added, and one more where that run stands still."""
+def _revised(plan: Plan, settings: Settings, checkpoint: Path | None, display: Display) -> Revisions:
+    """Reads what the run of a checkpoint has changed about its labels, and adds what it found has to change."""
     if checkpoint is None:
-        return plan, ()
+        return Revisions()
     state = read_checkpoint(checkpoint)
-    done = [Widening(**widening) for widening in state[WIDENED]]
+    done, step = Revisions.from_json(state[REVISIONS]), int(state["global_step"])
+    if idle := tuple(state[IDLE]):
+        display.say(
+            f"step {step:,}: these edges carry nothing that others do not, and leave the circuit: {', '.join(idle)}"
+        )
+        return dataclasses.replace(done, narrowed=(*done.narrowed, Narrowing(idle, step)))
     if state[STANDS_STILL]:
-        step = int(state["global_step"])
-        more = next_widening(widened_plan(plan, done), state[STANDS_STILL], step, settings.seed)
+        more = next_widening(done.applied_to(plan), state[STANDS_STILL], step, settings.seed)
         if more is not None:
             display.say(
                 f"step {step:,}: {state[STANDS_STILL]} stays wrong; {more.variable} gets {more.node} too, and the "
                 "circuit alone learns again"
             )
-            done.append(more)
-    return widened_plan(plan, done), tuple(done)
+            return dataclasses.replace(done, widened=(*done.widened, more))
+    return done
 
 
 def _write(bundle: Bundle, settings: Settings, folder: RunFolder, display: Display) -> Path:
@@ -292,7 +296,7 @@ def training_record(fitted: Fitted, tests: int) -> bytes:
         **({"threads_used": sorted(set(fitted.threads))} if len(set(fitted.threads)) > 1 else {}),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "tests": tests,
-        "widened": [widening.to_json() for widening in fitted.module.widened],
+        **fitted.module.revisions.to_json(),
     }
     return (json.dumps(record, indent=1) + "\n").encode()
 

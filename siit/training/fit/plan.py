@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from siit.graph.architecture import ModelConfig
+from siit.graph.architecture import Edge, ModelConfig
 from siit.interchange.alignment import (
     Alignment,
     AlignmentConfig,
@@ -35,12 +37,14 @@ class Plan:
         config: the transformer's architecture.
         alignment: hidden variable -> its nodes.
         interchanges: the labels, with the interchanges that they stand for.
+        idle: edges that the alignment puts on the circuit, and which the labels leave out since they carry nothing.
     """
 
     task: Task
     config: ModelConfig
     alignment: Alignment
     interchanges: Interchanges
+    idle: tuple[Edge, ...] = ()
 
 
 _agreed: set[tuple[object, str]] = set()
@@ -88,6 +92,23 @@ def plan_for(task: Task, settings: Settings) -> Plan:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return Plan(task, config, alignment, Interchanges(task.model, labels, task.permuted_positions))
+
+
+def relabelled(plan: Plan, alignment: Alignment, idle: Sequence[Edge]) -> Plan:
+    """Derives the labels of a plan again, from another alignment and without idle edges.
+
+    Args:
+        plan: what is trained.
+        alignment: hidden variable -> its nodes.
+        idle: edges that carry nothing, all of them.
+
+    Raises:
+        ValueError: a high-level edge would be carried by nothing.
+    """
+    excluded = plan.interchanges.labels.circuit.excluded
+    labels = derive_labels(plan.task.model, plan.config, alignment, excluded, idle)
+    interchanges = dataclasses.replace(plan.interchanges, labels=labels)
+    return dataclasses.replace(plan, alignment=alignment, interchanges=interchanges, idle=tuple(idle))
 
 
 def architecture(task: Task, settings: ModelSettings, alignment: AlignmentConfig) -> ModelConfig:

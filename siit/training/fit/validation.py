@@ -13,7 +13,6 @@ from siit.certificate.certificate import SHARES
 from siit.interchange.evidence import evidence_pairs
 from siit.training.fit.data_module import step_generator
 from siit.training.fit.module import SIITModule
-from siit.verification.matter import without_idle
 
 ROUNDS = 4
 """How often each validation pair is used to see whether the circuit alone passes, with another interchange each time.
@@ -77,8 +76,8 @@ def circuit_alone(module: SIITModule, evidence: Mapping[str, Tensor], bar: float
 def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], check: int = 0) -> Certificate:
     """Measures the averaged weights on validation pairs, with validation's own bar for the shares.
 
-    But for the worst of 100 subsets, which is a minimum over many small samples already. As a bundle's, it does not
-    hold where a member of the circuit is idle.
+    But for the worst of 100 subsets, which is a minimum over many small samples already. Whether a member of the
+    circuit is idle is told by `narrowing.idle_in`.
 
     Args:
         module: whose averaged weights are measured.
@@ -89,7 +88,7 @@ def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], c
     shares = [name for name in SHARES if name != "strict_subsets"]
     circuit = module.objective.interchanges.labels.circuit
     parameters = {name: tensor.detach() for name, tensor in module.ema.state_dict().items()}
-    certificate = measure(
+    return measure(
         module.model.config,
         parameters,
         circuit,
@@ -103,4 +102,3 @@ def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], c
         min_changed=0,
         bars={**BARS, **dict.fromkeys(shares, module.settings.validation_bar)},
     )
-    return without_idle(certificate, circuit, parameters, rolled, module.answers)

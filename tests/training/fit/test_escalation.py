@@ -14,9 +14,10 @@ import siit
 from siit.train import train
 from siit.training.configuration.settings import TrainerSettings, read_settings
 from siit.training.fit import loop, pipeline
-from siit.training.fit.escalation import Standstill, Widening, earliest_standstill, next_widening, widened
+from siit.training.fit.escalation import Standstill, earliest_standstill, next_widening
 from siit.training.fit.loop import Fitted
 from siit.training.fit.plan import Plan
+from siit.training.fit.revisions import Revisions, Widening
 from tests.builders.runs import Compose, plan_of
 
 
@@ -53,7 +54,7 @@ def test_what_is_wrong_gets_a_free_head_of_its_layer_and_then_nothing_that_is_ta
         more = next_widening(wide, "is_x->frac_prevs<v>", 70, seed=0)
         assert more is not None and more.variable == "frac_prevs" and more.step == 70
         assert more.node in heads - set(wide.alignment["frac_prevs"])
-        wide = widened(wide, [more])
+        wide = Revisions((more,)).applied_to(wide)
         assert len(wide.alignment["frac_prevs"]) == count
         circuit = wide.interchanges.labels.circuit
         assert circuit.alignment["frac_prevs"] == wide.alignment["frac_prevs"]
@@ -62,15 +63,15 @@ def test_what_is_wrong_gets_a_free_head_of_its_layer_and_then_nothing_that_is_ta
         )
     more = next_widening(wide, "frac_prevs", 70, seed=0)
     assert more is not None and more.node == "m1", "no head is free"
-    assert next_widening(widened(wide, [more]), "frac_prevs", 70, seed=0) is None
+    assert next_widening(Revisions((more,)).applied_to(wide), "frac_prevs", 70, seed=0) is None
     assert next_widening(plan, "tokens->is_x", 70, seed=0) is None, "an MLP's variable has the only MLP of its layer"
 
 
 def test_more_heads_leave_the_interchanges_as_they_were(plan: Plan) -> None:
     more = next_widening(plan, "frac_prevs", 10, seed=0)
     assert more is not None
-    assert widened(plan, [more]).interchanges.names == plan.interchanges.names
-    assert widened(plan, []) is plan
+    assert Revisions((more,)).applied_to(plan).interchanges.names == plan.interchanges.names
+    assert Revisions().applied_to(plan) is plan
 
 
 @pytest.fixture

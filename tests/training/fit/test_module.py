@@ -18,7 +18,7 @@ from siit.certificate import Certificate
 from siit.certificate.fields import SHARES
 from siit.training.configuration.settings import Settings, read_settings
 from siit.training.fit.checkpoints import RunFolder
-from siit.training.fit.checks import HOPELESS, WORDS, nearest_to_failing
+from siit.training.fit.checks import HOPELESS, WORDS
 from siit.training.fit.display import Display
 from siit.training.fit.loggers import MetricsFile
 from siit.training.fit.loop import fit, make_module, validation_evidence
@@ -149,18 +149,6 @@ def test_each_check_measures_off_circuit_parts_on_the_next_pairs(
     for name, tensor in evidence.items():
         first, second, third = (each[name][:PARTS_PAIRS] for each in seen)
         assert torch.equal(torch.cat([first, second]), tensor) and torch.equal(third, first)
-
-
-def test_a_check_does_not_hold_where_a_member_of_the_circuit_is_idle(
-    composed: Compose, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = read_settings(composed())
-    module = make_module(plan_of(settings), settings)
-    evidence = next(halves(validation_evidence(plan_of(settings), settings)))
-    monkeypatch.setattr("siit.training.fit.validation.measure", lambda *arguments, **how: HELD)
-    monkeypatch.setattr("siit.verification.matter.matter_findings", lambda *arguments: iter(["node a0.h0: idle"]))
-    found = validation_certificate(module, evidence)
-    assert not found.certified and nearest_to_failing(found) == "node a0.h0: idle"
 
 
 def test_a_lower_precision_trains_the_same_weights_in_32_bits(composed: Compose, tmp_path: Path) -> None:

@@ -28,8 +28,9 @@ CHECKPOINT: dict[str, Any] = {
     "callbacks": {"a": {}},
     "loops": {"a": {}},
     "global_step": 10,
-    "widened": [],
+    "revisions": {"widened": [], "narrowed": []},
     "stands_still": "",
+    "idle": [],
 }
 """What a checkpoint holds at least."""
 

@@ -63,12 +63,13 @@ def _read(kind: Any, data: Any, where: str) -> Any:
 def _object(kind: Any, data: Any, where: str) -> Any:
     hints = get_type_hints(kind)
     names = [field.name for field in dataclasses.fields(kind)]
+    # What earlier versions did not write is None by default.
+    later = {field.name for field in dataclasses.fields(kind) if field.default is None}
     _checked(isinstance(data, dict), data, where, "an object")
-    if set(data) != set(names):
-        odd = sorted(set(data) ^ set(names))
+    if odd := sorted(set(data) - set(names) | set(names) - set(data) - later):
         raise ValueError(f"{where or 'fields'}: found {'no ' if odd[0] in names else ''}{odd[0]}, accepted are {names}")
     dot = f"{where}." if where else ""
-    read = {name: _read(hints[name], data[name], f"{dot}{name}") for name in names}
+    read = {name: _read(hints[name], data[name], f"{dot}{name}") for name in names if name in data}
     try:
         return kind(**read)
     except ValueError as error:

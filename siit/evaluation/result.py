@@ -164,6 +164,7 @@ class Evaluation:
             then components), by its score. The highest has 1; equal ones share a place, and none is left out. With the
             labels they give every number of `edge` and `node`.
         scores: the method's, by edge and node; empty where they were left out.
+        code_sha256: of siit's own code that made it, see `siit.evaluation.code`; None of earlier versions.
     """
 
     case: str
@@ -186,6 +187,7 @@ class Evaluation:
     version: str
     places: Mapping[Level, tuple[int, ...]]
     scores: Mapping[str, float]
+    code_sha256: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Makes plain JSON of it."""

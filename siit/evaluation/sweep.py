@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, runtime_checkable
 from siit._text import one_line
 from siit._version import __version__
 from siit.bundle import IndexEntry
+from siit.evaluation.code import code_sha256
 from siit.evaluation.files import read_checked, write_evaluation
 from siit.evaluation.track import Evaluated, Evaluator, FoundType, LostType, ResultsType, SettingType, Track
 from siit.loading import LoadedModel
@@ -53,14 +54,18 @@ class EvaluationJob(Generic[SettingType]):
         return folder / self.setting.file_name
 
     def is_of(self, found: Evaluated) -> bool:
-        """Tells whether an evaluation is this job's: of this very model and method, by this version of siit."""
+        """Tells whether an evaluation is this job's: of this very model and method, by this code of siit."""
         return (found.case, found.model_seed, found.manifest_sha256, found.method, found.method_sha256) == (
             self.entry.case,
             self.entry.seed,
             self.entry.manifest_sha256,
             self.method,
             self.method_sha256,
-        ) and (found.setting, found.version) == (self.setting, __version__)
+        ) and (found.setting, found.version, found.code_sha256) == (
+            self.setting,
+            __version__,
+            code_sha256(),
+        )
 
 
 def jobs_of(

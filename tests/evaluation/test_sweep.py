@@ -88,9 +88,11 @@ def rewritten(change: Callable[[Evaluation], Evaluation]) -> Callable[[Path], No
         (lambda path: path.write_bytes(path.read_bytes()[:-40]), "is damaged"),
         (lambda path: path.write_text("{}"), "is damaged"),
         (lambda path: path.write_text(""), "is damaged"),
-        # Of another model under the same name, of another version, of a method that has changed since.
+        # Of another model under the same name, of another version, of other code, of a method that has changed since.
         (rewritten(lambda one: dataclasses.replace(one, manifest_sha256="0" * 64)), None),
         (rewritten(lambda one: dataclasses.replace(one, version="0.0.0")), None),
+        (rewritten(lambda one: dataclasses.replace(one, code_sha256="0" * 64)), None),
+        (rewritten(lambda one: dataclasses.replace(one, code_sha256=None)), None),
         (rewritten(lambda one: dataclasses.replace(one, method_sha256="0" * 64)), None),
     ],
 )

@@ -118,7 +118,8 @@ class VariableEvaluation:
         setting: how the model was run.
         units: unit -> how it was located.
         left_out: units whose interchange changes no answer, with the reason.
-        seconds, forward, backward, device, version: see `siit.evaluation.Evaluation`; of all units together.
+        seconds, forward, backward, device, version, code_sha256: see `siit.evaluation.Evaluation`; of all units
+            together.
     """
 
     case: str
@@ -137,6 +138,7 @@ class VariableEvaluation:
     backward: int
     device: str
     version: str
+    code_sha256: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Makes plain JSON of it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -70,10 +70,10 @@ def with_circuit(bundle: Bundle, **changes: Any) -> Bundle:
     return dataclasses.replace(bundle, circuit=dataclasses.replace(bundle.circuit, **changes))
 
 
-def with_alignment(bundle: Bundle, alignment: Mapping[str, tuple[str, ...]]) -> Bundle:
+def with_alignment(bundle: Bundle, alignment: Mapping[str, tuple[str, ...]], idle: Collection[Edge] = ()) -> Bundle:
     """Labels, evidence and certificate as an honest writer would derive them from another alignment."""
     model = CausalModel.from_json(bundle.causal_model)
-    labels = derive_labels(model, bundle.config, alignment, bundle.circuit.excluded)
+    labels = derive_labels(model, bundle.config, alignment, bundle.circuit.excluded, idle)
     evidence = {name: tensor for name, tensor in bundle.evidence.items() if not name.startswith("do/")}
     interchanges = Interchanges(model, labels)
     from siit.interchange import Pairs
@@ -272,18 +272,34 @@ def an_idle_head_with_honest_edges(bundle: Bundle) -> Bundle:
 @_forgery
 def an_idle_head_with_a_harmless_leak(bundle: Bundle) -> Bundle:
     """The idle head says a 200th of what the true one says."""
-    unit, true = _true_head(bundle.circuit)
-    idle = _idle_head(bundle.circuit)
-    (layer, source), (_, target) = _place(true), _place(idle)
+    return with_alignment(*shared_with_another_head(bundle, 0.005))
 
-    def leak(parameters: dict[str, Tensor]) -> None:
+
+@_forgery
+def an_edge_left_out_that_carries_a_half(bundle: Bundle) -> Bundle:
+    """Two heads do half of the work each; one is said to be in the circuit without what it averages."""
+    unit, true = _true_head(bundle.circuit)
+    shared, alignment = shared_with_another_head(bundle, 0.5)
+    (other,) = set(alignment[unit]) - {true}
+    value = next(edge for edge in bundle.circuit.carries if edge.receiver == true and edge.slot == "v")
+    return with_alignment(shared, alignment, [dataclasses.replace(value, receiver=other)])
+
+
+def shared_with_another_head(bundle: Bundle, share: float) -> tuple[Bundle, dict[str, tuple[str, ...]]]:
+    """Lets an idle head say a share of what the true one says, and names both in the alignment."""
+    unit, true = _true_head(bundle.circuit)
+    other = _idle_head(bundle.circuit)
+    (layer, source), (_, target) = _place(true), _place(other)
+
+    def change(parameters: dict[str, Tensor]) -> None:
         for name in ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V"):
             tensor = parameters[f"blocks.{layer}.attn.{name}"]
-            tensor[target] = tensor[source] * (0.005 if name == "W_O" else 1.0)
+            tensor[target] = tensor[source] * (share if name == "W_O" else 1.0)
+            tensor[source] *= 1 - share if name == "W_O" else 1.0
 
     alignment = _alignment(bundle)
-    leaking = with_weights(bundle, leak)
-    return with_alignment(leaking, {**alignment, unit: tuple(sorted((*alignment[unit], idle)))})
+    nodes = tuple(sorted((*alignment[unit], other)))
+    return with_weights(bundle, change), {**alignment, unit: nodes}
 
 
 @_forgery

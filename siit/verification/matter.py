@@ -20,6 +20,10 @@ from siit.graph.circuit import Circuit
 
 FAIR_SHARE = 0.02
 """Least change of the logits by one member alone, as a share of the change by its whole group."""
+PAIRS = 1024
+"""So many of the first pairs, if each interchange changes an answer in enough of them; else all."""
+CHANGED = 100
+"""Pairs in which each interchange is to change an answer, where it does in so many at all."""
 _BATCH = 128
 _JOINT = "together"
 
@@ -55,8 +59,8 @@ def idle_members(
         evidence: pairs with the causal model's answers.
         answers: how outputs are compared.
     """
-    checked = held_out_pairs(circuit, evidence, answers)
     groups, within = {**_nodes(circuit), **_edges(circuit)}, _edges_within(circuit)
+    checked = _first_pairs(held_out_pairs(circuit, evidence, answers), [name for _, name in groups])
     questions = []
     for group, members in groups.items():
         for name, (nodes, edges) in members.items():
@@ -93,6 +97,13 @@ def idle_members(
                 found = f"{mean:.2g} by its mean, where all within {unit} into {receiver} make one of {joint:.2g}"
                 bar = f"{FAIR_SHARE:.0%} of these, and these of {unit} as a whole, {most:.2g}"
                 yield Idle((edge,), share, _finding(f"edge {edge}", found, bar))
+
+
+def _first_pairs(evidence: HeldOutPairs, interchanges: list[str]) -> HeldOutPairs:
+    """The first pairs alone, where these show what the interchanges do; a mean change needs no more."""
+    first = evidence.first(PAIRS)
+    changed = [(first.counts(name).changed_pairs, evidence.counts(name).changed_pairs) for name in interchanges]
+    return first if all(few >= min(CHANGED, every) for few, every in changed) else evidence
 
 
 def _finding(member: str, found: str, bar: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from scripts.forgeries import FORGERIES
 from siit.bundle import Bundle, read_bundle
+from siit.certificate.held_out import HeldOutPairs
 from siit.certificate.measure import Counts
 from siit.certificate.questions import Question
 from siit.certificate.tally import Count
@@ -33,6 +34,25 @@ def test_a_head_that_writes_a_constant_is_idle(wide: Bundle):
     parameters["blocks.1.attn.b_V"][1] = 5.0
     found = list(matter_findings(wide.circuit, parameters, wide.evidence, wide.answers))
     assert any(line.startswith(f"node {IDLE}: ") for line in found)
+
+
+@pytest.mark.parametrize(("pairs", "needed", "measured"), [(1 << 20, 100, 0), (64, 1, 64), (64, 1 << 20, 0)])
+def test_the_first_pairs_serve_where_they_show_every_interchange(
+    wide: Bundle, monkeypatch: pytest.MonkeyPatch, pairs: int, needed: int, measured: int
+):
+    """0 stands for all."""
+    seen = []
+
+    def counted(model: object, evidence: HeldOutPairs, *further: object) -> Counts:
+        seen.append(evidence.pairs)
+        raise StopIteration
+
+    monkeypatch.setattr("siit.verification.matter.PAIRS", pairs)
+    monkeypatch.setattr("siit.verification.matter.CHANGED", needed)
+    monkeypatch.setattr("siit.verification.matter.ask", counted)
+    with pytest.raises(RuntimeError):
+        found_in(wide)
+    assert seen == [measured or len(wide.evidence["base_tokens"])]
 
 
 @pytest.mark.parametrize(("by_mean", "idle"), [(2 * FAIR_SHARE, False), (FAIR_SHARE / 2, True)])

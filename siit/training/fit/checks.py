@@ -78,6 +78,7 @@ class Check(Callback, ABC):
     def on_train_start(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
         if len(pl_module.revisions) != self._revised:
             self.standstill, self._revised = Standstill(since=trainer.global_step), len(pl_module.revisions)
+            self.checked_at = 0  # what another circuit needs may be little
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
         if not self.concerns(pl_module) or trainer.global_step < APART * self.checked_at:

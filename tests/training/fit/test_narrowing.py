@@ -129,6 +129,25 @@ def test_a_run_goes_on_with_narrower_labels(
 
 
 @pytest.mark.usefixtures("first_check_narrows")
+def test_idle_members_are_sought_once_the_circuit_holds_whatever_else_fails(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*arguments: Any) -> Certificate:
+        circuit: dict[str, Any] = dict.fromkeys(CIRCUIT, 1.0)
+        found = validation_certificate(*arguments)
+        return dataclasses.replace(found, certified=False, **circuit, strict_adversarial=0.5)
+
+    monkeypatch.setattr("siit.training.fit.checks.validation_certificate", fails)
+    path = train(composed(*OVERRIDES))
+    record = json.loads((path / "training.json").read_text())
+    assert [narrowing["step"] for narrowing in record["narrowed"]] == [10] and record["steps"] == 40
+    assert "everything: the circuit holds, and node a1.h" in capsys.readouterr().out
+
+
+CIRCUIT = ("accuracy", "iia", "edge_iia", "strict_joint", "joint_mean", "joint_zero")
+
+
+@pytest.mark.usefixtures("first_check_narrows")
 def test_an_interruption_changes_nothing(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = train(composed(*OVERRIDES, f"out={tmp_path / 'whole'}"))
     fit, calls = loop.fit, itertools.count()

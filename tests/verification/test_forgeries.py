@@ -40,6 +40,20 @@ AT_ONCE = (
     "a_program_that_agrees_on_short_inputs",
 )
 """Those that are refused before anything is measured."""
+EVERY_TIME = (
+    "random_weights_with_their_own_answers",
+    "a_backdoor_at_a_length_that_the_evidence_lacks",
+    "an_idle_head_with_a_harmless_leak",
+    "an_edge_left_out_that_carries_a_half",
+    "another_cases_name",
+    "one_wrong_answer",
+    "one_pair_repeated",
+    "positions_that_are_not_permuted",
+    "a_tolerance_a_little_too_wide",
+    "shares_a_little_too_high",
+    "lower_bars",
+)
+"""Those of the rest that every commit is held against: one of each kind of lie."""
 
 
 @cache
@@ -81,16 +95,21 @@ def test_a_forgery_that_is_seen_at_once(name: str, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.slow
-@pytest.mark.ci
-@pytest.mark.parametrize("name", [name for name in FORGERIES if name not in AT_ONCE])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.ci if name in EVERY_TIME else ())
+        for name in FORGERIES
+        if name not in AT_ONCE
+    ],
+)
 def test_a_forgery(name: str):
     found = verify(FORGERIES[name](honest()), seed=0)
     assert not found.certified and found.stored is not None
 
 
 @pytest.mark.slow
-@pytest.mark.ci
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.ci), 1])
 def test_an_honest_model(seed: int):
     found = verify(honest(), seed=seed)
     assert found.findings == () and found.certified and found.provenance == "frac_prevs of the catalogue"

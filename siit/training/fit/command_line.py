@@ -66,6 +66,8 @@ def run() -> None:
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
     except (KeyboardInterrupt, Terminated) as stop:
+        for number in (signal.SIGINT, signal.SIGTERM):  # the end that has begun is not broken off
+            signal.signal(number, signal.SIG_IGN)
         _summary()
         how, status = ("terminated", TERMINATED) if isinstance(stop, Terminated) else ("interrupted", INTERRUPTED)
         say(f"siit.train: {how}; the same command goes on from the last check", error=True)

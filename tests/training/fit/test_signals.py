@@ -59,7 +59,14 @@ def test_a_stopped_run_says_so_and_ends_as_it_would_have(
             assert process.poll() is None, process.communicate()[1]
             time.sleep(0.01)
         process.send_signal(number)
-        _, error = process.communicate()
+        assert process.stderr is not None
+        error = ""
+        while said not in error:
+            line = process.stderr.readline()
+            assert line, error
+            error += line
+        process.send_signal(number)  # a cluster, or an impatient person
+        error += process.communicate()[1]
     assert (process.returncode, error.splitlines()[-1:]) == (
         status,
         [f"{said} the same command goes on from the last check"],

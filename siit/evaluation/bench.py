@@ -12,7 +12,7 @@ from siit.catalogue import catalogue, is_drawn
 from siit.discovery import DiscoveryTask, Passes, contrasts_of, held_out_task, task_of
 from siit.discovery.task import Level
 from siit.evaluation.candidate import Scores, candidate
-from siit.evaluation.code import code_sha256
+from siit.evaluation.code_digest import code_sha256
 from siit.evaluation.faithfulness import faithfulness
 from siit.evaluation.rating import complete, places, rate
 from siit.evaluation.result import PERMUTED, PLAIN, Evaluation, EvaluationSetting

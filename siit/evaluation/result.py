@@ -164,7 +164,7 @@ class Evaluation:
             then components), by its score. The highest has 1; equal ones share a place, and none is left out. With the
             labels they give every number of `edge` and `node`.
         scores: the method's, by edge and node; empty where they were left out.
-        code_sha256: of siit's own code that made it, see `siit.evaluation.code`; None of earlier versions.
+        code_sha256: of siit's own code that made it, see `siit.evaluation.code_digest`; None of earlier versions.
     """
 
     case: str

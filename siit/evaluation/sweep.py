@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, runtime_checkable
 from siit._text import one_line
 from siit._version import __version__
 from siit.bundle import IndexEntry
-from siit.evaluation.code import code_sha256
+from siit.evaluation.code_digest import code_sha256
 from siit.evaluation.files import read_checked, write_evaluation
 from siit.evaluation.track import Evaluated, Evaluator, FoundType, LostType, ResultsType, SettingType, Track
 from siit.loading import LoadedModel
@@ -55,16 +55,12 @@ class EvaluationJob(Generic[SettingType]):
 
     def is_of(self, found: Evaluated) -> bool:
         """Tells whether an evaluation is this job's: of this very model and method, by this code of siit."""
-        return (found.case, found.model_seed, found.manifest_sha256, found.method, found.method_sha256) == (
-            self.entry.case,
-            self.entry.seed,
-            self.entry.manifest_sha256,
-            self.method,
-            self.method_sha256,
-        ) and (found.setting, found.version, found.code_sha256) == (
-            self.setting,
-            __version__,
-            code_sha256(),
+        model = (found.case, found.model_seed, found.manifest_sha256)
+        method = (found.method, found.method_sha256, found.setting)
+        return (
+            model == (self.entry.case, self.entry.seed, self.entry.manifest_sha256)
+            and method == (self.method, self.method_sha256, self.setting)
+            and (found.version, found.code_sha256) == (__version__, code_sha256())
         )
 
 

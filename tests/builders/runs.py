@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import pytest
 from omegaconf import DictConfig
 from pytorch_lightning import Callback
 
+from siit.train import train
 from siit.training.configuration.overrides import composed
 from siit.training.configuration.settings import Settings
 from siit.training.fit.checkpoints import RunFolder
-from siit.training.fit.loop import fit
+from siit.training.fit.loop import Fitted, fit
 from siit.training.fit.module import SIITModule
 from siit.training.fit.plan import Plan, find_task, make_plan
 
@@ -56,6 +60,33 @@ def plan_of(settings: Settings) -> Plan:
 
 
 _plans: dict[str, Plan] = {}
+
+
+def stopped_as_whole(compose: Compose, root: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Holds a run whose labels change against one that is stopped whenever it goes on with the next.
+
+    Args:
+        compose: of overrides for where both go.
+        root: below which they go.
+        monkeypatch: stops them.
+        times: how often the labels change.
+    """
+    whole = train(compose(f"out={root / 'whole'}"))
+    for _ in range(times):  # each process trains once
+        calls = itertools.count()
+
+        def stopping(*arguments: Any, calls: Iterator[int] = calls, **further: Any) -> Fitted:
+            if next(calls):
+                raise KeyboardInterrupt
+            return fit(*arguments, **further)
+
+        monkeypatch.setattr("siit.training.fit.pipeline.fit", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            train(compose(f"out={root / 'stopped'}"))
+    monkeypatch.setattr("siit.training.fit.pipeline.fit", fit)
+    stopped = train(compose(f"out={root / 'stopped'}"))
+    for name in ("model.safetensors", "circuit.json"):
+        assert (whole / name).read_bytes() == (stopped / name).read_bytes()
 
 
 def fitted(settings: Settings, root: Path, *callbacks: Callback) -> SIITModule:

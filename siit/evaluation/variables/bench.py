@@ -15,7 +15,7 @@ from siit._version import __version__
 from siit.discovery import Passes
 from siit.evaluation.bench import family
 from siit.evaluation.candidate import Candidate, Scores, candidate_among
-from siit.evaluation.code import code_sha256
+from siit.evaluation.code_digest import code_sha256
 from siit.evaluation.rating import complete
 from siit.evaluation.run import run_method
 from siit.evaluation.variables.rating import located

@@ -77,8 +77,12 @@ class Check(Callback, ABC):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
         if len(pl_module.revisions) != self._revised:
-            self.standstill, self._revised = Standstill(since=trainer.global_step), len(pl_module.revisions)
-            self.checked_at = 0  # what another circuit needs may be little
+            self._revised = len(pl_module.revisions)
+            self.begin_anew(trainer.global_step)
+
+    def begin_anew(self, step: int) -> None:
+        """Forgets what was found of another circuit; the first check of this one comes at once."""
+        self.standstill, self.checked_at = Standstill(since=step), 0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
         if not self.concerns(pl_module) or trainer.global_step < APART * self.checked_at:
@@ -170,13 +174,15 @@ class ValidationCheck(Check):
         self.passed = self.looked = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
-        if len(pl_module.revisions) != self._revised:
-            self.looked = False
         super().on_train_start(trainer, pl_module)
         if trainer.global_step == self.failed_at:
             self.passed = False
         # A run that was stopped between its last check and its bundle has nothing left to train.
         trainer.should_stop = self.passed
+
+    def begin_anew(self, step: int) -> None:
+        super().begin_anew(step)
+        self.looked = False
 
     def concerns(self, module: SIITModule) -> bool:
         # Where the circuit alone has just passed, nothing is known of the rest.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
@@ -30,10 +31,9 @@ from siit.training.fit.escalation import next_widening
 from siit.training.fit.module import SIITModule
 from siit.training.fit.narrowing import next_narrowing
 from siit.training.fit.plan import Plan
-from siit.training.fit.revisions import Narrowing, Revisions
+from siit.training.fit.revisions import Revisions
 from siit.training.objective import Objective
 from siit.transformer import Transformer
-from siit.verification.matter import Idle
 
 _KNOWN_WARNINGS = (
     ".*does not have many workers.*",  # one process draws whole batches
@@ -111,9 +111,7 @@ def fit(
     def can_widen(interchange: str) -> bool:
         return next_widening(plan, interchange, 0, settings.seed) is not None
 
-    def narrowing(idle: Sequence[Idle], step: int) -> Narrowing | None:
-        return next_narrowing(plan, module, idle, step)
-
+    narrowing = functools.partial(next_narrowing, plan, module)
     check = ValidationCheck(evidence, failed_at, display, can_widen, narrowing)
     stopwatch = Stopwatch(chosen.threads)
     own = [

@@ -143,6 +143,11 @@ class SIITModule(pl.LightningModule):
             self.replay_buffer.add(pairs, step.drawn, wrong.any(1))
         return wrong.any(1)
 
+    @property
+    def averaged(self) -> dict[str, Tensor]:
+        """The averaged weights, by their HookedTransformer names, on the module's device."""
+        return {name: tensor.detach() for name, tensor in self.ema.state_dict().items()}
+
     def worst_interchange(self) -> tuple[float, str]:
         """Finds the largest running error of the interchanges, and its name; waits for the device."""
         error, place = self.errors.interchanges.max(0)

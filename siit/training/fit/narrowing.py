@@ -33,7 +33,7 @@ def idle_in(module: SIITModule, evidence: Mapping[str, Tensor]) -> list[Idle]:
         evidence: validation pairs with the causal model's answers, on the module's device.
     """
     circuit = module.objective.interchanges.labels.circuit
-    return list(idle_members(circuit, _averaged(module), evidence, module.answers))
+    return list(idle_members(circuit, module.averaged, evidence, module.answers))
 
 
 def next_narrowing(plan: Plan, module: SIITModule, idle: Sequence[Idle], step: int) -> Narrowing | None:
@@ -85,10 +85,6 @@ def _right_without(plan: Plan, module: SIITModule, leaving: Sequence[Edge]) -> f
     )
     evidence = {name: tensor.to(module.device) for name, tensor in drawn.items()}
     checked = held_out_pairs(circuit, evidence, module.answers)
-    model = ReferenceModel(circuit.config, _averaged(module))
+    model = ReferenceModel(circuit.config, module.averaged)
     counts = ask(model, checked, source_means(model, checked, _BATCH), questions, _BATCH)
     return min(count.value for count in counts["right"].values())
-
-
-def _averaged(module: SIITModule) -> dict[str, Tensor]:
-    return {name: tensor.detach() for name, tensor in module.ema.state_dict().items()}

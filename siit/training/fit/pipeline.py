@@ -263,8 +263,8 @@ def certify(
         plan.interchanges, task.pairs("test", seed=settings.seed), drawn_from, answers=task.answers, **size
     )
     evidence |= task.further_evidence(evidence["base_tokens"], settings.seed)
-    averaged = fitted.module.ema.state_dict()
-    parameters = {name: tensor.detach().float().cpu().contiguous() for name, tensor in averaged.items()}
+    averaged = fitted.module.averaged
+    parameters = {name: tensor.float().cpu().contiguous() for name, tensor in averaged.items()}
     return measured_bundle(
         task,
         plan.interchanges.labels.circuit,

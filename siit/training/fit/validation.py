@@ -87,10 +87,9 @@ def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], c
     rolled = {name: tensor.roll(-check * PARTS_PAIRS, 0) for name, tensor in evidence.items()}
     shares = [name for name in SHARES if name != "strict_subsets"]
     circuit = module.objective.interchanges.labels.circuit
-    parameters = {name: tensor.detach() for name, tensor in module.ema.state_dict().items()}
     return measure(
         module.model.config,
-        parameters,
+        module.averaged,
         circuit,
         rolled,
         module.answers,

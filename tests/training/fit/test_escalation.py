@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import siit
 from siit.train import train
 from siit.training.configuration.settings import TrainerSettings, read_settings
-from siit.training.fit import loop, pipeline
+from siit.training.fit import pipeline
 from siit.training.fit.escalation import Standstill, earliest_standstill, next_widening
-from siit.training.fit.loop import Fitted
 from siit.training.fit.plan import Plan
 from siit.training.fit.revisions import Revisions, Widening
-from tests.builders.runs import Compose, plan_of
+from tests.builders.runs import Compose, plan_of, stopped_as_whole
 
 
 @pytest.fixture
@@ -103,23 +100,7 @@ def test_it_is_widened_in_place_until_nothing_is_free_and_then_ends_with_what_is
 @pytest.mark.usefixtures("stands_still")
 def test_an_interruption_changes_nothing(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "next_widening", only_of_frac_prevs)
-    whole = train(composed(*OVERRIDES, f"out={tmp_path / 'whole'}"))
-    fit = loop.fit
-    for _ in range(2):  # each process trains once, and is stopped as it goes on with the wider model
-        calls = itertools.count()
-
-        def stopping(*arguments: Any, calls: Iterator[int] = calls, **further: Any) -> Fitted:
-            if next(calls):
-                raise KeyboardInterrupt
-            return fit(*arguments, **further)
-
-        monkeypatch.setattr(pipeline, "fit", stopping)
-        with pytest.raises(KeyboardInterrupt):
-            train(composed(*OVERRIDES, f"out={tmp_path / 'stopped'}"))
-    monkeypatch.setattr(pipeline, "fit", fit)
-    stopped = train(composed(*OVERRIDES, f"out={tmp_path / 'stopped'}"))
-    for name in ("model.safetensors", "circuit.json"):
-        assert (whole / name).read_bytes() == (stopped / name).read_bytes()
+    stopped_as_whole(functools.partial(composed, *OVERRIDES), tmp_path, monkeypatch, times=2)
 
 
 def only_of_frac_prevs(plan: Plan, interchange: str, step: int, seed: int) -> Widening | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import functools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,15 @@ from siit.certificate import Certificate
 from siit.graph.architecture import head
 from siit.train import train
 from siit.training.configuration.settings import read_settings
-from siit.training.fit import loop, pipeline
 from siit.training.fit.checks import HOPELESS
-from siit.training.fit.loop import Fitted, make_module, validation_evidence
+from siit.training.fit.loop import make_module, validation_evidence
 from siit.training.fit.module import SIITModule
 from siit.training.fit.narrowing import idle_in, next_narrowing
 from siit.training.fit.plan import Plan
 from siit.training.fit.revisions import Narrowing, Revisions, Widening
 from siit.training.fit.validation import halves, validation_certificate
 from siit.verification.matter import Idle
-from tests.builders.runs import Compose, compose_small, plan_of
+from tests.builders.runs import Compose, compose_small, plan_of, stopped_as_whole
 
 MODEL = Path(__file__).parents[2] / "data" / "frac_prevs" / "seed-0"
 
@@ -149,18 +147,4 @@ CIRCUIT = ("accuracy", "iia", "edge_iia", "strict_joint", "joint_mean", "joint_z
 
 @pytest.mark.usefixtures("first_check_narrows")
 def test_an_interruption_changes_nothing(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = train(composed(*OVERRIDES, f"out={tmp_path / 'whole'}"))
-    fit, calls = loop.fit, itertools.count()
-
-    def stopping(*arguments: Any, calls: Iterator[int] = calls, **further: Any) -> Fitted:
-        if next(calls):
-            raise KeyboardInterrupt
-        return fit(*arguments, **further)
-
-    monkeypatch.setattr(pipeline, "fit", stopping)
-    with pytest.raises(KeyboardInterrupt):
-        train(composed(*OVERRIDES, f"out={tmp_path / 'stopped'}"))
-    monkeypatch.setattr(pipeline, "fit", fit)
-    stopped = train(composed(*OVERRIDES, f"out={tmp_path / 'stopped'}"))
-    for name in ("model.safetensors", "circuit.json"):
-        assert (whole / name).read_bytes() == (stopped / name).read_bytes()
+    stopped_as_whole(functools.partial(composed, *OVERRIDES), tmp_path, monkeypatch, times=1)

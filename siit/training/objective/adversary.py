@@ -6,6 +6,9 @@ ascent a step, at the price of the masks' gradients alone.
 
 An attacked example that is answered wrong is shown again until it is right. One that stays right is ascended again, a
 few times, and then makes room.
+
+What the certificate's adversary asks comes first: nothing is attacked by shifted ablation, and every other example has
+no interchange.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from siit.interchange import Pairs
-from siit.training.objective.draws import Replacement
+from siit.interchange.interventions import NONE
+from siit.training.objective.draws import RESAMPLE, SHIFTED, Replacement
 from siit.training.objective.interventions import Drawn
 
 ASCENTS = 3
@@ -121,9 +125,13 @@ class Adversary(nn.Module):
         self.base, self.source = pairs.base[row], pairs.source[row]
         if pairs.interchangeable is not None:
             self.interchangeable = pairs.interchangeable[row]
-        for name in ("choice", "source_positions", "off_positions", "shifted"):
+        for name in ("source_positions", "off_positions", "shifted"):
             setattr(self, name, getattr(drawn, name)[row])
-        self.constant, self.ablation = drawn.constant[:, row], drawn.replacement.ablation[row]
+        interchanged = torch.arange(self.size, device=row.device) % 2 == 1
+        self.choice = torch.where(interchanged, drawn.choice[row], NONE)
+        self.constant = drawn.constant[:, row] & interchanged
+        ablation = drawn.replacement.ablation[row]
+        self.ablation = torch.where(ablation == SHIFTED, RESAMPLE, ablation)
         self.ready = torch.ones_like(self.ready)
 
 

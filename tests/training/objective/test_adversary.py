@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from siit.interchange import Pairs
+from siit.interchange.interventions import NONE
 from siit.training.objective import AblationDraw, Adversary, InterchangeDraw, OffCircuitDraw, Term
 from siit.training.objective.adversary import ASCENTS, SHOWINGS, ascended
-from siit.training.objective.draws import Replacement
+from siit.training.objective.draws import RESAMPLE, ZERO, Replacement
 from siit.training.objective.interventions import Drawn
 from tests.builders import objectives
 
@@ -72,10 +73,11 @@ def test_the_first_examples_come_again_at_the_end_under_what_their_gradients_nam
     assert pairs.base[:, 0].tolist() == [20, 21, 22, 23, 10, 11] and torch.equal(pairs.source, -pairs.base)
     assert pairs.fresh is not None and pairs.fresh.tolist() == [True] * 4 + [False] * 2
     assert replaced(drawn) == [[0, 0, 0]] * 4 + [[1, 0, 1]] * 2
-    assert drawn.replacement.ablation[4:].tolist() == [10 % 4, 11 % 4]
+    assert drawn.replacement.ablation[4:].tolist() == [ZERO, RESAMPLE], "the latter was shifted"
     assert drawn.replacement.single.tolist() == [20, 21, 22, 23, -1, -1]
     _, as_drawn = batch(10)
-    for name in ("choice", "source_positions", "off_positions", "shifted"):
+    assert drawn.choice[4:].tolist() == [NONE, as_drawn.choice[1]], "every other one has no interchange"
+    for name in ("source_positions", "off_positions", "shifted"):
         assert torch.equal(getattr(drawn, name)[4:], getattr(as_drawn, name)[:2]), name
 
 

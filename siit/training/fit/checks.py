@@ -25,6 +25,9 @@ from siit.verification.matter import Idle
 
 APART = 1.1
 """Each check is at the earliest at so many times the steps of the last one: checks take a bounded share of the time."""
+SOUGHT_APART = 1.5
+"""Idle members are sought again at so many times the steps at which they were sought last: what has lost most of its
+edges fades as training goes on."""
 HOPELESS = {"categorical": 0.3, "numerical": 1.0}
 """Running error above which a check measures nothing. It is far above any bar: the averaged weights, which are
 measured, are better than those that are trained. Where answers are numbers they are better by far."""
@@ -146,7 +149,8 @@ class ValidationCheck(Check):
     """Measures the validation certificate once the circuit-only phase is over, and ends training where it holds.
 
     It must hold on two halves of the pairs, which have none in common; the second is measured where the first passes.
-    Idle members are sought as soon as the circuit holds, and whenever all does: what is off it takes longest to hold.
+    Idle members are sought as soon as the circuit holds, now and then from there on, and whenever all does: what is off
+    it takes longest to hold.
 
     Args:
         evidence: validation pairs; moved to the module's device in place.
@@ -158,7 +162,7 @@ class ValidationCheck(Check):
 
     Attributes:
         passed: whether every bar held at the last check, and no member of the circuit was idle.
-        looked: whether idle members of this circuit were sought already.
+        sought_at: the step at which idle members of this circuit were sought last; 0 before the first time.
     """
 
     def __init__(
@@ -171,7 +175,7 @@ class ValidationCheck(Check):
     ) -> None:
         super().__init__(evidence, display, can_widen)
         self.failed_at, self.narrowing = failed_at, narrowing
-        self.passed = self.looked = False
+        self.passed, self.sought_at = False, 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
         super().on_train_start(trainer, pl_module)
@@ -182,7 +186,7 @@ class ValidationCheck(Check):
 
     def begin_anew(self, step: int) -> None:
         super().begin_anew(step)
-        self.looked = False
+        self.sought_at = 0
 
     def concerns(self, module: SIITModule) -> bool:
         # Where the circuit alone has just passed, nothing is known of the rest.
@@ -196,9 +200,10 @@ class ValidationCheck(Check):
             certificate = validation_certificate(module, half, trainer.global_step // module.settings.check_every)
             if not certificate.certified:
                 break
-        seek = certificate.certified or (not self.looked and circuit_holds(certificate))
+        due = trainer.global_step >= SOUGHT_APART * self.sought_at
+        seek = certificate.certified or (due and circuit_holds(certificate))
         idle = idle_in(module, half) if seek else []
-        self.looked |= seek
+        self.sought_at = trainer.global_step if seek else self.sought_at
         self.passed = certificate.certified and not idle
         leaving = self.narrowing(idle, trainer.global_step) if idle else None
         if leaving is not None:
@@ -215,11 +220,11 @@ class ValidationCheck(Check):
         return Found(f"everything: {nearest_to_failing(certificate)}", *worst_interchange(certificate), metrics)
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "passed": self.passed, "looked": self.looked}
+        return {**super().state_dict(), "passed": self.passed, "sought_at": self.sought_at}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
-        self.passed, self.looked = bool(state_dict["passed"]), bool(state_dict["looked"])
+        self.passed, self.sought_at = bool(state_dict["passed"]), int(state_dict["sought_at"])
 
 
 def circuit_holds(certificate: Certificate) -> bool:

@@ -142,6 +142,24 @@ def test_idle_members_are_sought_once_the_circuit_holds_whatever_else_fails(
     assert "everything: the circuit holds, and node a1.h" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("first_check_narrows")
+def test_idle_members_are_sought_again_and_again(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: Any) -> Certificate:
+        circuit: dict[str, Any] = dict.fromkeys(CIRCUIT, 1.0)
+        return dataclasses.replace(validation_certificate(*arguments), certified=False, **circuit)
+
+    sought: list[int] = []
+
+    def none(module: SIITModule, evidence: object) -> list[Idle]:
+        sought.append(module.global_step)
+        return []
+
+    monkeypatch.setattr("siit.training.fit.checks.validation_certificate", fails)
+    monkeypatch.setattr("siit.training.fit.checks.idle_in", none)
+    train(composed(*OVERRIDES))
+    assert sought == [10, 20, 30], "each at least 1.5 times as late as the last"
+
+
 CIRCUIT = ("accuracy", "iia", "edge_iia", "strict_joint", "joint_mean", "joint_zero")
 
 

@@ -49,7 +49,7 @@ class Adversary(nn.Module):
         super().__init__()
         self.size = size
         whole = {"base": positions, "source": positions, "source_positions": positions, "off_positions": positions}
-        for name, width in {**whole, "shifted": positions}.items():
+        for name, width in whole.items():
             self.register_buffer(name, torch.zeros(size, width, dtype=torch.int64))
         for name in ("choice", "ablation", "ascents", "showings"):
             self.register_buffer(name, torch.zeros(size, dtype=torch.int64))
@@ -90,7 +90,7 @@ class Adversary(nn.Module):
             constant=last("constant", drawn.constant, 1),
             source_positions=last("source_positions", drawn.source_positions),
             off_positions=last("off_positions", drawn.off_positions),
-            shifted=last("shifted", drawn.shifted),
+            shifted=drawn.shifted,
             replacement=Replacement(
                 nodes=last("nodes", replacement.nodes, 1).float().requires_grad_(),
                 edges=last("edges", replacement.edges, 1).float().requires_grad_(),
@@ -125,8 +125,7 @@ class Adversary(nn.Module):
         self.base, self.source = pairs.base[row], pairs.source[row]
         if pairs.interchangeable is not None:
             self.interchangeable = pairs.interchangeable[row]
-        for name in ("source_positions", "off_positions", "shifted"):
-            setattr(self, name, getattr(drawn, name)[row])
+        self.source_positions, self.off_positions = drawn.source_positions[row], drawn.off_positions[row]
         interchanged = torch.arange(self.size, device=row.device) % 2 == 1
         self.choice = torch.where(interchanged, drawn.choice[row], NONE)
         self.constant = drawn.constant[:, row] & interchanged

@@ -77,7 +77,7 @@ def test_the_first_examples_come_again_at_the_end_under_what_their_gradients_nam
     assert drawn.replacement.single.tolist() == [20, 21, 22, 23, -1, -1]
     _, as_drawn = batch(10)
     assert drawn.choice[4:].tolist() == [NONE, as_drawn.choice[1]], "every other one has no interchange"
-    for name in ("source_positions", "off_positions", "shifted"):
+    for name in ("source_positions", "off_positions"):
         assert torch.equal(getattr(drawn, name)[4:], getattr(as_drawn, name)[:2]), name
 
 

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Shows on one machine that a suite on a SLURM cluster ends with the same models as one without, whatever happens to
 # its jobs: pre-emption, a time limit, and the death of the node's daemon.
-# Seen so far: pre-emption and the time limit (the model was certified in the end). The death of the node was not yet
-# seen to end well: killed in another order than now, its job was taken for a failed one, and the suite waited for ever.
+# docs/clusters.md has what was seen.
 #
 #   sudo scripts/slurm_loopback.sh [WORK] [FIELD=VALUE ...]
 #

@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 # TransformerLens 4 cannot be installed beside 3.9.
 BRIDGE := .venv-bridge
-EXTRAS := train lens graph show evaluate notebook dev
+EXTRAS := train sweep ray lens graph show evaluate notebook dev
 CASE ?=
 ARGS ?=
 # Processes that share the tests; 0 runs them in the foreground, for a debugger.

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Shows on one machine that a suite on a Ray cluster ends with the same models as one without.
-# Seen so far: a suite of two short runs through Ray 2.60 and its launcher 1.2.2, in an environment made by hand. The
-# comparison, and the installation below, were not yet seen to the end.
+# docs/clusters.md has what was seen.
 #
 #   scripts/ray_loopback.sh [WORK] [FIELD=VALUE ...]
 #
@@ -21,12 +20,13 @@ say() { printf '%(%H:%M:%S)T  %s\n' -1 "$*"; }
 
 if [ -z "${PYTHON:-}" ]; then
   PYTHON=$HERE/.venv-ray/bin/python
-  [ -x "$PYTHON" ] || {
+  # One that was only half made is made anew.
+  "$PYTHON" -c "import hydra_plugins.hydra_ray_launcher" 2>/dev/null || {
     say "installing siit with the extras train and ray into .venv-ray"
     python3 -m venv "$HERE/.venv-ray"
-    "$PYTHON" -m pip install --quiet -c "$HERE/constraints.txt" -e "$HERE[train,ray]"
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check -c "$HERE/constraints.txt" -e "$HERE[train,ray]"
     # What it declares, an old cloudpickle and Ray's dashboard, cannot be installed beside the rest, and is not used.
-    "$PYTHON" -m pip install --quiet --no-deps "hydra-ray-launcher>=1.2,<2"
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps "hydra-ray-launcher>=1.2,<2"
   }
 fi
 "$PYTHON" -c "import hydra_plugins.hydra_ray_launcher" 2>/dev/null || {

@@ -1,7 +1,8 @@
 """Measures training: `python scripts/benchmark.py [case ...] [--overrides model=interpbench ...]`.
 
 For each case, in a process of its own: steps per second, the causal model's share of a step, and (unless --no-training)
-steps and seconds of training until its checks pass, these included; peak memory, threads.
+steps and seconds of training until its checks pass, these included; peak memory, threads. `--device cuda` takes the
+figures of a step on a GPU; with `--no-training`, for trainings take their device from `trainer.accelerator`.
 Prints a table and writes a JSON file beside it.
 """
 
@@ -22,7 +23,7 @@ from typing import Any
 WARM_UP, TIMED = 20, 100
 
 
-def measure_case(case: str, overrides: list[str], training: bool) -> dict[str, Any]:
+def measure_case(case: str, overrides: list[str], training: bool, device_name: str) -> dict[str, Any]:
     """All figures of one case."""
     import torch
 
@@ -39,10 +40,12 @@ def measure_case(case: str, overrides: list[str], training: bool) -> dict[str, A
     plan = make_plan(find_task(settings.case), settings)
     figures: dict[str, Any] = {"case": case, "threads": settings.trainer.threads, "plan_s": since(started)}
 
-    module = make_module(plan, settings)
+    device = torch.device(device_name)
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    module = make_module(plan, settings).to(device)
+    module.setup("fit")
     data = PairDataModule(plan.task, settings.trainer.batch_size, settings.trainer.check_every, settings.seed)
     optimizer = module.configure_optimizers()["optimizer"]
-    device = torch.device("cpu")
     seconds = {"step": 0.0, "causal model": 0.0}
     for step in range(WARM_UP + TIMED):
         started = time.perf_counter()
@@ -52,9 +55,11 @@ def measure_case(case: str, overrides: list[str], training: bool) -> dict[str, A
         optimizer.zero_grad()
         module.objective.evaluate(module.model, pairs, drawn).loss.backward()
         optimizer.step()
+        wait()
         taken = since(started)
         started = time.perf_counter()
         module.objective.interchanges.answers(pairs, drawn.choice, drawn.source_positions)
+        wait()
         if step >= WARM_UP:
             seconds["step"] += taken
             seconds["causal model"] += since(started)
@@ -78,7 +83,7 @@ def since(started: float) -> float:
     return time.perf_counter() - started
 
 
-def run_case(arguments: tuple[str, list[str], bool]) -> dict[str, Any]:
+def run_case(arguments: tuple[str, list[str], bool, str]) -> dict[str, Any]:
     """`measure_case`, as a pool calls it."""
     return measure_case(*arguments)
 
@@ -89,6 +94,7 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", help="cases to measure; all by default")
     parser.add_argument("--overrides", nargs="*", default=[], help="what `python -m siit.train` would be given")
     parser.add_argument("--no-training", action="store_true", help="measure the speed of a step only")
+    parser.add_argument("--device", default="cpu", help="what a step is timed on, by torch's name (default: cpu)")
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="where the figures go")
     options = parser.parse_args()
 
@@ -108,7 +114,7 @@ def main() -> None:
     for case in cases:
         # A process for each case: its peak memory is its own.
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            figures = pool.map(run_case, [(case, options.overrides, not options.no_training)])[0]
+            figures = pool.map(run_case, [(case, options.overrides, not options.no_training, options.device)])[0]
         results.append(figures)
         passed = figures["steps"] if figures.get("passed") else "-"
         seconds = f"{figures['training_s']:.0f}" if "training_s" in figures else "-"

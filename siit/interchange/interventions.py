@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from siit._constants import constant
 from siit.causal import OUTPUT, CausalModel, HighLevelEdge, Inputs, Intervention, Interventions, Run
 from siit.causal.mechanisms import Values, undefined
 from siit.certificate import Answers
@@ -96,7 +97,7 @@ class Interchanges:
             permuted = permuted_positions(source, len(self.model.vocab), generator)
         else:
             permuted = self.permute(pairs, generator)
-        moved = torch.tensor([False, *self.position_only], device=source.device)[choice]
+        moved = constant((False, *self.position_only), torch.bool, source.device)[choice]
         return torch.where(moved.unsqueeze(1), permuted, own)
 
     def answers(

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from siit._constants import constant
 from siit.causal import Inputs
 from siit.causal.mechanisms import UNDEFINED
 from siit.interchange import Pairs
@@ -38,6 +39,8 @@ MENTIONS = 3
 """How many times a sentence names someone."""
 FIRST_TWO = (0.25, 0.5)
 """In which share of the sentences of ABBA and of BABA permuted positions are those of the first two mentions."""
+NOT_FIRST = ((2, 1, 0), (0, 2, 1))
+"""In the others: which mention takes each one's place in ABBA and in BABA."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +96,7 @@ class SentenceTask(Task):
             generator: of the draw.
         """
         device = pairs.base.device
-        names = self.sentences.names.to(device)
+        names = constant(self.sentences.name_ids, torch.int64, device)
         # In the same slots in both, but for sources that only replace what is off the circuit.
         in_base, mentions = (
             torch.isin(tokens, names).int().topk(MENTIONS, dim=1).indices.sort(1).values
@@ -101,10 +104,10 @@ class SentenceTask(Task):
         )
         first, _, last = pairs.base.gather(1, in_base).unbind(1)
         order = (first == last).long()  # as in ORDERS
-        swapped = torch.tensor([[2, 1, 0], [0, 2, 1]], device=device)[order]
-        share = torch.tensor(FIRST_TWO, device=device)[order]
+        swapped = constant(NOT_FIRST, torch.int64, device)[order]
+        share = constant(FIRST_TWO, torch.float32, device)[order]
         first_two = torch.rand(len(pairs), device=device, generator=generator) < share
-        swapped = torch.where(first_two.unsqueeze(1), torch.tensor([1, 0, 2], device=device), swapped)
+        swapped = torch.where(first_two.unsqueeze(1), constant((1, 0, 2), torch.int64, device), swapped)
         other = mentions.gather(1, swapped)
         own = torch.arange(pairs.source.shape[1], device=device).expand_as(pairs.source)
         return own.scatter(1, torch.cat([mentions, mentions + 1], 1), torch.cat([other, other + 1], 1))
@@ -123,7 +126,7 @@ class SentenceTask(Task):
         subject = repeated.amax(1, keepdim=True)
         indirect_object = torch.where(run.scored, run.output, UNDEFINED).amax(1, keepdim=True)
         swapped = torch.where(base == subject, indirect_object, torch.where(base == indirect_object, subject, base))
-        names = self.sentences.names.to(base.device)
+        names = constant(self.sentences.name_ids, torch.int64, base.device)
         free = (names != subject) & (names != indirect_object)
         third = names[torch.multinomial(free.float(), 1, generator=generator)]
         return {"roles_exchanged": swapped, "third_name": torch.where(repeated >= 0, third, base)}
@@ -193,7 +196,7 @@ class SentencePairSampler:
         texts = task.sentences
         self.device = torch.device(device)
         self.shares = SOURCES_OF_BOTH_ORDERS if task.both_orders else SOURCES
-        self.sentences = texts
+        self.sentences = texts.to(self.device)
         n_names, n_places, n_objects = len(texts.names), len(texts.places), len(texts.objects)
         one_order = _in_split(n_names, n_names, *NAMES_OF[split]).triu(1)
         together = one_order | one_order.T
@@ -211,7 +214,7 @@ class SentencePairSampler:
     def draw(self, count: int, generator: torch.Generator) -> Pairs:
         """Draws `count` pairs; the generator lives on the sampler's device."""
         form = torch.multinomial(
-            torch.tensor(self.shares, device=self.device), count, replacement=True, generator=generator
+            constant(self.shares, torch.float32, self.device), count, replacement=True, generator=generator
         )
         base, other = self._sentence(count, generator), self._sentence(count, generator)
         subject_is_a = base.skeleton % 2 == 1

@@ -34,6 +34,16 @@ class Sentences:
     objects: Int[Tensor, " objects"]
 
     @cached_property
+    def name_ids(self) -> tuple[int, ...]:
+        """Lists the names' ids as numbers."""
+        return tuple(self.names.tolist())
+
+    def to(self, device: torch.device) -> Sentences:
+        """Copies the tensors to a device."""
+        tensors = (self.skeletons, self.names, self.places, self.objects)
+        return Sentences(self.tokens, self.n_trained, *(tensor.to(device) for tensor in tensors))
+
+    @cached_property
     def predictable(self) -> Bool[Tensor, "skeletons pos"]:
         """Where the next token is the same word in every sentence that begins like this one, held-out ones aside.
 
@@ -65,7 +75,7 @@ class Sentences:
             place: the place.
             thing: the object.
         """
-        rows = self.skeletons.to(skeleton.device)[skeleton]
+        rows = self.skeletons[skeleton]
         for slot, ids in ((A, a), (B, b), (PLACE, place), (OBJECT, thing)):
             rows = torch.where(rows == slot, ids.unsqueeze(1), rows)
         return rows

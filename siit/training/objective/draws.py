@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from siit._constants import constant
 from siit.training.objective.priorities import Priorities, prioritised
 
 RESAMPLE, MEAN, ZERO, SHIFTED = 0, 1, 2, 3
@@ -23,14 +24,18 @@ def _check_probabilities(draw: object) -> None:
 
 def _choose(chances: Float[Tensor, " choices"], count: int, generator: torch.Generator) -> Int[Tensor, " batch"]:
     """Draws a choice for each example, in proportion to the chances; one of chance 0 never."""
-    bounds = chances.to(generator.device).cumsum(0)
+    bounds = chances.cumsum(0)
     place = torch.rand(count, device=generator.device, generator=generator) * bounds[-1]
     return torch.bucketize(place, bounds, right=True)
 
 
 def _categories(draw: object, count: int, generator: torch.Generator) -> Int[Tensor, " batch"]:
     """Draws for each example one of the probabilities' fields, by its place."""
-    return _choose(torch.tensor(list(vars(draw).values()), dtype=torch.float32), count, generator)
+    return _choose(_probabilities(draw, generator.device), count, generator)
+
+
+def _probabilities(draw: object, device: torch.device) -> Float[Tensor, " field"]:
+    return constant(tuple(vars(draw).values()), torch.float32, device)
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class InterchangeDraw:
     def __post_init__(self) -> None:
         _check_probabilities(self)
 
-    def probabilities(self, n_units: int, n_edges: int) -> Float[Tensor, " choices"]:
+    def probabilities(self, n_units: int, n_edges: int, device: torch.device) -> Float[Tensor, " choices"]:
         """Spreads the probabilities evenly over all choices: 0 for none, then the units, then the edges.
 
         Where a circuit has no unit, or no edge, their probability goes to none.
@@ -58,10 +63,11 @@ class InterchangeDraw:
         Args:
             n_units: how many units the circuit has.
             n_edges: how many high-level edges it carries.
+            device: of the result.
         """
         none = self.none + (0.0 if n_units else self.unit) + (0.0 if n_edges else self.edge)
-        each = [none, *[self.unit / max(1, n_units)] * n_units, *[self.edge / max(1, n_edges)] * n_edges]
-        return torch.tensor(each, dtype=torch.float32)
+        each = (none, *[self.unit / max(1, n_units)] * n_units, *[self.edge / max(1, n_edges)] * n_edges)
+        return constant(each, torch.float32, device)
 
     def draw(
         self,
@@ -80,7 +86,7 @@ class InterchangeDraw:
             generator: of the draw.
             priorities: weigh the interchanges against each other; None: all units alike, and all edges.
         """
-        chances = self.probabilities(n_units, n_edges).to(generator.device)
+        chances = self.probabilities(n_units, n_edges, generator.device)
         if priorities is not None:
             chances = torch.cat([chances[:1], prioritised(chances[1:], priorities.interchanges, priorities.share)])
         return _choose(chances, count, generator)
@@ -189,7 +195,7 @@ def draw_replacement(
     ablations = ablation.draw(count, generator)
     rate = torch.rand(count, device=device, generator=generator)
     in_subset = torch.rand(n_parts, count, device=device, generator=generator) < rate
-    each = torch.tensor(list(vars(ablation).values()), device=device).repeat(n_parts + 1, 1) / (n_parts + 1)
+    each = _probabilities(ablation, device).repeat(n_parts + 1, 1) / (n_parts + 1)
     if priorities is not None:
         each = prioritised(each, priorities.singles, priorities.share)
     drawn = _choose(each.flatten(), count, generator)

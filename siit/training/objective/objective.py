@@ -11,7 +11,6 @@ import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -82,6 +81,23 @@ class Step:
     drawn: Drawn
 
 
+@dataclass(frozen=True, eq=False)
+class _Masks:
+    """What each interchange patches, on one device.
+
+    Attributes:
+        senders: for each choice, the senders that it patches.
+        edges: for each choice, the circuit edges that it patches.
+        constant: for each constant interchange, the circuit edges that it patches.
+        off_nodes: the off-circuit nodes' places among the senders.
+    """
+
+    senders: Bool[Tensor, "choice sender"]
+    edges: Bool[Tensor, "choice edge"]
+    constant: Bool[Tensor, "constant edge"]
+    off_nodes: Int[Tensor, " node"]
+
+
 class Objective:
     """Evaluates terms on a batch of pairs.
 
@@ -119,10 +135,15 @@ class Objective:
         self.tolerance = tolerance
         self.points = PatchPoints(interchanges.labels.circuit)
         self.attention = SupervisedAttention(interchanges.model, interchanges.labels)
+        self._masks_on: dict[torch.device, _Masks] = {}
 
-    @cached_property
-    def _circuit_masks(self) -> tuple[Tensor, Tensor]:
-        """Tells for each choice which senders it patches, [choice, sender], and which circuit edges, [choice, edge]."""
+    def _masks(self, device: torch.device) -> _Masks:
+        """Makes the masks, or finds those it has made: at every step a copy to the device would wait for it."""
+        if device not in self._masks_on:
+            self._masks_on[device] = self._make_masks(device)
+        return self._masks_on[device]
+
+    def _make_masks(self, device: torch.device) -> _Masks:
         circuit, units = self.interchanges.labels.circuit, self.interchanges.n_units
         senders = torch.zeros(len(self.interchanges.names) + 1, len(self.points.senders), dtype=torch.bool)
         edges = torch.zeros(len(self.interchanges.names) + 1, self.points.n_circuit_edges, dtype=torch.bool)
@@ -133,12 +154,9 @@ class Objective:
                     senders[index + 1, self.points.senders.index(node)] = True
             else:
                 edges[index + 1] = torch.tensor([carry == name for carry in carried])
-        return senders, edges
-
-    @cached_property
-    def _constant_edges(self) -> Bool[Tensor, "constant edge"]:
-        """Tells for each constant interchange which circuit edges it patches."""
-        return self._circuit_masks[1][1:][list(self.interchanges.constant)]
+        off = torch.tensor([self.points.senders.index(node) for node in circuit.off_nodes], dtype=torch.int64)
+        constant = edges[1:][list(self.interchanges.constant)]
+        return _Masks(senders.to(device), edges.to(device), constant.to(device), off.to(device))
 
     def draw(
         self,
@@ -265,12 +283,12 @@ class Objective:
         """
         with torch.set_grad_enabled(self.source_gradient and torch.is_grad_enabled()):
             ablation = self._ablation(model, source.senders, drawn, fresh)
-        senders, edges = (mask.to(drawn.choice.device)[drawn.choice].T for mask in self._circuit_masks)
-        also = self._constant_edges.to(drawn.choice.device).unsqueeze(2) & drawn.constant.unsqueeze(1)
-        edges = edges | also.any(0)
+        masks = self._masks(drawn.choice.device)
+        senders, edges = masks.senders[drawn.choice].T, masks.edges[drawn.choice].T
+        edges = edges | (masks.constant.unsqueeze(2) & drawn.constant.unsqueeze(1)).any(0)
         # Masks that an adversary ascends are numbers, with gradients.
         replaced = drawn.replacement
-        nodes = senders.to(replaced.nodes.dtype).index_copy(0, self._off_index.to(senders.device), replaced.nodes)
+        nodes = senders.to(replaced.nodes.dtype).index_copy(0, masks.off_nodes, replaced.nodes)
         return BatchPatch(
             points=self.points,
             nodes=nodes,
@@ -279,11 +297,6 @@ class Objective:
             ablation=ablation,
             off_nodes_always=drawn.all_off,
         )
-
-    @cached_property
-    def _off_index(self) -> Int[Tensor, " node"]:
-        off = self.interchanges.labels.circuit.off_nodes
-        return torch.tensor([self.points.senders.index(node) for node in off], dtype=torch.int64)
 
     def _ablation(
         self, model: Transformer, outputs: Sequence[Tensor], drawn: Drawn, fresh: Bool[Tensor, " batch"] | None

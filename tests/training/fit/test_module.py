@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from siit.certificate import Certificate
@@ -19,6 +20,7 @@ from siit.certificate.fields import SHARES
 from siit.training.configuration.settings import Settings, read_settings
 from siit.training.fit.checkpoints import RunFolder
 from siit.training.fit.checks import HOPELESS, WORDS
+from siit.training.fit.data_module import PairDataModule
 from siit.training.fit.display import Display
 from siit.training.fit.loggers import MetricsFile
 from siit.training.fit.loop import fit, make_module, validation_evidence
@@ -96,6 +98,20 @@ def test_checks_are_further_and_further_apart_and_hopeless_ones_measure_nothing(
     assert lines == ["10", "20", "40"]
 
 
+class Copies(TorchFunctionMode):
+    """Notes the functions that copy from the processor to the device, which waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        moves = func is torch.Tensor.to and any(isinstance(value, torch.device) for value in args[1:])
+        if moves or func in (torch.tensor, torch.as_tensor, torch.from_numpy):
+            self.found.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
 class Waits(TorchDispatchMode):
     """Notes the functions of a step that fetch a number from the device."""
 
@@ -130,6 +146,23 @@ def test_a_step_waits_for_the_device_only_where_losses_are_logged(
     with waits:
         fit(plan, settings, folder, loggers=[MetricsFile(folder.path)])
     assert len(waits.found) == times * 4, "the loss, that of the term, of the probes, and of the attention"
+
+
+@pytest.mark.parametrize("case", ["frac_prevs", "ioi"])
+def test_only_the_first_step_copies_to_the_device(composed: Compose, case: str) -> None:
+    settings = read_settings(composed(f"case={case}"))
+    module, device = module_of(settings), torch.device("cpu")
+    module.everything_from = 0
+    data = PairDataModule(plan_of(settings).task, settings.trainer.batch_size, 50, settings.seed)
+
+    def step(number: int) -> None:
+        module.training_step(data.draw(number, device), number).backward()
+        module.on_after_backward()
+
+    step(0)
+    with Copies() as copies:
+        step(1)
+    assert not copies.found
 
 
 def test_each_check_measures_off_circuit_parts_on_the_next_pairs(

@@ -8,9 +8,13 @@ import pytest
 import torch
 
 from siit.interchange import Pairs
+from siit.training.configuration.settings import read_settings
+from siit.training.fit.data_module import PairDataModule
+from siit.training.fit.loop import make_module
 from siit.training.objective import N_ABLATIONS, Objective, ReplayBuffer, RunningErrors
 from siit.transformer import Transformer
 from tests.builders import objectives
+from tests.builders.runs import Compose, plan_of
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -40,6 +44,28 @@ def test_one_step(case: str, circuit_only: bool):
         gradients.append({name: value.grad.cpu() for name, value in model.named_parameters() if value.grad is not None})
     for on_cpu, on_cuda in (losses, logits, gradients):
         torch.testing.assert_close(on_cuda, on_cpu, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("case", ["frac_prevs", "ioi"])
+def test_steps_never_wait_for_the_device(composed: Compose, case: str):
+    """As `tests/training/fit/test_module.py` counts it on the CPU; CUDA itself sees copies to the device too."""
+    settings = read_settings(composed(f"case={case}"))
+    device = torch.device("cuda")
+    module = make_module(plan_of(settings), settings).to(device)
+    module.setup("fit")
+    module.everything_from = 0
+    data = PairDataModule(plan_of(settings).task, settings.trainer.batch_size, 50, settings.seed)
+    optimizer = module.configure_optimizers()["optimizer"]
+    for step in range(6):
+        if step == 3:
+            torch.cuda.set_sync_debug_mode("error")
+        try:
+            optimizer.zero_grad()
+            module.training_step(data.draw(step, device), step).backward()
+            module.on_after_backward()
+            optimizer.step()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 def test_draws_on_the_device():

@@ -41,7 +41,7 @@ def test_probabilities_are_checked(kind: Any):
 def test_interchanges():
     draw = InterchangeDraw(none=0.2, unit=0.3, edge=0.5)
     expected = [0.2, *[0.3 / 2] * 2, *[0.5 / 4] * 4]
-    assert draw.probabilities(2, 4).tolist() == pytest.approx(expected)
+    assert draw.probabilities(2, 4, torch.device("cpu")).tolist() == pytest.approx(expected)
     assert shares(draw.draw(COUNT, 2, 4, seeded()), 7) == pytest.approx(expected, abs=WITHIN)
 
 
@@ -63,9 +63,9 @@ def test_impossible_choices_are_not_drawn_at_the_ends_either(monkeypatch: pytest
 
 def test_interchanges_that_a_circuit_lacks_are_none():
     draw = InterchangeDraw(none=0.25, unit=0.25, edge=0.5)
-    assert draw.probabilities(0, 2).tolist() == [0.5, 0.25, 0.25]
-    assert draw.probabilities(1, 0).tolist() == [0.75, 0.25]
-    assert draw.probabilities(0, 0).tolist() == [1.0]
+    assert draw.probabilities(0, 2, torch.device("cpu")).tolist() == [0.5, 0.25, 0.25]
+    assert draw.probabilities(1, 0, torch.device("cpu")).tolist() == [0.75, 0.25]
+    assert draw.probabilities(0, 0, torch.device("cpu")).tolist() == [1.0]
     assert InterchangeDraw(0.0, 1.0, 0.0).draw(10, 0, 3, seeded()).tolist() == [0] * 10
     assert InterchangeDraw(0.0, 0.0, 1.0).draw(10, 3, 0, seeded()).tolist() == [0] * 10
 

@@ -98,14 +98,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="where the figures go")
     options = parser.parse_args()
 
-    import tracr_cases
+    from siit.catalogue import catalogue, drawn_programs
 
-    cases = options.cases or tracr_cases.names()
-    for case in cases:
-        try:
-            tracr_cases.get(case)
-        except KeyError as error:
-            sys.exit(f"benchmark: {error.args[0]}")
+    known = [*catalogue(), *drawn_programs()]
+    cases = options.cases or known
+    if unknown := [case for case in cases if case not in known]:
+        sys.exit(f"benchmark: case: found {unknown[0]!r}; `python -m siit.cases` lists all {len(known)}")
     results = []
     header = (
         f"{'case':28} {'steps/s':>8} {'HL share':>8} {'passed at':>12} {'seconds':>8} {'peak MB':>8} {'threads':>7}"

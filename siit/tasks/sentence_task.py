@@ -96,11 +96,10 @@ class SentenceTask(Task):
             generator: of the draw.
         """
         device = pairs.base.device
-        names = constant(self.sentences.name_ids, torch.int64, device)
+        is_name = constant(self.sentences.is_name, torch.bool, device)
         # In the same slots in both, but for sources that only replace what is off the circuit.
         in_base, mentions = (
-            torch.isin(tokens, names).int().topk(MENTIONS, dim=1).indices.sort(1).values
-            for tokens in (pairs.base, pairs.source)
+            is_name[tokens].int().topk(MENTIONS, dim=1).indices.sort(1).values for tokens in (pairs.base, pairs.source)
         )
         first, _, last = pairs.base.gather(1, in_base).unbind(1)
         order = (first == last).long()  # as in ORDERS

@@ -38,6 +38,12 @@ class Sentences:
         """Lists the names' ids as numbers."""
         return tuple(self.names.tolist())
 
+    @cached_property
+    def is_name(self) -> tuple[bool, ...]:
+        """Tells for each id whether it is a name's."""
+        names = {*self.name_ids}
+        return tuple(index in names for index in range(len(self.tokens)))
+
     def to(self, device: torch.device) -> Sentences:
         """Copies the tensors to a device."""
         tensors = (self.skeletons, self.names, self.places, self.objects)

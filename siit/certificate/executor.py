@@ -10,6 +10,7 @@ and LayerNorm's own are folded into those that read. What is left of it is a div
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -147,32 +148,35 @@ class Executor:
 
     def masked(
         self,
-        embeddings: Float[Tensor, "2 batch pos d_model"],
+        known: Float[Tensor, "known batch pos d_model"],
         replacement: Float[Tensor, "senders #batch #pos d_model"],
         edge_masks: Float[Tensor, "*batch edges"],
         node_masks: Float[Tensor, " senders"] | Float[Tensor, "senders batch"] | None = None,
         directions: Float[Tensor, "senders batch pos d_model"] | None = None,
+        first: int = 0,
     ) -> Float[Tensor, "batch pos d_model"]:
         """Runs the model with parts replaced by degrees.
 
         Args:
-            embeddings: outputs of `tok_embed` and `pos_embed`, centred.
+            known: outputs of the senders that are not computed, centred: of `tok_embed` and `pos_embed`, and of all
+                others before the first block.
             replacement: what replaces each sender's output, centred.
             edge_masks: of each edge, in the order of `edges`, for each example or, without a batch, for all of them.
                 An edge wins over its sender.
             node_masks: likewise of each sender, in the order of `senders`; None replaces no node.
             directions: what a mask of 1 adds to a sum, for each sender; None: its replacement less its output.
+            first: block (`blocks`) from which on the model is computed; no edge is replaced that enters an earlier one.
 
         Returns:
             What the unembedding reads before LayerNorm's scale.
         """
-        shape = embeddings.shape[1:]
+        shape = known.shape[1:]
         masks = self.blocks(edge_masks)
-        stream = embeddings.new_zeros(shape)
-        left = embeddings[:0]  # of every sender so far, what replacing it would add
+        stream = known.new_zeros(shape)
+        left = known[:0]  # of every sender so far, what replacing it would add
         # Without gradients it grows in place, which takes a fifth of the time off.
         grows = torch.is_grad_enabled() or directions is not None
-        room = None if grows else embeddings.new_empty((len(self.senders), *shape))
+        room = None if grows else known.new_empty((len(self.senders), *shape))
 
         def write(outputs: Tensor) -> None:
             """Adds components' outputs, replaced as the nodes' masks say, to what all later ones read."""
@@ -197,15 +201,17 @@ class Executor:
             total = torch.baddbmm(stream.flatten(1).unsqueeze(1), mask, left.flatten(2).transpose(0, 1))
             return total.transpose(0, 1).contiguous().unflatten(2, shape[1:])
 
-        write(embeddings)
+        write(known)
         for index, layer in enumerate(self.layers):
-            reads = read(masks[2 * index])
-            rows, scale = reads.flatten(1, 2), self.scale(reads)
-            slots = layer.slots(rows, None if scale is None else scale.flatten(1, 2))
-            q, k, v = slots.unflatten(1, shape[:2]).unflatten(0, (-1, 3)).unbind(1)
-            write((self.attend(q, k, v).flatten(1, 2) @ layer.leave).unflatten(1, shape[:2]))
+            if first <= 2 * index:
+                reads = read(masks[2 * index])
+                rows, scale = reads.flatten(1, 2), self.scale(reads)
+                slots = layer.slots(rows, None if scale is None else scale.flatten(1, 2))
+                q, k, v = slots.unflatten(1, shape[:2]).unflatten(0, (-1, 3)).unbind(1)
+                write((self.attend(q, k, v).flatten(1, 2) @ layer.leave).unflatten(1, shape[:2]))
             stream = stream + layer.bias
-            write(self.mlp(layer, read(masks[2 * index + 1])))
+            if first <= 2 * index + 1:
+                write(self.mlp(layer, read(masks[2 * index + 1])))
         return read(masks[-1]).squeeze(0)
 
     def attend(
@@ -267,6 +273,15 @@ class Executor:
         """Adds up what all heads of a layer write, and its bias, where all their slots read the same."""
         mixed = self.attend(*self.project(layer, stream, at), at=at).transpose(-3, -2).flatten(-2)
         return F.linear(mixed, layer.leave.flatten(0, 1).mT, layer.bias)
+
+    @cached_property
+    def block_ends(self) -> list[int]:
+        """Counts the edges up to the end of each block."""
+        return list(itertools.accumulate(reads * senders for reads, senders in self._blocks))
+
+    def senders_before(self, block: int) -> int:
+        """Counts the senders that a block reads."""
+        return self._blocks[block][1]
 
     @cached_property
     def _blocks(self) -> list[tuple[int, int]]:

@@ -217,6 +217,7 @@ class TaskBatch:
         by: Kind = "resample",
         embeddings: Float[Tensor, "2 batch pos d_model"] | None = None,
         directions: Float[Tensor, "senders batch pos d_model"] | None = None,
+        first: int = 0,
     ) -> Float[Tensor, "scored d_vocab_out"]:
         """Runs the clean inputs with parts replaced by degrees, from 0 (as it is) to 1 (replaced).
 
@@ -226,6 +227,8 @@ class TaskBatch:
             by: kind of replacement.
             embeddings: what both embeddings write; None: what they write on the clean inputs.
             directions: what a mask of 1 adds to an edge's sum; None: the replacement less what the sender writes.
+            first: the first block with something that is replaced, as `Executor.blocks` counts them: only what follows
+                is computed. With `embeddings`, all is.
 
         Returns:
             Logits at the scored places.
@@ -233,11 +236,12 @@ class TaskBatch:
         task = self.task
         task.passes.forward += len(self)
         final = task.executor.masked(
-            self.clean[:2] if embeddings is None else embeddings,
+            self.clean[: task.executor.senders_before(first)] if embeddings is None else embeddings,
             self.replacement(by),
             self.clean.new_zeros(len(task.edges)) if edges is None else edges,
             nodes if nodes is None else nodes.mT.contiguous() if nodes.ndim == 2 else nodes,
             directions,
+            first if embeddings is None else 0,
         )
         return task.executor.logits(final.flatten(0, 1)[self.places])
 

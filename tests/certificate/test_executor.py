@@ -50,6 +50,19 @@ def test_masks_of_zero_and_one_are_replacements(data: st.DataObject):
 
 
 @given(st.data())
+@settings(max_examples=20, deadline=None)
+def test_what_stands_before_the_first_replaced_edge_need_not_be_computed(data: st.DataObject):
+    model, executor, tokens, sources = setting(data.draw(configs()), data.draw(st.integers(0, 100)))
+    own, others = outputs(model, executor, tokens), outputs(model, executor, sources)
+    first = data.draw(st.integers(0, len(executor.block_ends) - 1))
+    masks = torch.rand(len(tokens), len(executor.edges), dtype=torch.float64)
+    masks[:, : [0, *executor.block_ends][first]] = 0
+    whole = executor.masked(own[:2], others, masks)
+    part = executor.masked(own[: executor.senders_before(first)], others, masks, first=first)
+    torch.testing.assert_close(part, whole)
+
+
+@given(st.data())
 @settings(max_examples=10, deadline=None)
 def test_a_mask_of_an_edge_moves_its_term_linearly(data: st.DataObject):
     model, executor, tokens, sources = setting(data.draw(configs()), data.draw(st.integers(0, 100)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,20 +80,32 @@ class _Runs:
         self.batch, self.by = task.batch(torch.arange(len(task))), by
         self.at_once = max(1, task.batch_size // len(task))
         self.known: dict[bytes, float] = {}
+        # A set of no edge has its first one behind the last.
+        self.block_ends = task.executor.block_ends[:-1]
 
     @torch.no_grad()
     def divergences(self, sets: Sequence[bytes]) -> list[float]:
         """Measures sets, given as one byte for each edge; this is where a walk waits for the device."""
-        new = [masks for masks in dict.fromkeys(sets) if masks not in self.known]
+        # Walks begin at the logits: nothing before a set's first edge has changed, and none of it is computed again.
+        new = sorted((masks for masks in dict.fromkeys(sets) if masks not in self.known), key=_first_edge)
         values = []
         for start in range(0, len(new), self.at_once):
-            part = torch.tensor([list(masks) for masks in new[start : start + self.at_once]])
+            some = new[start : start + self.at_once]
+            first = bisect.bisect_right(self.block_ends, _first_edge(some[0]))
+            part = torch.tensor([list(masks) for masks in some])
             several = self.batch.repeated(len(part))
             masks = part.to(several.clean).repeat_interleave(len(self.batch), 0)
-            values.append(several.divergence(several.run(edges=masks, by=self.by)).view(len(part), -1).mean(1))
+            found = several.divergence(several.run(edges=masks, by=self.by, first=first))
+            values.append(found.view(len(part), -1).mean(1))
         if values:
             self.known |= dict(zip(new, torch.cat(values).tolist(), strict=True))
         return [self.known[masks] for masks in sets]
+
+
+def _first_edge(masks: bytes) -> int:
+    """Finds the first edge of a set in the order of computation; of an empty one, the place behind the last."""
+    place = masks.find(1)
+    return len(masks) if place < 0 else place
 
 
 class _Walk:

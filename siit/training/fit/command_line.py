@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
-import jax
 import rich
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -105,9 +104,6 @@ def _summary() -> int:
 
 def _job(config: DictConfig) -> str | None:
     """Trains one model, as Hydra calls it: alone, or as a job of a sweep, in this process or another."""
-    if "JAX_PLATFORMS" not in os.environ:
-        # Tracr alone uses JAX, which would take three quarters of a GPU's memory for itself.
-        jax.config.update("jax_platforms", "cpu")
     started = HydraConfig.get()
     if started.mode == RunMode.MULTIRUN:
         return _sweep_job(config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -18,6 +19,10 @@ from tracr.craft import transformers
 
 from siit.training.rasp.from_rasp import ProgramError
 from tracr_cases import Case
+
+if "JAX_PLATFORMS" not in os.environ:
+    # For Tracr alone, JAX would take three quarters of a GPU's memory.
+    jax.config.update("jax_platforms", "cpu")
 
 MLP_EXACTNESS = 1000
 """How steep the steps of Tracr's MLPs are: at its 100, counts of 8 and 9, seen as 1/9 and 1/10, are half told apart."""

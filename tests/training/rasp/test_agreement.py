@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+import jax
 import pytest
 from tracr.compiler import assemble
 from tracr.rasp import rasp
@@ -21,3 +24,7 @@ def test_heads_may_have_more_values_than_keys(vocab: str, longest: int):
     case, before = own(previous, vocab, longest), assemble._get_model_config_and_module_names
     check_agreement(case, build_causal_model(case), samples=16)
     assert assemble._get_model_config_and_module_names is before
+
+
+def test_jax_leaves_the_gpu_alone():
+    assert jax.config.jax_platforms == os.environ.get("JAX_PLATFORMS", "cpu")

@@ -21,6 +21,9 @@ WORKERS ?= logical
 TYPED ?= tests/causal tests/graph tests/interchange tests/transformer tests/training/objective
 PYTEST := -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal
 
+# pytest rewrites every file of the tests anew where nothing compiled is kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help train certify test test-typed test-slow test-ci test-bridge lint format bench wheel constraints clean
 
 help: ## Show this help

@@ -38,11 +38,15 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return handmade.put(tmp_path_factory.mktemp("bundle"), parameters=handmade.broken())
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize(("place", "encoding"), list(zip(PLACES, ENCODINGS, strict=True)))
 def test_certify_says_the_same_to_every_stream(model: Path, place: str, encoding: str):
     assert shell(f"siit certify {model}", place, encoding) == 0
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_not_certified_is_not_lost_either(broken: Path):
     assert shell(f"siit certify {broken}", "| head -c 1") == 1
 

@@ -52,6 +52,8 @@ def test_structure_is_the_structure_null():
         )
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_random_is_its_null():
     """Means of 200 draws, within four standard errors; and one in twenty above the percentile, within the binomial."""
     found = [rated(scores_of("random", seed))["edge"] for seed in range(200)]

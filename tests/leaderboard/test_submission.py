@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from siit.leaderboard.release import read_release
 from siit.leaderboard.submission import add, coverage, entries_of
 from tests.builders.boards import METHODS, evaluations, release, release_root, results
 
-EAP = next(one for one in evaluations() if one.method == "eap" and one.case == "frac_prevs")
+
+@cache
+def eap() -> Evaluation:
+    return next(one for one in evaluations() if one.method == "eap" and one.case == "frac_prevs")
 
 
 def of_eap(one: Evaluation) -> bool:
@@ -44,7 +48,7 @@ def test_a_round_trip(tmp_path: Path):
     assert read_entries(tmp_path) == [one.entry for one in added]
     (kept,) = [one for one in added[0].entry.evaluations if one.case == "frac_prevs"]
     assert set(kept.edge) == {"visible"} and set(kept.node) == {"all"} and kept.scores == {}
-    assert kept.edge["visible"] == EAP.edge["visible"] and kept.places == EAP.places
+    assert kept.edge["visible"] == eap().edge["visible"] and kept.places == eap().places
 
 
 def test_lists_of_numbers_are_one_line_each(tmp_path: Path):
@@ -168,7 +172,7 @@ REFUSED: dict[str, tuple[Callable[[Evaluation], Evaluation], str]] = {
 @pytest.mark.parametrize("kind", REFUSED)
 def test_refusals(kind: str):
     change, message = REFUSED[kind]
-    frac = results(lambda one: one is EAP, change)
+    frac = results(lambda one: one is eap(), change)
     with pytest.raises(ValueError, match=message):
         entries_of(frac, release())
 
@@ -188,8 +192,8 @@ def test_seeds_are_those_of_all_models():
 
 
 def test_other_settings_and_references_are_left_out():
-    zeroed = dataclasses.replace(EAP, setting=EvaluationSetting(ablation="zero"))
-    reference = dataclasses.replace(EAP, method="labels")
+    zeroed = dataclasses.replace(eap(), setting=EvaluationSetting(ablation="zero"))
+    reference = dataclasses.replace(eap(), method="labels")
     found = results(of_eap)
     found = dataclasses.replace(found, evaluations=(*found.evaluations, zeroed, reference))
     (entry,), notes = entries_of(found, release())

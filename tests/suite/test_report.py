@@ -174,6 +174,8 @@ def test_the_gallery_has_every_model(root: Path, models: list[SuiteModel]):
     assert places == ["composed", "others"] and set(places) <= {found.get("id") for _, found in page.tags}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_pages_are_written_once_and_linked(root: Path, models: list[SuiteModel]):
     page = root / "pages/reverse-seed-1/index.html"
     write_report(root, pages=True, say=print)

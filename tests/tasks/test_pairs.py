@@ -62,6 +62,8 @@ def test_splits_of_an_enumerated_space_share_no_pair(name: str):
         assert inputs["train"] == inputs["val"] == inputs["test"] and len(inputs["test"]) == subject.input_count == 320
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("name", ["detect_abc", "reverse_if_sorted"])
 def test_splits_of_a_large_space_share_no_input(name: str):
     inputs: dict[str, set[tuple[int, ...]]] = {}

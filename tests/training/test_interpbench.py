@@ -133,6 +133,8 @@ def test_lengths_of_ones_own(folder: Path):
     assert bundle.certificate["accuracy"] == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_classes_are_renumbered():
     """Tracr sorts tokens and classes; ours are in the order of the vocabulary."""
     program = own(get("first_token_everywhere").make, vocab="cab", max_len=4)

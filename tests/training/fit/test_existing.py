@@ -53,6 +53,8 @@ def test_a_model_of_another_configuration_is_left_as_it_is(
     assert content(tmp_path / "frac_prevs" / "seed-0") == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("word", ["overwrite=true", "resume=false"])
 def test_with_the_users_word_it_is_replaced(composed: Compose, tmp_path: Path, word: str) -> None:
     path = train(composed(SHORT))
@@ -126,6 +128,8 @@ def test_the_writer_itself_keeps_a_certified_model(tmp_path: Path) -> None:
     assert read_bundle(folder).certificate["certified"] is False
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("damage", ["a missing file", "a byte", "train.yaml", "a file in its place"])
 def test_a_damaged_model_is_moved_aside_with_the_users_word_only(
     composed: Compose, tmp_path: Path, damage: str

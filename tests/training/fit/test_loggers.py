@@ -40,6 +40,8 @@ def test_a_resumed_run_goes_on_in_the_same_file(tmp_path: Path) -> None:
     assert rows(tmp_path) == [], "a run from step 0 begins anew"
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_training_logs_losses_and_checks_once_each(composed: Compose, tmp_path: Path) -> None:
     config = ("allow_uncertified=false", "trainer.check_every=25", "trainer.validation_pairs=16")
     for steps in (50, 100):

@@ -163,6 +163,8 @@ def test_idle_members_are_sought_again_and_again(composed: Compose, monkeypatch:
 CIRCUIT = ("accuracy", "iia", "edge_iia", "strict_joint", "joint_mean", "joint_zero")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.usefixtures("first_check_narrows")
 def test_an_interruption_changes_nothing(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped_as_whole(functools.partial(composed, *OVERRIDES), tmp_path, monkeypatch, times=1)

@@ -55,6 +55,8 @@ def test_a_run_ends_in_a_bundle_that_measures_the_same(small_run: Path) -> None:
     assert record["tests"] == 1
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_causal_model_of_a_bundle_answers_as_its_evidence_says(composed: Compose, tmp_path: Path) -> None:
     train(composed("case=reverse", "trainer.max_steps=10"))
     loaded = siit.load(tmp_path, "reverse")

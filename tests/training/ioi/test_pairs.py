@@ -305,6 +305,8 @@ def test_which_interchanges_of_positions_have_an_answer():
             assert abs(changed - (1 / 4 if "indices->previous" in name else 3 / 8)) < 0.03, name
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_training_interchanges_what_depends_on_positions_by_the_task_s_permutations():
     plan = ioi.plan("ioi_full")
     pairs = plan.task.sample_pairs(64, generator())

@@ -104,7 +104,7 @@ class _Verifier:
         sampler = whole_space(task, self.seed)
         # Right is what the verifier finds to be right, whatever tolerance is claimed.
         evidence = fresh_evidence(sampler, interchanges, task.answers, self.seed)
-        self.note("evidence", coverage_findings(bundle.evidence, evidence, task))
+        self.note("evidence", coverage_findings(bundle.evidence, evidence, task, bundle.seed))
         self.fresh = self._certificate(evidence, task.answers, min_changed=1)
         self.note("fresh", bar_findings(self.fresh))
         model = ReferenceModel(bundle.config, self._parameters())

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from siit.verification.fresh import Both, chance_of, coverage_findings
+from tests.builders.ioi import task as ioi_task
 from tests.builders.programs import task
 
 
@@ -42,6 +43,20 @@ def test_a_uniform_task_has_no_plainer_one():
     assert task("frac_prevs").plain() is None
 
 
+def test_what_the_test_split_lacks_is_not_asked_of_the_evidence():
+    """Adam, among the names of `ioi`, has no partner in it."""
+    subject = ioi_task()
+    drawn, held_out = (subject.pairs(split).draw(8000, torch.Generator().manual_seed(0)) for split in ("all", "test"))
+    fresh, evidence = ({"base_tokens": pairs.base, "source_tokens": pairs.source} for pairs in (drawn, held_out))
+    adam = subject.model.vocab.index("Adam")
+    assert bool((drawn.base == adam).any()) and not bool((held_out.base == adam).any())
+    assert list(coverage_findings(evidence, fresh, subject, seed=0)) == []
+    alan = subject.model.vocab.index("Alan")
+    without = ~(held_out.base == alan).any(1)
+    (found,) = coverage_findings({name: tensor[without] for name, tensor in evidence.items()}, fresh, subject, seed=0)
+    assert found == f"base_tokens: found none of the tokens {alan}, accepted is every one of the inputs"
+
+
 def test_the_whole_space_has_the_pairs_of_every_split():
     """Enumerated: every input, in pairs that belong to any split."""
     subject = task("frac_prevs")
@@ -58,12 +73,12 @@ def test_coverage_by_hand():
     subject = task("frac_prevs")
     drawn = subject.pairs("all").draw(2000, torch.Generator().manual_seed(0))
     fresh = {"base_tokens": drawn.base, "source_tokens": drawn.source}
-    assert list(coverage_findings(fresh, fresh, subject)) == []
+    assert list(coverage_findings(fresh, fresh, subject, seed=0)) == []
     short = (drawn.base < 4).sum(1) == 3
-    (found,) = coverage_findings({name: tensor[short] for name, tensor in fresh.items()}, fresh, subject)
+    (found,) = coverage_findings({name: tensor[short] for name, tensor in fresh.items()}, fresh, subject, seed=0)
     assert found == "base_tokens: found none of the lengths 4, accepted is every one of the inputs"
     without = ~(drawn.base == 2).any(1)
-    (found,) = coverage_findings({name: tensor[without] for name, tensor in fresh.items()}, fresh, subject)
+    (found,) = coverage_findings({name: tensor[without] for name, tensor in fresh.items()}, fresh, subject, seed=0)
     assert found == "base_tokens: found none of the tokens 2, accepted is every one of the inputs"
     repeated = {name: tensor[:50].repeat(40, 1) for name, tensor in fresh.items()}
-    assert any("different pairs" in line for line in coverage_findings(repeated, fresh, subject))
+    assert any("different pairs" in line for line in coverage_findings(repeated, fresh, subject, seed=0))

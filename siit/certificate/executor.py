@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -154,6 +154,7 @@ class Executor:
         node_masks: Float[Tensor, " senders"] | Float[Tensor, "senders batch"] | None = None,
         directions: Float[Tensor, "senders batch pos d_model"] | None = None,
         first: int = 0,
+        replaced: Sequence[bool] | None = None,
     ) -> Float[Tensor, "batch pos d_model"]:
         """Runs the model with parts replaced by degrees.
 
@@ -166,6 +167,8 @@ class Executor:
             node_masks: likewise of each sender, in the order of `senders`; None replaces no node.
             directions: what a mask of 1 adds to a sum, for each sender; None: its replacement less its output.
             first: block (`blocks`) from which on the model is computed; no edge is replaced that enters an earlier one.
+            replaced: of each sender, whether its mask is 1 in every example: its output is then not computed. None: of
+                no sender is that known.
 
         Returns:
             What the unembedding reads before LayerNorm's scale.
@@ -201,18 +204,44 @@ class Executor:
             total = torch.baddbmm(stream.flatten(1).unsqueeze(1), mask, left.flatten(2).transpose(0, 1))
             return total.transpose(0, 1).contiguous().unflatten(2, shape[1:])
 
+        def absent(count: int) -> list[bool]:
+            """Tells of the next senders whether they are not computed."""
+            return [False] * count if replaced is None else list(replaced[len(left) : len(left) + count])
+
         write(known)
         for index, layer in enumerate(self.layers):
             if first <= 2 * index:
-                reads = read(masks[2 * index])
-                rows, scale = reads.flatten(1, 2), self.scale(reads)
-                slots = layer.slots(rows, None if scale is None else scale.flatten(1, 2))
-                q, k, v = slots.unflatten(1, shape[:2]).unflatten(0, (-1, 3)).unbind(1)
-                write((self.attend(q, k, v).flatten(1, 2) @ layer.leave).unflatten(1, shape[:2]))
+                write(self._heads(layer, masks[2 * index], read, absent(self.config.n_heads)))
             stream = stream + layer.bias
             if first <= 2 * index + 1:
-                write(self.mlp(layer, read(masks[2 * index + 1])))
+                gone = all(absent(1))
+                write(stream.new_zeros(1, *shape) if gone else self.mlp(layer, read(masks[2 * index + 1])))
         return read(masks[-1]).squeeze(0)
+
+    def _heads(
+        self,
+        layer: Layer,
+        masks: Tensor,
+        read: Callable[[Tensor], Float[Tensor, "reads batch pos d_model"]],
+        absent: list[bool],
+    ) -> Float[Tensor, "heads batch pos d_model"]:
+        """Computes a layer's heads; zeros stand for those that are absent."""
+        present = [head for head, gone in enumerate(absent) if not gone]
+        slots, leave = layer.slots, layer.leave
+        if len(present) < len(absent):
+            rows = [3 * head + slot for head in present for slot in range(3)]
+            slots, leave = Affine(slots.weight[rows], slots.bias[rows]), leave[present]
+            masks = masks[..., rows, :]
+        reads = read(masks)
+        shape = reads.shape[1:3]
+        scale = self.scale(reads)
+        made = slots(reads.flatten(1, 2), None if scale is None else scale.flatten(1, 2))
+        q, k, v = made.unflatten(1, shape).unflatten(0, (-1, 3)).unbind(1)
+        found = (self.attend(q, k, v).flatten(1, 2) @ leave).unflatten(1, shape)
+        if len(present) == len(absent):
+            return found
+        index = torch.tensor(present, dtype=torch.int64, device=found.device)
+        return found.new_zeros(len(absent), *found.shape[1:]).index_copy(0, index, found)
 
     def attend(
         self,

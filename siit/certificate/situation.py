@@ -61,5 +61,8 @@ class Situation:
             outputs = outputs.repeat(1, subsets, 1, 1)
             replacement = replacement.repeat(1, subsets if replacement.shape[1] > 1 else 1, 1, 1)
             edge_masks, node_masks = edges.repeat_interleave(batch, 0), nodes.repeat_interleave(batch, 0).mT
-        final = self.executor.masked(outputs[:2], replacement, edge_masks.to(outputs), node_masks.to(outputs))
+        replaced = nodes[0].tolist() if subsets == 1 else None
+        final = self.executor.masked(
+            outputs[:2], replacement, edge_masks.to(outputs), node_masks.to(outputs), replaced=replaced
+        )
         return self.measure(final.unflatten(0, (subsets, batch))[:, self.scored])

@@ -217,7 +217,6 @@ class TaskBatch:
         by: Kind = "resample",
         embeddings: Float[Tensor, "2 batch pos d_model"] | None = None,
         directions: Float[Tensor, "senders batch pos d_model"] | None = None,
-        first: int = 0,
     ) -> Float[Tensor, "scored d_vocab_out"]:
         """Runs the clean inputs with parts replaced by degrees, from 0 (as it is) to 1 (replaced).
 
@@ -227,8 +226,6 @@ class TaskBatch:
             by: kind of replacement.
             embeddings: what both embeddings write; None: what they write on the clean inputs.
             directions: what a mask of 1 adds to an edge's sum; None: the replacement less what the sender writes.
-            first: the first block with something that is replaced, as `Executor.blocks` counts them: only what follows
-                is computed. With `embeddings`, all is.
 
         Returns:
             Logits at the scored places.
@@ -236,14 +233,32 @@ class TaskBatch:
         task = self.task
         task.passes.forward += len(self)
         final = task.executor.masked(
-            self.clean[: task.executor.senders_before(first)] if embeddings is None else embeddings,
+            self.clean[:2] if embeddings is None else embeddings,
             self.replacement(by),
             self.clean.new_zeros(len(task.edges)) if edges is None else edges,
             nodes if nodes is None else nodes.mT.contiguous() if nodes.ndim == 2 else nodes,
             directions,
-            first if embeddings is None else 0,
         )
         return task.executor.logits(final.flatten(0, 1)[self.places])
+
+    def run_from(
+        self, block: int, edges: Float[Tensor, "*batch edges"], *, by: Kind = "resample"
+    ) -> Float[Tensor, "scored d_vocab_out"]:
+        """Runs the clean inputs with edges replaced that all enter late parts: only these are computed.
+
+        Args:
+            block: the first that an edge may enter, as `siit.certificate.executor.Executor.blocks` counts them.
+            edges: masks of edges, for all examples or each.
+            by: kind of replacement.
+
+        Returns:
+            Logits at the scored places.
+        """
+        executor = self.task.executor
+        self.task.passes.forward += len(self)
+        known = self.clean[: executor.senders_before(block)]
+        final = executor.masked(known, self.replacement(by), edges, first=block)
+        return executor.logits(final.flatten(0, 1)[self.places])
 
     def difference(self, logits: Float[Tensor, "scored d_vocab_out"]) -> Float[Tensor, " batch"]:
         """Measures how far answers are from the corrupted run's, on the right side; see `Readout.difference`."""
@@ -281,6 +296,8 @@ class TaskBatch:
         Args:
             times: how often each example is there.
         """
+        if times == 1:
+            return self
         size = self.scored.numel()
         first = torch.arange(times, device=self.places.device).unsqueeze(1) * size
         return TaskBatch(

@@ -63,6 +63,17 @@ def test_what_stands_before_the_first_replaced_edge_need_not_be_computed(data: s
 
 
 @given(st.data())
+@settings(max_examples=20, deadline=None)
+def test_senders_that_are_replaced_everywhere_need_not_be_computed(data: st.DataObject):
+    model, executor, tokens, sources = setting(data.draw(configs()), data.draw(st.integers(0, 100)))
+    own, others = outputs(model, executor, tokens), outputs(model, executor, sources)
+    nodes = torch.tensor(data.draw(st.lists(st.booleans(), min_size=len(own), max_size=len(own))))
+    edges = torch.rand(len(executor.edges), dtype=torch.float64).round()
+    whole = executor.masked(own[:2], others, edges, nodes.double())
+    torch.testing.assert_close(executor.masked(own[:2], others, edges, nodes.double(), replaced=nodes.tolist()), whole)
+
+
+@given(st.data())
 @settings(max_examples=10, deadline=None)
 def test_a_mask_of_an_edge_moves_its_term_linearly(data: st.DataObject):
     model, executor, tokens, sources = setting(data.draw(configs()), data.draw(st.integers(0, 100)))

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from siit.certificate.questions import Kind
 from siit.discovery.method import Parameters, by_name
-from siit.discovery.task import DiscoveryTask
+from siit.discovery.task import DiscoveryTask, TaskBatch
 from siit.graph.architecture import LOGITS, Edge
 
 LOOK_AHEAD = 8
@@ -77,7 +77,7 @@ class _Runs:
     """
 
     def __init__(self, task: DiscoveryTask, by: Kind) -> None:
-        self.batch, self.by = task.batch(torch.arange(len(task))), by
+        self.batches, self.pairs, self.by = list(task.batches()), len(task), by
         self.at_once = max(1, task.batch_size // len(task))
         self.known: dict[bytes, float] = {}
         # A set of no edge has its first one behind the last.
@@ -93,13 +93,18 @@ class _Runs:
             some = new[start : start + self.at_once]
             first = bisect.bisect_right(self.block_ends, _first_edge(some[0]))
             part = torch.tensor([list(masks) for masks in some])
-            several = self.batch.repeated(len(part))
-            masks = part.to(several.clean).repeat_interleave(len(self.batch), 0)
-            found = several.divergence(several.run(edges=masks, by=self.by, first=first))
-            values.append(found.view(len(part), -1).mean(1))
+            totals = torch.stack([self._total(batch, part, first) for batch in self.batches])
+            values.append(totals.sum(0) / self.pairs)
         if values:
             self.known |= dict(zip(new, torch.cat(values).tolist(), strict=True))
         return [self.known[masks] for masks in sets]
+
+    def _total(self, batch: TaskBatch, sets: Int[Tensor, "sets edges"], first: int) -> Float[Tensor, " sets"]:
+        """Adds up a batch's divergences under each of some sets, in one run."""
+        several = batch.repeated(len(sets))
+        masks = sets.to(several.clean).repeat_interleave(len(batch), 0)
+        found = several.divergence(several.run_from(first, masks, by=self.by))
+        return found.view(len(sets), -1).sum(1)
 
 
 def _first_edge(masks: bytes) -> int:

@@ -98,12 +98,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="where the figures go")
     options = parser.parse_args()
 
-    from siit.catalogue import catalogue, drawn_programs
+    from siit._command_line import UsageError, usable_device
+    from siit.suite.selection import choose
 
-    known = [*catalogue(), *drawn_programs()]
-    cases = options.cases or known
-    if unknown := [case for case in cases if case not in known]:
-        sys.exit(f"benchmark: case: found {unknown[0]!r}; `python -m siit.cases` lists all {len(known)}")
+    try:
+        cases = choose(options.cases or None)
+        usable_device(options.device, key="--device")
+    except (UsageError, ValueError) as error:
+        sys.exit(f"benchmark: {error}")
     results = []
     header = (
         f"{'case':28} {'steps/s':>8} {'HL share':>8} {'passed at':>12} {'seconds':>8} {'peak MB':>8} {'threads':>7}"

@@ -214,7 +214,7 @@ class Executor:
                 write(self._heads(layer, masks[2 * index], read, absent(self.config.n_heads)))
             stream = stream + layer.bias
             if first <= 2 * index + 1:
-                gone = all(absent(1))
+                (gone,) = absent(1)
                 write(stream.new_zeros(1, *shape) if gone else self.mlp(layer, read(masks[2 * index + 1])))
         return read(masks[-1]).squeeze(0)
 

@@ -38,6 +38,7 @@ from siit.transformer import Transformer
 _KNOWN_WARNINGS = (
     ".*does not have many workers.*",  # one process draws whole batches
     ".*Checkpoint directory .* exists and is not empty.*",  # that is what resuming means
+    ".*The dirpath has changed from.*",  # a folder of runs was moved, to another machine for example
     ".*`IterableDataset` has `__len__` defined.*",  # it has one worker
     ".*LeafSpec.*",  # Lightning's own use of torch
     ".*`srun` command is available.*",  # a run is one process, in a job of SLURM too

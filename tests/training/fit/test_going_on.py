@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,21 @@ def test_with_more_steps_it_ends_as_if_it_had_had_them_from_the_beginning(compos
     train(composed("trainer.max_steps=20", f"out={tmp_path / 'whole'}"))
     resumed, whole = state(tmp_path), state(tmp_path / "whole")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_runs_that_were_moved_go_on_without_a_warning(
+    composed: Compose, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Lightning says that it forgets which checkpoint was the best; none ever is."""
+    with pytest.raises(NotCertified):
+        train(composed("trainer.max_steps=10", STRICT))
+    moved = tmp_path / "moved"
+    shutil.move(tmp_path / ".runs", moved / ".runs")
+    train(composed("trainer.max_steps=20", f"out={moved}"))
+    assert json.loads((moved / "frac_prevs" / "seed-0" / "training.json").read_text())["steps"] == 20
+    assert not [str(warning.message) for warning in recwarn if "dirpath" in str(warning.message)]
 
 
 @pytest.mark.slow

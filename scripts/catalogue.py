@@ -1,6 +1,7 @@
-"""Prints docs/catalogue.md: every case, and the certificates of bundles: `python scripts/catalogue.py [roots] > FILE`.
+"""Prints what docs/catalogue.md says of every case: `python scripts/catalogue.py`.
 
-Describing all cases and counting their interchanges takes minutes.
+Which are certified is printed by scripts/results.py and scripts/suite_table.py, from bundles and reports. Describing
+all cases and counting their interchanges takes minutes.
 """
 
 from __future__ import annotations
@@ -9,12 +10,10 @@ import argparse
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 
 import torch
 
 import tracr_cases
-from scripts.results import certificates, header
 from siit.catalogue import CaseInfo
 from siit.training.describe import describe, interchange_shares
 from tracr_cases.catalogue import FAMILIES
@@ -29,21 +28,12 @@ heads and MLPs that interact. `case=random` draws further ones ([generator.md](g
 Tiers (`siit/graph/tiers.py`): **pointwise**, no attention matters; **single**, one attention step; **composed**, two or
 more components that interact; **deep**, four or more layers.
 """
-CROSS_SECTION = """\
-## A cross-section, certified
-
-Of the [first kind](method.md#kinds-of-certificates): these models were trained before every edge was.
-
-Default model and objective, CPU, one thread each, several at once: seconds are of CPU, training and its checks. Shares
-in percent, the minimum over the components of each field, on held-out pairs, never rounded up; `least effect` is of
-all units, edges and nodes.
-"""
 ALL = """\
 ## All cases
 
 `layers` is what the program needs, `nodes` its heads and MLPs, `edges` those of its circuit, the embeddings' included.
-`differs`: the share of 4,096 training pairs in which the unit that differs least does; `changes`: in which the
-interchange that changes the answer least does (of those that can: which slot is BOS is the same in every input).
+`differs`: the share of 4,096 training pairs in which the unit that differs least does; `changes`: in which the exchange
+that changes the answer least does (of those that can: which slot is BOS is the same in every input).
 `siit cases CASE --interchanges` shows all of them.
 """
 
@@ -62,7 +52,6 @@ def row(name: str) -> tuple[CaseInfo, str]:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("roots", nargs="*", type=Path, help="bundles whose certificates are shown")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     names = tracr_cases.names()
@@ -71,9 +60,6 @@ def main() -> None:
         rows = list(pool.map(row, names, chunksize=4))
     own = sum(case.interpbench_id is None for case, _ in rows)
     sys.stdout.write(INTRODUCTION.format(count=len(rows), own=own))
-    if arguments.roots:
-        print("\n" + CROSS_SECTION)
-        print("\n".join([*header(), *(line for root in arguments.roots for line in certificates(root))]))
     print("\n" + ALL)
     for family in FAMILIES:
         print(f"\n### {family}\n")

@@ -37,7 +37,7 @@ nodes carry it?
 
   siit evaluate checkpoints track=variables method=probing,interchange,das
 
-Every combination is run, one after the other. Each result is a file below OUT; the same command
+Every combination is run, jobs=4 of them at once. Each result is a file below OUT; the same command
 goes on where it was interrupted. OUT/results.json (of variables: OUT/variables.json) has all of
 them, and sums them up.
 """
@@ -66,8 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from siit._console import say
     from siit.evaluation.progress import Progress
-    from siit.evaluation.sweep import jobs_of, sweep
-    from siit.loading import list_models, load
+    from siit.evaluation.sweep import Loader, jobs_of, sweep
+    from siit.loading import list_models
 
     torch.set_num_threads(options.threads)
     if any(":" in method for method in options.method):
@@ -82,16 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         return fail("evaluate", str(error).replace("root_or_repo:", "bundle:"), BAD_INPUT)
 
-    def loaded(entry: IndexEntry) -> Any:
-        found = load(options.bundle, entry.case, entry.seed)
-        found.model.to(device)
-        return found
-
     if left := sum(not entry.certified for entry in listed):
         say(f"Left out, since their labels are not certified: {left} of {len(listed)} models.")
     try:
         with Progress(len(jobs), track.figures, track.summary) as progress:
-            results = sweep(track, jobs, loaded, options.out, progress)
+            results = sweep(track, jobs, Loader(options.bundle, device), options.out, progress, options.jobs)
         track.write(options.out / track.results_file, results)
     except KeyboardInterrupt:
         return fail("evaluate", "interrupted; the same command goes on from here", INTERRUPTED)
@@ -134,7 +129,8 @@ def _parser() -> CommandParser:
     parser.add_argument("--n-pairs", type=whole_number(1), default=256, help="pairs that a method sees (default: 256)")
     parser.add_argument("--seed", type=_seeds, default=[0], help=f"of the pairs, and of methods that draw{several}")
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of the results (default: results)")
-    parser.add_argument("--threads", type=whole_number(1), default=1, help="CPU threads (default: 1)")
+    parser.add_argument("--jobs", type=whole_number(1), default=1, help="processes that share the work (default: 1)")
+    parser.add_argument("--threads", type=whole_number(1), default=1, help="CPU threads of each (default: 1)")
     parser.add_argument("--device", default="cpu", help="where to compute, by torch's name (default: cpu)")
     return parser
 

@@ -1,21 +1,27 @@
-"""Evaluates methods on models under settings, one after the other; what is done already is not done again."""
+"""Evaluates methods on models under settings; what is done already is not done again."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+
+import torch
 
 from siit._text import one_line
 from siit._version import __version__
 from siit.bundle import IndexEntry
 from siit.evaluation.code_digest import code_sha256
 from siit.evaluation.files import read_checked, write_evaluation
+from siit.evaluation.processes import shared
 from siit.evaluation.track import Evaluated, Evaluator, FoundType, LostType, ResultsType, SettingType, Track
-from siit.loading import LoadedModel
+from siit.loading import LoadedModel, load
+
+_Ended = TypeVar("_Ended")
 
 
 @runtime_checkable
@@ -30,6 +36,25 @@ class Onlooker(Protocol):
 
     def note(self, text: str) -> None:
         """Hears of anything else, in a line."""
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Loads the models of a bundle onto a device.
+
+    Attributes:
+        bundle: a folder, or a repository's id on the Hub.
+        device: where its models go.
+    """
+
+    bundle: str
+    device: torch.device
+
+    def __call__(self, entry: IndexEntry) -> LoadedModel:
+        """Loads one."""
+        found = load(self.bundle, entry.case, entry.seed)
+        found.model.to(self.device)
+        return found
 
 
 @dataclass(frozen=True)
@@ -96,42 +121,53 @@ def sweep(
     load: Callable[[IndexEntry], LoadedModel],
     out: Path,
     onlooker: Onlooker,
+    processes: int = 1,
 ) -> ResultsType:
-    """Does all jobs, and sums up what they found. One that fails stops no other.
+    """Does all jobs, and sums up what they found, in the jobs' order. One that fails stops no other.
 
     Args:
         track: what is evaluated.
         jobs: of `jobs_of`.
-        load: loads a model; called once for each that something is left to do on.
+        load: loads a model; each process calls it once for each that something is left to do on, and for several
+            processes it must be picklable.
         out: folder of the results' files; those that are there, whole and of the same job are taken as they are.
         onlooker: is told.
+        processes: how many share the jobs; one is this process.
 
     Raises:
         OSError: a file cannot be written.
     """
-    benches = _Benches(track, load)
-    evaluations: list[FoundType] = []
-    failures: list[LostType] = []
-    for job in jobs:
-        before = _before(track, job, out, onlooker)
-        try:
-            found = before or benches.of(job).evaluate(job.method)
-        # A method is anybody's code: whatever it raises is its result.
-        except Exception as error:
-            failures.append(
-                track.lost(job.entry.case, job.entry.seed, job.method, job.setting, _worded(error, job.method))
-            )
-            onlooker.failed(failures[-1])
-            continue
-        if before is None:
-            write_evaluation(job.file(out), found)
-        evaluations.append(found)
-        onlooker.evaluated(found, again=before is not None)
-    return track.sum_up(evaluations, failures)
+    evaluations: dict[int, FoundType] = {}
+    failures: dict[int, LostType] = {}
+    for index, job in enumerate(jobs):
+        if (before := _before(track, job, out, onlooker)) is not None:
+            evaluations[index] = before
+            onlooker.evaluated(before, again=True)
+    waiting = {index: job for index, job in enumerate(jobs) if index not in evaluations}
+    with contextlib.closing(shared(Benches(track, load).do, waiting, processes)) as ending:
+        for index, found in ending:
+            job = jobs[index]
+            if isinstance(found, str):
+                failures[index] = track.lost(job.entry.case, job.entry.seed, job.method, job.setting, found)
+                onlooker.failed(failures[index])
+            else:
+                write_evaluation(job.file(out), found)
+                evaluations[index] = found
+                onlooker.evaluated(found, again=False)
+    return track.sum_up(_in_order(evaluations), _in_order(failures))
 
 
-class _Benches(Generic[SettingType, FoundType, LostType, ResultsType]):
-    """Keeps the latest model, and its latest bench, for jobs that come one after the other."""
+def _in_order(ended: Mapping[int, _Ended]) -> list[_Ended]:
+    return [ended[index] for index in sorted(ended)]
+
+
+class Benches(Generic[SettingType, FoundType, LostType, ResultsType]):
+    """Does jobs, and keeps the latest model and its latest bench for jobs that come one after the other.
+
+    Args:
+        track: what is evaluated.
+        load: loads a model.
+    """
 
     def __init__(
         self, track: Track[SettingType, FoundType, LostType, ResultsType], load: Callable[[IndexEntry], LoadedModel]
@@ -140,8 +176,15 @@ class _Benches(Generic[SettingType, FoundType, LostType, ResultsType]):
         self._model: tuple[IndexEntry, LoadedModel] | None = None
         self._bench: tuple[IndexEntry, SettingType, Evaluator[FoundType]] | None = None
 
-    def of(self, job: EvaluationJob[SettingType]) -> Evaluator[FoundType]:
-        """Gives the bench of a job."""
+    def do(self, job: EvaluationJob[SettingType]) -> FoundType | str:
+        """Evaluates; returns the error, in a line, where that raises one."""
+        try:
+            return self._of(job).evaluate(job.method)
+        # A method is anybody's code: whatever it raises is its result.
+        except Exception as error:
+            return _worded(error, job.method)
+
+    def _of(self, job: EvaluationJob[SettingType]) -> Evaluator[FoundType]:
         entry = job.entry
         if self._bench is None or self._bench[:2] != (entry, job.setting):
             if self._model is None or self._model[0] != entry:

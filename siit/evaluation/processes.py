@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -24,7 +26,8 @@ def shared(
 ) -> Generator[tuple[int, _Found | str], None, None]:
     """Does jobs and yields what each gave, as they end.
 
-    Processes begin with this one's threads and places of modules. Whatever ends the iteration early ends them too.
+    Processes begin with this one's threads and places of modules. Whatever ends the iteration early, or this process,
+    ends them too.
 
     Args:
         do: does a job; for several processes it must be picklable, as jobs and what they give.
@@ -63,10 +66,19 @@ def shared(
 
 def _begin(do: Callable[[Any], Any], threads: int) -> None:
     global _own
+    threading.Thread(target=_end_with_the_first, daemon=True).start()
     # Ctrl-C goes to all processes of a terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
     _own = do
+
+
+def _end_with_the_first() -> None:
+    """Ends this process where the first one was killed: it would wait for jobs for ever."""
+    first = multiprocessing.parent_process()
+    assert first is not None
+    first.join()
+    os._exit(1)
 
 
 def _do(job: Any) -> Any:

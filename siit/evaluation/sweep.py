@@ -128,7 +128,7 @@ def sweep(
     Args:
         track: what is evaluated.
         jobs: of `jobs_of`.
-        load: loads a model; each process calls it once for each that something is left to do on, and for several
+        load: loads a model; each process calls it once for each that something is left to do on. For several
             processes it must be picklable.
         out: folder of the results' files; those that are there, whole and of the same job are taken as they are.
         onlooker: is told.

@@ -1,7 +1,7 @@
 """Prints what suites came to as Markdown: `python -m scripts.suite_table docs/suite.json [more] [--write FILE]`.
 
 Of a model that several reports have the last one counts. `--write` puts all of them into one report: so
-`docs/suite.json` grows with what is trained elsewhere.
+`docs/suite.json` grows with what is trained on other machines.
 """
 
 from __future__ import annotations

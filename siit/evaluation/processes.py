@@ -49,7 +49,12 @@ def shared(
         initargs=(do, torch.get_num_threads()),
     )
     try:
-        futures = {pool.submit(_do, job): index for index, job in jobs.items()}
+        # Ctrl-C goes to all processes of a terminal. Those that begin here never hear it; this one ends them.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            futures = {pool.submit(_do, job): index for index, job in jobs.items()}
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for future in as_completed(futures):
             try:
                 found = future.result()
@@ -67,8 +72,6 @@ def shared(
 def _begin(do: Callable[[Any], Any], threads: int) -> None:
     global _own
     threading.Thread(target=_end_with_the_first, daemon=True).start()
-    # Ctrl-C goes to all processes of a terminal; the first one ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
     _own = do
 

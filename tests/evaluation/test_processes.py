@@ -46,10 +46,14 @@ def test_each_job_is_done_once(processes: int):
     assert list(shared(square, {}, processes)) == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_of_a_process_that_is_killed_it_is_said_so():
     assert dict(shared(die, {0: 0, 1: 1}, 2)) == {0: KILLED, 1: KILLED}
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_nothing_runs_on_where_nobody_listens():
     ending = shared(time.sleep, {0: 0.0, 1: 600.0, 2: 600.0}, 2)
     next(ending)
@@ -74,6 +78,8 @@ def test_processes_find_what_one_finds(tmp_path: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr().out.count("(done before)") == 3
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_jobs_that_were_lost_are_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

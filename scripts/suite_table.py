@@ -1,7 +1,7 @@
 """Prints what suites came to as Markdown: `python -m scripts.suite_table docs/suite.json [more] [--write FILE]`.
 
-Of a model that several reports have the last one counts. `--write` puts all of them into one report: so
-`docs/suite.json` grows with what is trained on other machines.
+Of a model that several reports have the last one counts; those that had not come to their end are left out. `--write`
+puts all of them into one report: so `docs/suite.json` grows with what is trained on other machines.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from pathlib import Path
 from scripts.results import percent
 from siit.catalogue import catalogue
 from siit.graph.tiers import TIERS
-from siit.suite.models import SuiteModel
+from siit.suite.models import UNFINISHED, SuiteModel
 from siit.suite.report import SUITE_FORMAT, suite_json
 
 
 def read_reports(paths: Sequence[Path]) -> list[SuiteModel]:
     """Reads reports of suites, by case and seed; of a model that several have the last one counts.
+
+    Models that had not come to their end are left out.
 
     Raises:
         ValueError: a file that is no report.
@@ -31,7 +33,7 @@ def read_reports(paths: Sequence[Path]) -> list[SuiteModel]:
             report = json.loads(path.read_text(encoding="utf-8"))
             if report["format"] != SUITE_FORMAT:
                 raise ValueError(f"format {report['format']!r}")
-            models = [SuiteModel(**model) for model in report["models"]]
+            models = [SuiteModel(**model) for model in report["models"] if model["outcome"] != UNFINISHED]
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{path}: found no report ({error}), accepted is a suite.json that siit wrote") from error
         found |= {(model.case, str(model.seed)): model for model in models}

@@ -37,7 +37,7 @@ nodes carry it?
 
   siit evaluate checkpoints track=variables method=probing,interchange,das
 
-Every combination is run, jobs=4 of them at once. Each result is a file below OUT; the same command
+Every combination is run; with jobs=4, four at once. Each result is a file below OUT; the same command
 goes on where it was interrupted. OUT/results.json (of variables: OUT/variables.json) has all of
 them, and sums them up.
 """

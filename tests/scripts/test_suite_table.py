@@ -38,7 +38,7 @@ def test_of_a_model_that_several_reports_have_the_last_one_counts(tmp_path: Path
     ]
 
 
-def test_tiers_count_the_catalogue_s_cases(tmp_path: Path) -> None:
+def test_tiers_count_the_catalogue_s_cases() -> None:
     """Those of the generator are no part of it."""
     drawn = SuiteModel("random-deep-3", 0, "deep", None, "certified", cpu_seconds=9000.0)
     lines = suite_table.tiers([DONE, MISSED, drawn])
@@ -56,7 +56,9 @@ def test_rows_say_the_worst_share_or_what_is_missing() -> None:
     ]
 
 
-def test_one_report_is_made_of_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_one_report_is_made_of_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     first, second = written(tmp_path, "first.json", DONE), written(tmp_path, "second.json", MISSED)
     whole = tmp_path / "whole.json"
     monkeypatch.setattr(sys, "argv", ["suite_table", str(first), str(second), "--write", str(whole)])

@@ -32,8 +32,8 @@ ALL = """\
 ## All cases
 
 `layers` is what the program needs, `nodes` its heads and MLPs, `edges` those of its circuit, the embeddings' included.
-`differs`: the share of 4,096 training pairs in which the unit that differs least does; `changes`: in which the exchange
-that changes the answer least does (of those that can: which slot is BOS is the same in every input).
+`differs`: the share of 4,096 training pairs in which the unit that differs least does; `changes`: in which the
+interchange that changes the answer least does (of those that can: which slot is BOS is the same in every input).
 `siit cases CASE --interchanges` shows all of them.
 """
 

@@ -12,7 +12,18 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from siit.graph.architecture import HEAD_SLOTS, LOGITS, POS_EMBED, TOK_EMBED, ModelConfig, Slot, head, mlp
+from siit.graph.architecture import (
+    HEAD_SLOTS,
+    LOGITS,
+    POS_EMBED,
+    TOK_EMBED,
+    ModelConfig,
+    Slot,
+    head,
+    head_index,
+    layer_of,
+    mlp,
+)
 from siit.transformer.patching import BatchPatch, EdgeReader, Read
 from siit.transformer.spread import spread
 
@@ -218,6 +229,34 @@ class Transformer(nn.Module):
         return Outputs(
             self.ln_final(stream.read([(LOGITS, None)]).squeeze(0)), stream.senders, self.unembed, stream.patterns
         )
+
+    def reading(
+        self, receiver: str, slot: Slot | None
+    ) -> tuple[Float[Tensor, "d_model width"], Float[Tensor, " width"]]:
+        """Gives the map and the bias with which a slot reads the stream, LayerNorm's own weights folded in.
+
+        What is left of LayerNorm is a division by the stream's standard deviation: the map takes its mean away.
+
+        Args:
+            receiver: a head, an MLP or the logits.
+            slot: of a head.
+        """
+        norm, weight, bias = self._reader(receiver, slot)
+        if isinstance(norm, _LayerNorm):
+            bias = bias + norm.b @ weight
+            weight = norm.w.unsqueeze(1) * weight
+            weight = weight - weight.mean(0)
+        return weight, bias
+
+    def _reader(self, receiver: str, slot: Slot | None) -> tuple[nn.Module, Tensor, Tensor]:
+        if receiver == LOGITS:
+            return self.ln_final, self.unembed.W_U, self.unembed.b_U
+        block = self.blocks[layer_of(receiver)]
+        assert isinstance(block, _Block)
+        if slot is None:
+            return block.ln2, block.mlp.W_in, block.mlp.b_in
+        weight, bias = block.attn.projections(slot)
+        return block.ln1, weight[head_index(receiver)], bias[head_index(receiver)]
 
     def _attend(self, layer: int, block: _Block, stream: _Stream) -> None:
         names = [head(layer, index) for index in range(self.config.n_heads)]

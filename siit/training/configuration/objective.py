@@ -39,6 +39,8 @@ class ObjectiveSettings:
     """Factor of the loss of auxiliary probes: linear maps that read each variable off its nodes."""
     attention_weight: float = 1.0
     """Factor of the loss of supervised attention: heads learn to attend to what the causal model selects."""
+    leakage_weight: float = 1.0
+    """Factor of leakage: what members of the circuit read over off-circuit edges, as a share of what they read."""
     next_token: float = 0.0
     """Factor of the loss of predicting every next token, where the answers are tokens."""
     prioritised: float = 0.5
@@ -70,7 +72,7 @@ class ObjectiveSettings:
         require("objective.adversarial", attacked, 0 <= attacked <= 0.5, "a number from 0 to 0.5")
         again, possible = self.replay_interchanges, self.replay > 0
         require("objective.replay_interchanges", again, possible or not again, "false where objective.replay is 0")
-        for name in ("probe_weight", "attention_weight", "next_token"):
+        for name in ("probe_weight", "attention_weight", "leakage_weight", "next_token"):
             require(f"objective.{name}", getattr(self, name), getattr(self, name) >= 0, "0 or more")
         first, accepted = self.circuit_first, "null or a number above 0, at most 1"
         require("objective.circuit_first", first, first is None or 0 < first <= 1, accepted)
@@ -96,6 +98,7 @@ def plain_objective() -> ObjectiveSettings:
         circuit_first=None,
         probe_weight=0.0,
         attention_weight=0.0,
+        leakage_weight=0.0,
         prioritised=0.0,
         replay=0.0,
         adversarial=0.0,

@@ -179,6 +179,7 @@ def make_module(plan: Plan, settings: Settings, revisions: Revisions | None = No
         chosen.source_gradient,
         probe_weight=chosen.probe_weight,
         attention_weight=chosen.attention_weight,
+        leakage_weight=chosen.leakage_weight,
         next_token=chosen.next_token,
         tolerance=plan.task.answers.tolerance,
     )

@@ -32,6 +32,7 @@ from siit.training.objective.draws import (
     draw_replacement,
 )
 from siit.training.objective.interventions import Drawn
+from siit.training.objective.leakage import Leakage
 from siit.training.objective.losses import next_token_loss, task_loss
 from siit.training.objective.priorities import Priorities
 from siit.training.objective.supervised_attention import SupervisedAttention
@@ -66,7 +67,7 @@ class Step:
 
     Attributes:
         loss: weighted sum of the losses.
-        losses: each term's own loss, before weighting; and `next_token`, `probes` and `attention`, if any.
+        losses: each term's own loss, before weighting; and `next_token`, `probes`, `attention` and `leakage`, if any.
         logits: the patched model's output at all positions, or at the last token's alone if only that counts.
         target: the causal model's output under the interchange, at the same positions.
         scored: where the target counts.
@@ -107,6 +108,7 @@ class Objective:
         source_gradient: whether gradients flow through the source run too.
         probe_weight: factor of the auxiliary probes' loss, where there are any.
         attention_weight: factor of the loss of supervised attention.
+        leakage_weight: factor of the mean leakage of the circuit's reads, in the plain runs of the sources.
         next_token: factor of the loss of predicting every next token, on the plain runs of the sources. The answers'
             classes must then be the tokens.
         tolerance: how far an answer may be off, where answers are numbers.
@@ -122,6 +124,7 @@ class Objective:
         source_gradient: bool,
         probe_weight: float = 0.0,
         attention_weight: float = 0.0,
+        leakage_weight: float = 0.0,
         next_token: float = 0.0,
         tolerance: float | None = None,
     ) -> None:
@@ -131,10 +134,12 @@ class Objective:
         self.interchanges = interchanges
         self.terms = dict(terms)
         self.source_gradient = source_gradient
-        self.probe_weight, self.attention_weight, self.next_token = probe_weight, attention_weight, next_token
+        self.probe_weight, self.attention_weight = probe_weight, attention_weight
+        self.leakage_weight, self.next_token = leakage_weight, next_token
         self.tolerance = tolerance
         self.points = PatchPoints(interchanges.labels.circuit)
         self.attention = SupervisedAttention(interchanges.model, interchanges.labels)
+        self.leakage = Leakage(interchanges.labels.circuit, self.points.senders)
         self._masks_on: dict[torch.device, _Masks] = {}
 
     def _masks(self, device: torch.device) -> _Masks:
@@ -250,10 +255,15 @@ class Objective:
         if answers.attention:
             losses["attention"] = self.attention.loss(outputs.patterns, answers, is_token)
             total = total + self.attention_weight * losses["attention"]
+        if self.leakage_weight:
+            assert source is not None
+            is_slot = pairs.source <= len(self.interchanges.model.vocab)  # Padding has the last id, BOS the one before.
+            losses["leakage"] = self.leakage.of(model, source.senders, is_slot).mean()
+            total = total + self.leakage_weight * losses["leakage"]
         return Step(total, losses, logits, target, scored, drawn)
 
     def source_run(self, model: Transformer, pairs: Pairs, drawn: Drawn) -> Outputs | None:
-        """Runs the model on the sources; None if no term patches and no next tokens are learned.
+        """Runs the model on the sources; None if no term patches and nothing else is learned of it.
 
         Args:
             model: the low-level model.
@@ -264,9 +274,10 @@ class Objective:
             term.interchange.none == 1 and term.off_circuit.none == 1 and term.constant == 0
             for term in self.terms.values()
         )
-        if never and not (drawn.all_off or self.next_token):
+        learned = self.next_token > 0 or self.leakage_weight > 0
+        if never and not (drawn.all_off or learned):
             return None
-        wanted = self.source_gradient or self.next_token > 0
+        wanted = self.source_gradient or learned
         with torch.set_grad_enabled(wanted and torch.is_grad_enabled()):
             return model.run(pairs.source, drawn.source_positions)
 

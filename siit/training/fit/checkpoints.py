@@ -26,7 +26,7 @@ _FREE = ("logger", "resume", "overwrite", "out", "allow_uncertified")
 _FREE_TRAINER = ("evidence_pairs", "progress_bar", "threads", "accelerator", "devices", "max_steps")
 """What may differ between a run and its continuation. Only `threads`, `accelerator` and `devices` change bits: by
 rounding."""
-_BEFORE = {"trainer.precision": "32-true"}
+_BEFORE = {"trainer.precision": "32-true", "objective.leakage_weight": 0.0}
 """What versions did that had no key for it."""
 FAILED_TESTS = "failed-tests.json"
 

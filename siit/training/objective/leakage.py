@@ -1,7 +1,7 @@
 """Leakage: how much of what the circuit's members read comes over edges that are off the circuit.
 
-An answer that is right adds next to nothing to a cross-entropy. So what an off-circuit edge says is felt only where it
-makes an answer wrong, and many edges that each say a little do so together. Leakage is felt at every step.
+An answer that is right adds next to nothing to a cross-entropy. What an off-circuit edge says is then felt only where
+it makes an answer wrong. Many edges that each say a little do so together. Leakage is felt at every step.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ LEAST = 0.1
 class Leakage:
     """Measures the leakage of each read of a circuit: of each slot of its heads, its MLPs and the logits.
 
-    A read is linear in the outputs of all components before it. Its leakage is the mean square of what it takes from
-    those over off-circuit edges, divided by that of what it takes from the others and of its bias. Each component
-    counts by itself: what several say may cancel in an input, but not where one is replaced.
+    A read is linear in the outputs of all components before it. Each of these has a mean square in it. Leakage is the sum
+    of those over off-circuit edges, divided by that of the others and of the bias. Each component counts by itself:
+    what several say may cancel in an input, but not where one is replaced.
 
     Args:
         circuit: the labels.

@@ -106,6 +106,7 @@ def test_the_papers_objectives_have_terms_alone(name: str):
         circuit_first=None,
         probe_weight=0.0,
         attention_weight=0.0,
+        leakage_weight=0.0,
         prioritised=0.0,
         replay=0.0,
         adversarial=0.0,

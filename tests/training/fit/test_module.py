@@ -145,7 +145,7 @@ def test_a_step_waits_for_the_device_only_where_losses_are_logged(
     plan, waits = plan_of(settings), Waits()
     with waits:
         fit(plan, settings, folder, loggers=[MetricsFile(folder.path)])
-    assert len(waits.found) == times * 4, "the loss, that of the term, of the probes, and of the attention"
+    assert len(waits.found) == times * 5, "the loss, that of the term, of the probes, the attention and the leakage"
 
 
 @pytest.mark.parametrize("case", ["frac_prevs", "ioi"])

@@ -248,6 +248,11 @@ class Transformer(nn.Module):
             weight = weight - weight.mean(0)
         return weight, bias
 
+    def constants(self) -> Float[Tensor, "layers_before d_model"]:
+        """Adds up what the attention biases `b_O` of the first layers, from none to all, put into the stream."""
+        biases = torch.stack([block.attn.b_O for block in self.blocks if isinstance(block, _Block)])
+        return torch.cat([torch.zeros_like(biases[:1]), biases.cumsum(0)])
+
     def _reader(self, receiver: str, slot: Slot | None) -> tuple[nn.Module, Tensor, Tensor]:
         if receiver == LOGITS:
             return self.ln_final, self.unembed.W_U, self.unembed.b_U

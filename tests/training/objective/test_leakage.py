@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
-from siit.graph.architecture import LOGITS, edges
+from siit.graph.architecture import LOGITS, Edge, depth, edges
 from siit.training.objective import Objective, Term
 from siit.training.objective.draws import InterchangeDraw, OffCircuitDraw
-from siit.training.objective.leakage import LEAST, Leakage
+from siit.training.objective.leakage import LEAST, SCALE, Leakage
 from siit.transformer import Transformer
 from tests.builders import objectives
 
@@ -45,14 +47,29 @@ def test_it_is_what_edges_say_each_by_itself(normalization: str | None):
     for (receiver, slot), value in found.items():
         weight, bias = model.reading(receiver, slot)
         into = [edge for edge in edges(circuit.config) if (edge.receiver, edge.slot) == (receiver, slot)]
-        scale = torch.ones((), dtype=torch.float64)
-        if normalization:
-            total = torch.stack([outputs[edge.sender] for edge in into]).sum(0)
-            scale = (1 / (total.var(-1, correction=0) + circuit.config.eps))[real].mean()
-        said = {edge: (outputs[edge.sender][real] @ weight).square().sum(-1).mean() * scale for edge in into}
-        off = sum((power for edge, power in said.items() if edge in circuit.off_edges), torch.zeros(()))
-        on = sum((power for edge, power in said.items() if edge not in circuit.off_edges), torch.zeros(()))
-        torch.testing.assert_close(value, off / (on + bias.square().sum() + LEAST))
+        said = {edge: outputs[edge.sender][real] for edge in into}
+        constant = torch.zeros(circuit.config.d_model, dtype=torch.float64)
+        for layer, block in enumerate(model.blocks):
+            if depth(receiver) > (layer, 0):
+                constant = constant + block.attn.b_O  # type: ignore[operator, union-attr]
+
+        def shares(take: Callable[[Tensor], Tensor], edges: dict[Edge, Tensor], constant: Tensor) -> tuple[Any, Any]:
+            power = {edge: take(output).square().sum(-1).mean() for edge, output in edges.items()}
+            off = sum(value for edge, value in power.items() if edge in circuit.off_edges)
+            on = sum(value for edge, value in power.items() if edge not in circuit.off_edges)
+            return off, on + take(constant).square().sum()
+
+        off, on = shares(lambda output, weight=weight: output @ weight, said, constant)  # type: ignore[misc]
+        if normalization is None:
+            torch.testing.assert_close(value, off / (on + bias.square().sum() + LEAST))
+            continue
+        total = torch.stack(list(said.values())).sum(0) + constant
+        gain = (1 / (total.var(-1, correction=0) + circuit.config.eps)).mean()
+        expected = off * gain / (on * gain + bias.square().sum() + LEAST)
+        if any(edge not in circuit.off_edges for edge in into):
+            off, on = shares(lambda output: output - output.mean(-1, keepdim=True), said, constant)
+            expected = expected + SCALE * off / (on + LEAST)
+        torch.testing.assert_close(value, expected)
 
 
 @pytest.mark.parametrize("normalization", ["LN", None])
@@ -62,7 +79,7 @@ def test_a_reading_is_what_the_model_reads(normalization: str | None):
     config = objectives.interchanges_of(task, normalization_type=normalization).labels.circuit.config
     model, tokens = shaken(config), objectives.pairs_of(task, 4, seed=0).base
     run = model.run(tokens)
-    stream = torch.stack(run.senders).sum(0) + sum(block.attn.b_O for block in model.blocks)  # type: ignore[union-attr]
+    stream = torch.stack(run.senders).sum(0) + model.constants()[-1]
     if normalization:
         stream = stream / (stream.var(-1, keepdim=True, correction=0) + config.eps).sqrt()
     weight, bias = model.reading(LOGITS, None)
@@ -95,8 +112,9 @@ def test_the_objective_adds_its_mean_and_it_reaches_who_speaks_and_who_reads():
     torch.testing.assert_close(step.losses["leakage"], expected.mean())
     torch.testing.assert_close(step.loss, without.loss + 0.5 * expected.mean())
     step.losses["leakage"].backward()
-    speaker, reader = model.blocks[0].mlp.W_out, model.blocks[1].attn.W_Q  # type: ignore[union-attr]
-    assert bool(speaker.grad.any()) and bool(reader.grad[0].any())  # type: ignore[union-attr, index]
+    parameters = dict(model.named_parameters())
+    speaker, reader = parameters["blocks.0.mlp.W_out"].grad, parameters["blocks.1.attn.W_Q"].grad
+    assert speaker is not None and speaker.any() and reader is not None and reader[0].any()
 
 
 def test_it_is_measured_where_nothing_is_patched_too():

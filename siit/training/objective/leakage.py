@@ -21,7 +21,7 @@ EXAMPLES = 32
 """Of a batch that it is measured on: mean squares hardly differ between batches."""
 LEAST = 0.1
 """Mean square that counts as read over the circuit where less is: a head that attends everywhere starts at nothing."""
-SCALE = 0.3
+SCALE = 0.1
 """Factor of the leakage of LayerNorm's scales."""
 
 

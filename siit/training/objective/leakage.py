@@ -103,7 +103,7 @@ class Leakage:
 
 
 def _power(
-    squares: Float[Tensor, "read 2 d_model d_model"], maps: Sequence[Float[Tensor, "d_model width"]]
+    squares: Float[Tensor, "read 2 d_model d_model"], maps: Sequence[Float[Tensor, "d_model _"]]
 ) -> Float[Tensor, "read 2"]:
     """Computes the mean squares of what maps make of it; those of one shape stand side by side."""
     found: list[Tensor] = []

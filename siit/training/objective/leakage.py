@@ -70,9 +70,10 @@ class Leakage:
             real: which positions are not padding.
         """
         sent = torch.stack([output[:EXAMPLES] for output in outputs])
-        if self._kinds.device != sent.device:  # Once: a copy at every step would wait for the device.
-            for name in ("_kinds", "_last", "_layers"):
-                setattr(self, name, getattr(self, name).to(sent.device))
+        # Copied once: afterwards they are there.
+        self._kinds, self._last, self._layers = (
+            each.to(sent.device) for each in (self._kinds, self._last, self._layers)
+        )
         weight = real[:EXAMPLES].to(sent.dtype)
         weight = weight / weight.sum()
         constant = model.constants()[self._layers]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -39,6 +38,9 @@ def test_it_is_what_edges_say_each_by_itself(normalization: str | None):
     outputs = dict(zip(senders, run.senders, strict=True))
     real = pairs.source <= len(task.model.vocab)
     leakage = Leakage(circuit, senders)
+    parameters = dict(model.named_parameters())
+    d_model = circuit.config.d_model
+    without_mean = torch.eye(d_model, dtype=torch.float64) - 1 / d_model
     found = dict(zip(leakage.reads, leakage.of(model, run.senders, real), strict=True))
 
     assert set(found) == {
@@ -48,18 +50,18 @@ def test_it_is_what_edges_say_each_by_itself(normalization: str | None):
         weight, bias = model.reading(receiver, slot)
         into = [edge for edge in edges(circuit.config) if (edge.receiver, edge.slot) == (receiver, slot)]
         said = {edge: outputs[edge.sender][real] for edge in into}
-        constant = torch.zeros(circuit.config.d_model, dtype=torch.float64)
-        for layer, block in enumerate(model.blocks):
+        constant = torch.zeros(d_model, dtype=torch.float64)
+        for layer in range(circuit.config.n_layers):
             if depth(receiver) > (layer, 0):
-                constant = constant + block.attn.b_O  # type: ignore[operator, union-attr]
+                constant = constant + parameters[f"blocks.{layer}.attn.b_O"]
 
-        def shares(take: Callable[[Tensor], Tensor], edges: dict[Edge, Tensor], constant: Tensor) -> tuple[Any, Any]:
-            power = {edge: take(output).square().sum(-1).mean() for edge, output in edges.items()}
+        def shares(weight: Tensor, said: dict[Edge, Tensor], constant: Tensor) -> tuple[Any, Any]:
+            power = {edge: (output @ weight).square().sum(-1).mean() for edge, output in said.items()}
             off = sum(value for edge, value in power.items() if edge in circuit.off_edges)
             on = sum(value for edge, value in power.items() if edge not in circuit.off_edges)
-            return off, on + take(constant).square().sum()
+            return off, on + (constant @ weight).square().sum()
 
-        off, on = shares(lambda output, weight=weight: output @ weight, said, constant)  # type: ignore[misc]
+        off, on = shares(weight, said, constant)
         if normalization is None:
             torch.testing.assert_close(value, off / (on + bias.square().sum() + LEAST))
             continue
@@ -67,7 +69,7 @@ def test_it_is_what_edges_say_each_by_itself(normalization: str | None):
         gain = (1 / (total.var(-1, correction=0) + circuit.config.eps)).mean()
         expected = off * gain / (on * gain + bias.square().sum() + LEAST)
         if any(edge not in circuit.off_edges for edge in into):
-            off, on = shares(lambda output: output - output.mean(-1, keepdim=True), said, constant)
+            off, on = shares(without_mean, said, constant)
             expected = expected + SCALE * off / (on + LEAST)
         torch.testing.assert_close(value, expected)
 

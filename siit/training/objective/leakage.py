@@ -70,10 +70,10 @@ class Leakage:
             real: which positions are not padding.
         """
         sent = torch.stack([output[:EXAMPLES] for output in outputs])
-        # Copied once: afterwards they are there.
-        self._kinds, self._last, self._layers = (
-            each.to(sent.device) for each in (self._kinds, self._last, self._layers)
-        )
+        if self._kinds.device != sent.device:  # Once: no later step copies to the device.
+            self._kinds, self._last, self._layers = (
+                each.to(sent.device) for each in (self._kinds, self._last, self._layers)
+            )
         weight = real[:EXAMPLES].to(sent.dtype)
         weight = weight / weight.sum()
         constant = model.constants()[self._layers]

@@ -42,6 +42,7 @@ def measure(
     staged: bool = False,
     parts_pairs: int | None = None,
     alone_pairs: int | None = None,
+    adversary_scored: int | None = None,
     exhaustive: bool = False,
     min_scored: int = MIN_SCORED,
     min_changed: int = MIN_CHANGED,
@@ -60,10 +61,13 @@ def measure(
         subsets: how many random subsets of the off-circuit parts are replaced.
         batch_size: pairs per forward pass, at most; fewer where one of them alone is large.
         staged: whether measuring ends after a stage in which a share is below its bar. The stages are accuracy, joint
-            ablations and interchanges; the adversary's subsets; random subsets; single parts, which take longest.
+            ablations and interchanges; the adversary's subsets, which end where their bar is out of reach; random
+            subsets; single parts, which take longest.
         parts_pairs: single parts and subsets are measured on so many of the first pairs; where None, on as few as
             hold `min_scored` scored positions.
         alone_pairs: likewise for single parts alone, which take longest; where None, on `parts_pairs`.
+        adversary_scored: the adversary's subsets are measured on the fewest of the first pairs that hold so many scored
+            positions; where None, on `parts_pairs`.
         exhaustive: the evidence is all there is, so the two minima below do not apply.
         min_scored: scored positions that every quantity must rest on.
         min_changed: pairs in which every interchange must change the high-level model's answer, unless it never does.
@@ -77,6 +81,7 @@ def measure(
         ("batch_size", batch_size),
         ("parts_pairs", parts_pairs),
         ("alone_pairs", alone_pairs),
+        ("adversary_scored", adversary_scored),
     ):
         if value is not None and value < 1:
             raise ValueError(f"{name}: found {value}, accepted is at least 1")
@@ -94,10 +99,12 @@ def measure(
     used = checked.first(checked.enough(min_scored) if parts_pairs is None else min(parts_pairs, checked.pairs))
     parts = OffCircuit(model, circuit, used, means, batch_size)
     single = parts if alone_pairs is None else parts.on(used.first(min(alone_pairs, used.pairs)))
+    attacked = parts if adversary_scored is None else parts.on(checked.first(checked.enough(adversary_scored)))
+    out_of_reach = bars["strict_adversarial"] if staged else None
     counts: Counts = ask(model, checked, means, first_questions(circuit), batch_size)
     measured = list(_FIRST)
     stages: tuple[tuple[tuple[str, ...], Callable[[], Counts]], ...] = (
-        (("strict_adversarial",), parts.adversarial),
+        (("strict_adversarial",), lambda: attacked.adversarial(out_of_reach)),
         (("strict_subsets",), lambda: parts.subsets(drawn)),
         (("strict_node", "strict_edge"), single.alone),
     )

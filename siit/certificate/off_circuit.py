@@ -87,12 +87,23 @@ class OffCircuit:
             _add(shares, f"strict_subsets.{kind}", list(subsets), right, situation)
         return shares
 
-    def adversarial(self) -> Shares:
-        """Replaces the worst subset that the adversary finds for each example: the field `strict_adversarial`."""
+    def adversarial(self, bar: float | None = None) -> Shares:
+        """Replaces the worst subset that the adversary finds for each example: the field `strict_adversarial`.
+
+        Args:
+            bar: where given, this ends as soon as too many answers are wrong for a kind's share to reach it. That share
+                is then of the pairs so far, and kinds that come later have none.
+        """
         shares: Shares = {}
-        for kind, situation, found in self._attacks(KINDS):
+        scored = max(int(self.evidence.scored(None).sum()), 1)
+        # Zeros first: a model fails by them most often.
+        for kind, situation, found in self._attacks(KINDS[::-1]):
+            field = f"strict_adversarial.{kind}"
             right = situation.positions - found.wrong @ situation.pairs
-            _add(shares, f"strict_adversarial.{kind}", ["all"], right.unsqueeze(0), situation)
+            _add(shares, field, ["all"], right.unsqueeze(0), situation)
+            count = shares[field]["all"]
+            if bar is not None and (scored - count.positions + count.total) / scored < bar:
+                break
         return shares
 
     def attack(self, kind: Kind) -> Attack:

@@ -294,6 +294,15 @@ def test_single_parts_on_a_few_pairs():
     assert scored == dict.fromkeys(LATER, 40) | {"strict_node": 10, "strict_edge": 10}
 
 
+def test_the_adversary_on_the_fewest_pairs_with_so_many_scored_positions():
+    certificate = certify(parts_pairs=40, adversary_scored=100)
+    scored = {name: certificate.evidence["scored"][name] for name in LATER}
+    assert scored == dict.fromkeys(LATER, 40 * 3) | {"strict_adversarial": 34 * 3}
+    assert certify(adversary_scored=10**9).evidence["scored"]["strict_adversarial"] == handmade.SCORED
+    with pytest.raises(ValueError, match="adversary_scored: found 0, accepted is at least 1"):
+        certify(adversary_scored=0)
+
+
 def test_means_are_over_all_source_rows():
     """An off-circuit MLP adds 2 at x: its mean over all rows is 1 at positions 1 to 4, whatever the batches."""
     weights = parameters()

@@ -87,6 +87,22 @@ def test_what_the_adversary_finds_is_so(kind: Kind):
     assert (share < 0.8) == (kind == "resample")
 
 
+def test_the_adversary_ends_where_its_bar_is_out_of_reach():
+    """With a share above what all pairs have it ends early, and short of the bar; else it is as without one."""
+    model = ReferenceModel(CONFIG, handmade.broken())
+    pairs = held_out_pairs(CIRCUIT, handmade.evidence(), CLASSES)
+    parts = OffCircuit(model, CIRCUIT, pairs, source_means(model, pairs, 10), 10)
+    whole = parts.adversarial()
+    share = min(counts["all"].value for counts in whole.values())
+    assert parts.adversarial(share) == whole
+    for bar in (share + 1e-9, (1 + share) / 2, 1.0):
+        ended = parts.adversarial(bar)
+        assert next(iter(ended)) == "strict_adversarial.zero"
+        reached = {field: counts["all"].value >= bar for field, counts in ended.items()}
+        assert [*reached.values()] == [True] * (len(reached) - 1) + [False], "it is the last that falls short"
+        assert sum(counts["all"].positions for counts in ended.values()) < 3 * handmade.SCORED
+
+
 def test_edges_into_a_node_that_no_node_shows():
     """Only an edge that leads into an off-circuit node does harm, which certificates of the first kind left out."""
     certificate = certify(handmade.untested())

@@ -21,9 +21,12 @@ A few interchanges leave few positions with an answer. Where the first round is 
 FAR = 0.02
 """Below the bar by this much, a round is not followed by another."""
 
+ADVERSARY_SCORED = 3072
+"""Scored positions of each half on which the adversary's subsets are measured. Fewer tell too little: of 1,536 none
+is wrong half of the time at half of what the certificate allows, and a fifth of the time at all of it."""
 PARTS_PAIRS = 256
-"""Validation pairs on which random subsets and the adversary's are measured: the next ones at each check. Where a pair
-has one answer, a single wrong one of them is more than the bar allows, and would be in the way for ever."""
+"""Validation pairs on which random subsets are measured: the next ones at each check. Where a pair has one answer, a
+single wrong one of them is more than the bar allows, and would be in the way for ever."""
 ALONE_PAIRS = 64
 """Of these, pairs on which each part is replaced alone: it takes longest, and the adversary finds most of it before."""
 SUBSETS = 20
@@ -76,8 +79,9 @@ def circuit_alone(module: SIITModule, evidence: Mapping[str, Tensor], bar: float
 def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], check: int = 0) -> Certificate:
     """Measures the averaged weights on validation pairs, with validation's own bar for the shares.
 
-    But for the worst of 100 subsets, which is a minimum over many small samples already. Whether a member of the
-    circuit is idle is told by `narrowing.idle_in`.
+    But for the worst of 100 subsets, which is a minimum over many small samples already; and the adversary's bar is
+    half-way between validation's and the certificate's. Whether a member of the circuit is idle is told by
+    `narrowing.idle_in`.
 
     Args:
         module: whose averaged weights are measured.
@@ -85,7 +89,9 @@ def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], c
         check: a number of the check, which chooses the pairs on which off-circuit parts are measured.
     """
     rolled = {name: tensor.roll(-check * PARTS_PAIRS, 0) for name, tensor in evidence.items()}
-    shares = [name for name in SHARES if name != "strict_subsets"]
+    own = module.settings.validation_bar
+    bars = {**BARS, **{name: own for name in SHARES if name != "strict_subsets"}}
+    bars["strict_adversarial"] = min(own, (own + BARS["strict_adversarial"]) / 2)
     circuit = module.objective.interchanges.labels.circuit
     return measure(
         module.model.config,
@@ -96,8 +102,9 @@ def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], c
         staged=True,
         parts_pairs=PARTS_PAIRS,
         alone_pairs=ALONE_PAIRS,
+        adversary_scored=ADVERSARY_SCORED,
         subsets=SUBSETS,
         min_scored=0,
         min_changed=0,
-        bars={**BARS, **dict.fromkeys(shares, module.settings.validation_bar)},
+        bars=bars,
     )

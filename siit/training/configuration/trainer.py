@@ -27,7 +27,7 @@ class TrainerSettings:
     learning_rate: float = 1e-2
     """Learning rate after the warm-up, of Muon (matrices) and AdamW (all else) alike. It falls (a cosine) over
     anneal_steps. In the circuit-only phase it begins anew each time, half as high, over twice as many steps. After it,
-    it falls once."""
+    it falls once, from where it is then, or from a quarter of this."""
     final_learning_rate: float = 4e-4
     """Smallest learning rate after the warm-up: the cosine never falls below it."""
     warmup_steps: int = 100
@@ -57,7 +57,7 @@ class TrainerSettings:
     """Share of right answers that each figure of a check must reach. It is more than the certificate's bar of 0.999,
     because the test pairs are others: reverse stopped at 0.9990 on 512 validation pairs and got 0.9979 in test. One
     pair of 2,048 that stays wrong does not stand in the way, two do. The worst of 100 subsets, a minimum over many
-    small samples, keeps the certificate's 0.999."""
+    small samples, keeps the certificate's 0.999, and the adversary's bar is half-way between both."""
     evidence_pairs: int | None = None
     """Pairs of the held-out evidence; null: drawn until everything that the certificate asks rests on enough of them.
     With fewer, which a trial run may have to save time, no model is certified."""

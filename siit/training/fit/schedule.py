@@ -6,14 +6,17 @@ import math
 
 from siit.training.configuration.settings import TrainerSettings
 
+LEAST = 0.25
+"""Of the highest rate, from which the last fall starts at least."""
+
 
 def learning_rate_factor(settings: TrainerSettings, step: int, everything_from: int | None) -> float:
     """Multiplies the learning rate: warm-up, times cosines over `anneal_steps`, then twice, four times ... as many.
 
     They start at step 0, and begin anew as long as the circuit-only phase lasts (warm restarts: Loshchilov and Hutter,
-    arXiv 1608.03983), each at half the height: what is not learned at a high rate is learned at a lower one. One more
-    starts where that phase ends, as high as the one that it breaks off, and is the last: a further rise would unlearn.
-    It never depends on `max_steps`, which is a limit and nothing else.
+    arXiv 1608.03983), each at half the height: what is not learned at a high rate is learned at a lower one. The last
+    one starts where that phase ends, from the rate at which it ended, or from `LEAST`: a rise would unlearn. It never
+    depends on `max_steps`, which is a limit and nothing else.
 
     Args:
         settings: of the optimizer.
@@ -23,9 +26,11 @@ def learning_rate_factor(settings: TrainerSettings, step: int, everything_from: 
     since, cycle, height = step if everything_from is None else everything_from, settings.anneal_steps, 1.0
     while since >= cycle:
         since, cycle, height = since - cycle, 2 * cycle, height / 2
+    factor = height * _cosine(since / cycle)
     if everything_from is not None:
-        since, cycle = step - everything_from, last_fall(settings, everything_from)
-    factor = min(1.0, (step + 1) / (settings.warmup_steps + 1)) * height * _cosine(since / cycle)
+        progress = (step - everything_from) / last_fall(settings, everything_from)
+        factor = max(factor, LEAST) * _cosine(progress)
+    factor *= min(1.0, (step + 1) / (settings.warmup_steps + 1))
     return max(factor, settings.final_learning_rate / settings.learning_rate)
 
 

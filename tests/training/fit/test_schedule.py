@@ -22,14 +22,19 @@ def test_it_falls_again_from_half_the_height_over_twice_as_many_steps_while_the_
     assert found == pytest.approx([1, 0.5, 0.01, 0.5, 0.25, 0.01, 0.25, 0.125], abs=2e-3)
 
 
-def test_it_falls_once_more_from_the_end_of_that_phase() -> None:
-    found = [learning_rate_factor(settings(), 60 + step, 60) for step in (0, 50, 99, 100, 200, 5000)]
-    assert found == pytest.approx([1, 0.5, 0.01, 0.01, 0.01, 0.01], abs=2e-3)
+def test_it_falls_once_more_from_where_that_phase_ended() -> None:
+    found = [learning_rate_factor(settings(), 50 + step, 50) for step in (0, 50, 99, 100, 200, 5000)]
+    assert found == pytest.approx([0.5, 0.25, 0.01, 0.01, 0.01, 0.01], abs=2e-3)
+
+
+def test_where_it_had_fallen_it_rises_to_a_quarter() -> None:
+    found = [learning_rate_factor(settings(), 90 + step, 90) for step in (0, 50, 99)]
+    assert found == pytest.approx([0.25, 0.125, 0.01], abs=2e-3)
 
 
 def test_what_was_slow_to_learn_falls_slowly() -> None:
     found = [learning_rate_factor(settings(), 200 + step, 200) for step in (0, 100, 199, 200, 5000)]
-    assert found == pytest.approx([0.5, 0.25, 0.01, 0.01, 0.01], abs=2e-3), "from the height of the second cosine"
+    assert found == pytest.approx([0.25, 0.125, 0.01, 0.01, 0.01], abs=2e-3), "in the middle of the second cosine"
 
 
 def test_it_rises_first() -> None:

@@ -144,7 +144,6 @@ def summary(found: list[Compared]) -> str:
     for one in found:
         for name, own in one.portraits.items():
             inner = [each for each in own.weights if each.matrix in INNER and each.frobenius > 0]
-            without = [share for node, share in own.right_without.items() if "embed" not in node]
             rows.append(
                 (
                     one.case,
@@ -153,11 +152,11 @@ def summary(found: list[Compared]) -> str:
                     f"{fmean(each.root_mean_square for each in inner):.2f}",
                     f"{100 * fmean(each.rank_share for each in inner):.0f} %",
                     f"{100 * fmean(each.near_zero for each in inner):.1f} %",
-                    f"{own.writers:.1f} of {len(without)}",
+                    f"{own.writers:.1f} of {len(_without(own))}",
                     _number(own.cosine),
                     _number(own.overlap),
                     _number(fmean(own.variable_overlap.values()) if own.variable_overlap else None),
-                    f"{sum(share < own.right - LOST for share in without)} of {len(without)}",
+                    _mattering(own),
                     f"{own.edges:.1f} of {len(own.edge_scores[EXACT])}",
                 )
             )
@@ -174,6 +173,35 @@ def summary(found: list[Compared]) -> str:
             table(("case", "models", "edges", *METHODS), orders),
         )
     )
+
+
+def overview(found: list[Compared]) -> str:
+    """Makes a table of one line per case: the model, its Tracr twin, its natural twin."""
+    rows = []
+    for one in found:
+        ours, tracr, natural = (one.portraits[name] for name in (SIIT, TRACR, NATURAL))
+        rows.append(
+            (
+                one.case,
+                ", ".join(f"{each.writers:.1f}" for each in (ours, tracr, natural)),
+                ", ".join(_number(each.cosine) for each in (ours, natural)),
+                ", ".join(map(_mattering, (ours, tracr, natural))),
+                ", ".join(f"{each.edges:.1f}" for each in (ours, tracr, natural)),
+                *(_number(one.order[f"{SIIT} and {name}"][EXACT][0]) for name in (TRACR, NATURAL)),
+            )
+        )
+    columns = ("writers", "cosine (SIIT, natural)", "nodes that matter", "edges that matter")
+    return table(("case", *columns, "order as Tracr's", "order as the natural one's"), rows)
+
+
+def _mattering(model: Portrait) -> str:
+    without = _without(model)
+    return f"{sum(share < model.right - LOST for share in without)} of {len(without)}"
+
+
+def _without(model: Portrait) -> list[float]:
+    """Shares of right answers without each head and MLP."""
+    return [share for node, share in model.right_without.items() if "embed" not in node]
 
 
 def _number(value: float | None) -> str:
@@ -211,7 +239,7 @@ def main() -> None:
     portraits = {one.case: one.portraits for one in found}
     (arguments.out / "realism_nodes.png").write_bytes(nodes_picture(portraits))
     (arguments.out / "realism_edges.png").write_bytes(edges_picture(portraits))
-    print(summary(found))
+    print(summary(found), overview(found), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -61,8 +61,8 @@ def measure(
         subsets: how many random subsets of the off-circuit parts are replaced.
         batch_size: pairs per forward pass, at most; fewer where one of them alone is large.
         staged: whether measuring ends after a stage in which a share is below its bar. The stages are accuracy, joint
-            ablations and interchanges; the adversary's subsets, which end where their bar is out of reach; random
-            subsets; single parts, which take longest.
+            ablations and interchanges; the adversary's subsets; random subsets; single parts, which take longest. The
+            adversary's end as soon as their bar is out of reach.
         parts_pairs: single parts and subsets are measured on so many of the first pairs; where None, on as few as
             hold `min_scored` scored positions.
         alone_pairs: likewise for single parts alone, which take longest; where None, on `parts_pairs`.

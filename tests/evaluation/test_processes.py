@@ -92,6 +92,7 @@ def test_jobs_that_were_lost_are_listed(
 
 @pytest.mark.slow
 @pytest.mark.ci
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(
     ("to", "what", "status", "told"),
     [

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,6 @@ from tests.builders.runs import SMALL, Compose
 
 STEPS = "trainer.max_steps=150"
 """Many more than are done between the first checkpoint and the signal."""
-
-
-@pytest.fixture
-def ctrl_c() -> Iterator[None]:
-    """SIGINT stops what is started, also where the tests run in the background of a shell that has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def logged(root: Path) -> list[int]:

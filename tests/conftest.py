@@ -1,4 +1,4 @@
-"""Sets up the test run: one thread and, with SIIT_TYPECHECK=1, a check of every annotated shape and type as it runs."""
+"""Sets up the test run: one thread, types checked as it runs with SIIT_TYPECHECK=1, and a fixture that rooms share."""
 
 from __future__ import annotations
 

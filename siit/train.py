@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from siit._command_line import run
 from siit._console import say
+from siit._imports import kept_for_good
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -29,7 +30,8 @@ def train(config: DictConfig) -> Path:
     Returns:
         The model's folder, `<out>/<case>/seed-<seed>`.
     """
-    from siit.training.fit import pipeline
+    with kept_for_good():
+        from siit.training.fit import pipeline
 
     return pipeline.train(config)
 
@@ -42,7 +44,8 @@ def main() -> int:
 
 
 def _run() -> int:
-    from siit.training.fit import command_line
+    with kept_for_good():
+        from siit.training.fit import command_line
 
     command_line.run()
     return 0

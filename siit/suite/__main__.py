@@ -14,6 +14,7 @@ import rich
 from siit._command_line import CommandParser, UsageError, chosen, fail, run, whole_number
 from siit._console import say
 from siit._extras import require
+from siit._imports import kept_for_good
 from siit._text import printable
 from siit.catalogue import catalogue
 from siit.graph.tiers import TIERS
@@ -149,7 +150,8 @@ def _train(options: SuiteOptions) -> tuple[int, bool]:
 
     require("hydra", extra="train", needed_by="siit suite")
     check_out(options.out)
-    from siit.training.suite.start import train_suite
+    with kept_for_good():
+        from siit.training.suite.start import train_suite
 
     count = len(options.cases) * len(options.seeds)
     say(printable(f"{count} model{'s' if count > 1 else ''} into {options.out}, the longest first"))

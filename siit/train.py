@@ -30,8 +30,7 @@ def train(config: DictConfig) -> Path:
     Returns:
         The model's folder, `<out>/<case>/seed-<seed>`.
     """
-    with kept_for_good():
-        from siit.training.fit import pipeline
+    from siit.training.fit import pipeline
 
     return pipeline.train(config)
 

@@ -60,7 +60,7 @@ def test_nothing_runs_on_where_nobody_listens():
     before = set(multiprocessing.active_children())
     next(ending)
     started = set(multiprocessing.active_children()) - before
-    assert len(started) == 2
+    assert started
     ending.close()
     # Not by `join`: the pool's own thread joins them too, and to the second that asks, one that ended seems to run on.
     assert all(connection.wait([process.sentinel], 20) for process in started)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from siit._command_line import run, suggestion
-from siit._imports import kept_for_good
 from siit._version import __version__
 
 BAD_INPUT = 2
@@ -90,8 +89,7 @@ def _run(name: str, command: Command, arguments: list[str]) -> int:
         except ImportError as error:
             print(f"siit: error: {error}", file=sys.stderr)
             return BAD_INPUT
-    with kept_for_good():
-        module = importlib.import_module(command.module)
+    module = importlib.import_module(command.module)
     # Hydra reads the process' arguments, and starts further processes by them.
     sys.argv = [f"siit {name}", *arguments]
     return module.main() or 0

@@ -96,10 +96,10 @@ def _print(bundle: Bundle, verification: Verification) -> None:
         lines.append(f"certificate.json is {FIRST_KIND}; the verdict is today's measurement of every edge.")
     if verification.stored is not None:
         console.print(table(verification.stored, f"{bundle.case}, seed {bundle.seed}: the evidence in its folder"))
-        lines.append(f"Evidence: {evidence_line(verification.stored)}.")
+        lines.append(f"Evidence: {evidence_line(verification.stored, bundle.config.n_ctx)}.")
     if verification.fresh is not None:
         console.print(table(verification.fresh, f"Pairs drawn here, --seed {verification.seed}"))
-        lines.append(f"Pairs drawn here: {evidence_line(verification.fresh)}.")
+        lines.append(f"Pairs drawn here: {evidence_line(verification.fresh, bundle.config.n_ctx)}.")
     for line in (*lines, *_verdict(verification)):
         console.print(printable(line), soft_wrap=True)
 

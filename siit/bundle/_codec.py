@@ -148,6 +148,7 @@ def _read_config(data: dict[str, Any], bundle_format: str) -> tuple[ModelConfig,
         config = ModelConfig.from_json(data)
     except ValueError as error:
         raise BundleError(f"{CONFIG_FILE}: {error}") from error
+    data = {"tolerance": None, **data}  # where answers are classes it may be left out
     _json.expect_keys(data, ("format", "case", "seed", "output", "tolerance", *config.to_json()), CONFIG_FILE)
     check_case(data["case"])
     check_seed(data["seed"])

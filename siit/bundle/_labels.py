@@ -14,6 +14,8 @@ from siit.graph.architecture import ModelConfig, count_edges
 from siit.graph.circuit import Circuit
 
 _CIRCUIT_TEXTS = {"nodes": ("name", "unit", "role", "program"), "edges": ("sender", "receiver", "slot", "carries")}
+_LEFT_OUT = ("excluded", "idle")
+"""What is not on the circuit, with the reason; earlier versions wrote none that is idle."""
 _VARIABLE = ("kind", "parents", "description")
 
 
@@ -34,16 +36,17 @@ def read_circuit(files: Mapping[str, bytes], config: ModelConfig) -> Circuit:
                 if not isinstance(item.get(name), str | None):
                     raise wrong(CIRCUIT_FILE, f"{key}[{index}].{name}", item[name], "text or null")
     _check_variables(data.get("variables"))
-    for name, reason in _object(data.get("excluded", {}), "excluded").items():
-        if not isinstance(reason, str):
-            raise wrong(CIRCUIT_FILE, f"excluded.{name}", reason, "the reason, a text")
+    for field in _LEFT_OUT:
+        for name, reason in _object(data.get(field, {}), field).items():
+            if not isinstance(reason, str):
+                raise wrong(CIRCUIT_FILE, f"{field}.{name}", reason, "the reason, a text")
     try:
         circuit = Circuit.from_json(data, config)
         again = circuit.to_json()
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise BundleError(f"{CIRCUIT_FILE}: {str(error).removeprefix('circuit: ')}") from error
     for key in sorted({*again, *data}):
-        if not _same(again.get(key), data.get(key, {} if key == "excluded" else None)):
+        if not _same(again.get(key), data.get(key, {} if key in _LEFT_OUT else None)):
             raise wrong(CIRCUIT_FILE, key, data.get(key), "what follows from the alignment and the architecture")
     graph, count = _json.parse(files[GRAPH_FILE], GRAPH_FILE), count_edges(config)
     listed = graph.get("edges")

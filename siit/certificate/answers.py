@@ -20,7 +20,8 @@ class Answers:
     Attributes:
         output: `categorical`: the answer is the class of the greatest logit; `numerical`: the one logit is the answer.
         tolerance: numerical answers further apart than this differ; None where answers are classes. It is at most half
-            the gap between two possible outputs, so that no change of the high-level model's answer is missed.
+            the gap between two outputs that inputs give at a position. Interchanges can lead to others, nearer to
+            each other: such a change counts as none.
 
     Raises:
         ValueError: names the field, what was found and what is accepted.

@@ -83,10 +83,17 @@ def _verdict(holds: bool) -> str:
     return "holds" if holds else "FAILS"
 
 
-def evidence_line(certificate: Certificate) -> str:
-    """Says on how much the numbers rest."""
+def evidence_line(certificate: Certificate, n_ctx: int) -> str:
+    """Says on how much the numbers rest, and how much is not scored.
+
+    Args:
+        certificate: what was measured.
+        n_ctx: positions of an input.
+    """
     evidence = certificate.evidence
     scored = min(evidence["scored"].values())
+    every, undefined = evidence["pairs"] * n_ctx, [entry["undefined_share"] for entry in evidence["exchanges"].values()]
+    unscored = every - evidence["scored"]["accuracy"]
     counts = [entry["changed_pairs"] for entry in evidence["exchanges"].values()]
     changed = [count for count in counts if count]
     words = f"{evidence['pairs']} pairs; every number rests on at least {scored} scored positions"
@@ -94,6 +101,9 @@ def evidence_line(certificate: Certificate) -> str:
         words += f", every interchange that changes the answer on at least {min(changed)} pairs that it changes"
     if len(changed) < len(counts):
         words += f"; {len(counts) - len(changed)} interchanges never change it (effect by zero replacement)"
+    words += f"; {unscored} of {every} positions of the bases are not scored (BOS, padding, undefined)"
+    if undefined:
+        words += f", under an interchange up to {max(undefined):.1%} of the others neither"
     return words + ("; said to be all there are" if evidence["exhaustive"] else "")
 
 

@@ -46,6 +46,8 @@ class Circuit:
         roles: node -> the value that it carries, in words; the certificate measures that it does.
         variables: high-level variable -> kind, parents by slot, description.
         excluded: inert variables and high-level edges, which were left out of the circuit, each with the reason.
+        idle: edges that follow from the alignment and were left out of the circuit, each with the reason. Training
+            found that others carry all that they do; they are measured to be off the circuit.
         programs: head -> how the program computes that value, attention included; nothing measures this. Circuits
             of earlier versions have none: their roles tell both in one.
     """
@@ -56,6 +58,7 @@ class Circuit:
     roles: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     excluded: Mapping[str, str] = field(default_factory=dict)
+    idle: Mapping[str, str] = field(default_factory=dict)
     programs: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -82,6 +85,8 @@ class Circuit:
                     raise ValueError(f"circuit: edge {edge} touches {end!r}, which is not a member of the circuit")
             if edge.slot not in slots(edge.receiver) or not depth(edge.sender) < depth(edge.receiver):
                 raise ValueError(f"circuit: edge {edge} does not exist in this architecture")
+        if self.idle and (odd := self.idle.keys() - set(map(str, self.off_edges))):
+            raise ValueError(f"circuit: idle: found {min(odd)!r}, accepted are edges of the model off the circuit")
 
     @cached_property
     def unit_of(self) -> dict[str, str]:
@@ -170,6 +175,7 @@ class Circuit:
             "alignment": {unit: list(unit_nodes) for unit, unit_nodes in self.alignment.items()},
             "variables": {name: dict(value) for name, value in self.variables.items()},
             "excluded": dict(self.excluded),
+            "idle": dict(self.idle),
         }
 
     @classmethod
@@ -196,6 +202,7 @@ class Circuit:
                 roles={n["name"]: n["role"] for n in data["nodes"] if n["role"]},
                 variables=data["variables"],
                 excluded=data.get("excluded", {}),
+                idle=data.get("idle", {}),
                 programs={n["name"]: n["program"] for n in data["nodes"] if n.get("program")},
             )
             listed = [(n["name"], n["in_circuit"], n["unit"]) for n in data["nodes"]]

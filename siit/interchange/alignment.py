@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from siit.causal import INDICES, OUTPUT, TOKENS, CausalModel, HighLevelEdge
@@ -238,6 +238,7 @@ def derive_labels(
         for member in group:
             for edge in carriers[member]:
                 carries[edge] = label
+    without = _left_out(model, kept, left_out, carries) if unread else {}
     order = {node: index for index, node in enumerate([*_ordered_nodes(unit_nodes), LOGITS])}
     ordered = sorted(carries, key=lambda e: (order[e.receiver], e.slot or "", order.get(e.sender, -1), e.sender))
     circuit = Circuit(
@@ -254,6 +255,7 @@ def derive_labels(
             for name, variable in model.variables.items()
         },
         excluded=left_out,
+        idle=without,
         programs=programs(model, kept),
     )
     return Labels(circuit, units, named)
@@ -320,6 +322,18 @@ def _carriers(
         if not carriers[edge]:
             raise ValueError(f"edges: found none that carries {edge}, accepted is at least one")
     return carriers
+
+
+def _left_out(
+    model: CausalModel, alignment: Alignment, excluded: Mapping[str, str], carries: Container[Edge]
+) -> dict[str, str]:
+    """Lists the edges that follow from an alignment and are not on the circuit, with the reason."""
+    found = {}
+    for high, carried in _carriers(model, alignment, excluded).items():
+        found |= dict.fromkeys(carried, f"other edges carry all of {high}")
+    for name, nodes in alignment.items():
+        found |= dict.fromkeys(_internal_edges(nodes), f"the nodes of {name} carry all of it without this edge")
+    return {str(edge): found[edge] for edge in sorted(found, key=str) if edge not in carries}
 
 
 def _internal_edges(nodes: Sequence[str], idle: frozenset[Edge] = frozenset()) -> list[Edge]:

@@ -71,9 +71,9 @@ def page(
         "<h2>The parts of the circuit</h2>",
         f"<p>{escaped(_ABOUT_SHARES)}</p>",
         table(_PART_COLUMNS, part_rows(circuit, certificate, effects)),
-        *_excluded(bundle),
+        *_left_out(bundle),
         "<h2>The certificate</h2>",
-        f"<p>{escaped(evidence_line(certificate))}.</p>",
+        f"<p>{escaped(evidence_line(certificate, bundle.config.n_ctx))}.</p>",
         table(COLUMNS, rows(certificate)),
         f"<p>{escaped(_ABOUT_EFFECT)}</p>",
         *[f"<p>{escaped(line)}</p>" for line in certificate.failed],
@@ -134,8 +134,6 @@ def _about_effects(effects: Effects) -> str:
     )
 
 
-def _excluded(bundle: Bundle) -> list[str]:
-    excluded = bundle.circuit.excluded
-    if not excluded:
-        return []
-    return ["<h2>Left out of the circuit</h2>", table(("edge of the causal model", "why"), list(excluded.items()))]
+def _left_out(bundle: Bundle) -> list[str]:
+    left_out = [*bundle.circuit.excluded.items(), *bundle.circuit.idle.items()]
+    return ["<h2>Left out of the circuit</h2>", table(("variable or edge", "why"), left_out)] if left_out else []

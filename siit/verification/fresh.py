@@ -79,7 +79,7 @@ def fresh_evidence(sampler: Both, interchanges: Interchanges, answers: Answers, 
         answers: tells when two answers differ.
         seed: of the draw.
     """
-    return build_evidence(interchanges, sampler, seed, answers=answers, pairs=PAIRS, min_changed=1)
+    return build_evidence(interchanges, sampler, seed, answers=answers, pairs=PAIRS)
 
 
 @torch.no_grad()

@@ -52,8 +52,8 @@ def _members(unit: str, known: list[str]) -> list[str]:
 def derived_labels(circuit: Circuit, model: CausalModel) -> Labels:
     """Derives the labels of a circuit's own alignment and exclusions, and of the edges that it leaves out.
 
-    Edges that training found idle, beside others that carry the same, are not on the circuit. A bundle need not be
-    believed for that: whatever is not on the circuit is measured to be off it.
+    Edges that training found idle, beside others that carry the same, are not on the circuit; the bundle has to name
+    them. It need not be believed for that: whatever is not on the circuit is measured to be off it.
 
     Raises:
         ValueError: an alignment or an exclusion that cannot be, or a high-level edge that nothing carries.
@@ -82,7 +82,7 @@ def differences(circuit: Circuit, derived: Circuit) -> Iterator[str]:
     ]
     if misnamed:
         yield f"edges: found {_few(misnamed)}"
-    for field in ("variables", "roles"):
+    for field in ("idle", "variables", "roles"):
         ours, theirs = getattr(derived, field), getattr(circuit, field)
         wrong = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
         if wrong:

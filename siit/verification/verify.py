@@ -105,7 +105,7 @@ class _Verifier:
         # Right is what the verifier finds to be right, whatever tolerance is claimed.
         evidence = fresh_evidence(sampler, interchanges, task.answers, self.seed)
         self.note("evidence", coverage_findings(bundle.evidence, evidence, task, bundle.seed))
-        self.fresh = self._certificate(evidence, task.answers, min_changed=1)
+        self.fresh = self._certificate(evidence, task.answers)
         self.note("fresh", bar_findings(self.fresh))
         model = ReferenceModel(bundle.config, self._parameters())
         self.note("fresh", accuracy_findings(model, task, sampler, self.seed))

@@ -130,6 +130,7 @@ def make_circuit(config: ModelConfig) -> Circuit:
         roles={first: "says which tokens are x"},
         variables={"is_x": {"kind": "categorical", "parents": {"v": ["tokens"]}, "description": "…"}},
         excluded={"indices->is_x<q>": "never changes it"},
+        idle={str(Edge(TOK_EMBED, last)): "other edges carry all of it"},
     )
 
 

@@ -30,6 +30,7 @@ def evil_bundle() -> Bundle:
         roles={"m0": EVIL, "a1.h0": EVIL, "logits": EVIL},
         programs={"a1.h0": EVIL},
         excluded={EVIL: EVIL},
+        idle={str(bundle.circuit.off_edges[0]): EVIL},
     )
     return dataclasses.replace(
         bundle,

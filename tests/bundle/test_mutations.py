@@ -89,7 +89,7 @@ def use(folder: Path) -> None:
     loaded = siit.load(root, "previous_is_x")
     assert repr(loaded) and repr(loaded.circuit) and repr(loaded.bundle) and str(loaded.circuit)
     certificate = Certificate.from_json(loaded.certificate)
-    assert rows(certificate) and evidence_line(certificate)
+    assert rows(certificate) and evidence_line(certificate, loaded.config.n_ctx)
     assert disagreements(loaded.certificate, handmade.certificate().to_json()) is not None
     card_of(loaded.bundle)
     assert render_index(list_folders(root))

@@ -19,7 +19,7 @@ from siit.bundle import Bundle, BundleError, Vocab, read_bundle, read_index, wri
 from siit.bundle._tensors import read_header
 from siit.certificate import Answers
 from siit.graph.architecture import ModelConfig
-from tests.builders.bundles import CONFIG, make_bundle, make_certificate, make_circuit
+from tests.builders.bundles import CONFIG, make_bundle, make_certificate, make_circuit, reseal
 
 CERTIFICATE = make_certificate(make_circuit(CONFIG))
 NUMERICAL = dataclasses.replace(CONFIG, d_vocab_out=1)
@@ -99,6 +99,21 @@ def test_without_weights_or_evidence(tmp_path: Path):
     assert bundle.certificate["certified"]
     with pytest.raises(BundleError, match=r"model\.safetensors: file: found 'nothing'"):
         read_bundle(folder, evidence=False)
+
+
+@pytest.mark.parametrize(("config", "tolerance"), [(CONFIG, "null"), (NUMERICAL, "0.05")])
+def test_a_tolerance_may_be_left_out_where_answers_are_classes(tmp_path: Path, config: ModelConfig, tolerance: str):
+    bundle = make_bundle(config=config)
+    folder = write_bundle(tmp_path, bundle)
+    text, entry = (folder / "config.json").read_text(), f'"tolerance": {tolerance}'
+    assert f",\n {entry}" in text
+    (folder / "config.json").write_text(text.replace(f",\n {entry}", ""))
+    reseal(folder)
+    if tolerance == "null":
+        assert_same(read_bundle(folder), bundle)
+    else:
+        with pytest.raises(BundleError, match=r"config\.json: tolerance: found None"):
+            read_bundle(folder)
 
 
 def test_a_copy_may_have_any_name(tmp_path: Path):

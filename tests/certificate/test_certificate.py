@@ -12,7 +12,7 @@ import torch
 from siit.certificate import BARS, Certificate
 from siit.certificate.certificate import SHARES
 from siit.certificate.report import disagreements, evidence_line, rows
-from tests.builders.handmade import TOKEN, certify, first_kind, parameters
+from tests.builders.handmade import CONFIG, TOKEN, certify, first_kind, parameters
 
 torch.set_num_threads(1)
 
@@ -139,10 +139,12 @@ def test_large_numbers_agree_relatively():
 
 
 def test_evidence_in_words(certificate: Certificate):
-    words = evidence_line(certificate)
+    words = evidence_line(certificate, CONFIG.n_ctx)
     assert words.startswith("256 pairs; every number rests on at least ") and words.endswith(
         "; said to be all there are"
     )
+    unscored = 256 * CONFIG.n_ctx - certificate.evidence["scored"]["accuracy"]
+    assert f"; {unscored} of {256 * CONFIG.n_ctx} positions of the bases are not scored (BOS, padding," in words
 
 
 def forged(certificate: Certificate, **changes: object) -> dict[str, Any]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import pytest
+
 from siit.graph.architecture import Edge, ModelConfig
 from siit.graph.circuit import Circuit
 
@@ -36,3 +40,12 @@ def test_files_of_earlier_versions_have_roles_alone():
     # Of heads alone: what a pointwise node computes is its value.
     assert found.mixes_roles
     assert not Circuit(CONFIG, {"first": ("m0",)}, {}, {"m0": "carries `first`: the token"}).mixes_roles
+
+
+def test_idle_edges_are_named_with_the_reason_and_are_off_the_circuit():
+    off, on = str(CIRCUIT.off_edges[0]), str(next(iter(CIRCUIT.carries)))
+    circuit = dataclasses.replace(CIRCUIT, idle={off: "other edges carry all of it"})
+    assert Circuit.from_json(circuit.to_json(), CONFIG) == circuit
+    for name in (on, "a9.h0->logits"):
+        with pytest.raises(ValueError, match=f"idle: found '{name}', accepted are edges of the model off the circuit"):
+            dataclasses.replace(CIRCUIT, idle={name: "why"})

@@ -284,12 +284,14 @@ def test_an_idle_edge_is_off_the_circuit_and_nothing_else_changes():
     whole, narrow = without(), without("m0->a1.h2<v>")
     assert set(map(str, whole.carries)) - set(map(str, narrow.carries)) == {"m0->a1.h2<v>"}
     assert narrow.alignment == whole.alignment and narrow.edges_by_carried.keys() == whole.edges_by_carried.keys()
+    assert not whole.idle and narrow.idle == {"m0->a1.h2<v>": "other edges carry all of is_x->frac_prevs<v>"}
 
 
 def test_a_node_that_nothing_reads_leaves_the_circuit_with_all_that_it_reads():
     narrow = without("a1.h2->logits", "a1.h2->m1")
     assert narrow.alignment == {"is_x": ("m0",), "frac_prevs": ("a1.h0", "m1")}
     assert not [edge for edge in narrow.carries if "a1.h2" in (edge.sender, edge.receiver)]
+    assert not narrow.idle, "from the alignment that is left all of it follows"
     assert without("m1->logits").alignment == {"is_x": ("m0",), "frac_prevs": ("a1.h0", "a1.h2")}
 
 

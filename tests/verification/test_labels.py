@@ -54,8 +54,13 @@ def test_one_of_several_edges_that_carry_the_same_may_be_left_out_and_not_the_la
     values = [edge for edge, name in wide.carries.items() if name == "is_x->frac_prevs<v>"]
     assert len(values) == 2
     for edge in values:
-        narrow = dataclasses.replace(wide, carries={e: n for e, n in wide.carries.items() if e != edge})
-        assert list(differences(narrow, derived_labels(narrow, subject.model).circuit)) == []
+        silent = dataclasses.replace(wide, carries={e: n for e, n in wide.carries.items() if e != edge})
+        derived = derived_labels(silent, subject.model).circuit
+        (line,) = differences(silent, derived)
+        reason = "other edges carry all of is_x->frac_prevs<v>"
+        assert line == f"idle: {edge}: found None, accepted is {reason!r}"
+        narrow = dataclasses.replace(silent, idle={str(edge): reason})
+        assert list(differences(narrow, derived)) == []
         assert edge in narrow.off_edges
     none = dataclasses.replace(wide, carries={e: n for e, n in wide.carries.items() if e not in values})
     with pytest.raises(ValueError, match="found none that carries is_x->frac_prevs<v>"):

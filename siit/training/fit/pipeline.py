@@ -167,7 +167,7 @@ def _train(
             tests = len({*folder.failed_tests, fitted.steps})
             bundle, certificate = certify(revised, settings, fitted, record, tests, staged=goes_on)
             display.show(table(certificate, f"{title}: held-out test pairs"))
-            display.say(evidence_line(certificate))
+            display.say(evidence_line(certificate, plan.config.n_ctx))
             accepted = certificate.certified or settings.allow_uncertified
             # Before the logger is told: no fault of its own may cost the model.
             if accepted:

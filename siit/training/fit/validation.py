@@ -79,7 +79,7 @@ def circuit_alone(module: SIITModule, evidence: Mapping[str, Tensor], bar: float
 def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], check: int = 0) -> Certificate:
     """Measures the averaged weights on validation pairs, with validation's own bar for the shares.
 
-    But for the worst of 100 subsets, which is a minimum over many small samples already; and the adversary's bar is
+    But for the worst of the random subsets, which is a minimum over many small samples already; and the adversary's bar is
     half-way between validation's and the certificate's. Whether a member of the circuit is idle is told by
     `narrowing.idle_in`.
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from siit.bundle.untrusted import parse
+from siit.evaluation.dataclass_json import from_plain, to_plain
 from siit.evaluation.overview import Overview
-from siit.evaluation.plain import from_plain, to_plain
 from siit.evaluation.result import Evaluation, EvaluationSetting
 from siit.evaluation.track import Evaluated
 

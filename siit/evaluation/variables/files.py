@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from siit.evaluation.dataclass_json import from_plain, to_plain
 from siit.evaluation.files import read_checked, write_whole
-from siit.evaluation.plain import from_plain, to_plain
 from siit.evaluation.variables.overview import VariableMean
 from siit.evaluation.variables.result import VariableEvaluation, VariableSetting
 

@@ -21,7 +21,7 @@ from siit.training.fit.module import SIITModule
 from siit.training.fit.narrowing import idle_in
 from siit.training.fit.revisions import Narrowing
 from siit.training.fit.validation import circuit_alone, halves, validation_certificate
-from siit.verification.matter import Idle
+from siit.verification.idle_members import Idle
 
 APART = 1.1
 """Each check is at the earliest at so many times the steps of the last one: checks take a bounded share of the time."""

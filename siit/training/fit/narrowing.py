@@ -15,7 +15,7 @@ from siit.interchange.evidence import build_evidence
 from siit.training.fit.module import SIITModule
 from siit.training.fit.plan import Plan, relabelled
 from siit.training.fit.revisions import Narrowing
-from siit.verification.matter import Idle, idle_members
+from siit.verification.idle_members import Idle, idle_members
 
 PAIRS = 256
 """Validation pairs on which it is seen what the other edges carry."""

@@ -55,10 +55,17 @@ def write_variables(path: Path, results: VariableResults) -> None:
 
 
 def read_variables(path: str | Path) -> VariableResults:
-    """Reads what `write_variables` wrote.
+    """Reads `variables.json`, all that `siit evaluate track=variables` found.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        Evaluations without the methods' scores, what failed, and the means over models.
 
     Raises:
-        ValueError: names the file, the field, what was found and what is accepted. OSError: it cannot be read.
+        ValueError: names the file, the field, what was found and what is accepted.
+        OSError: it cannot be read.
     """
     return read_checked(Path(path), _results)
 

@@ -20,7 +20,7 @@ from typing import Any
 import siit
 from scripts.markdown import table
 from siit.discovery import DiscoveryTask, Passes, task_of
-from siit.evaluation.plain import to_plain
+from siit.evaluation.dataclass_json import to_plain
 from siit.graph.circuit import Circuit
 from siit.realism import Portrait, average_precision, by_carried, by_layer, portrait, spearman
 from siit.realism.pictures import edges_picture, nodes_picture

@@ -153,7 +153,15 @@ def suggestion(found: str, accepted: Collection[str]) -> str:
 
 
 def whole_number(least: int) -> Any:
-    """Makes an argument's type: an integer of `least` or more."""
+    """Makes an argument's type: an integer of `least` or more.
+
+    Args:
+        least: 0 or more.
+
+    Returns:
+        A function that reads a text of at most 9 decimal digits. It raises argparse.ArgumentTypeError, which says what
+        was found and what is accepted.
+    """
 
     def read(text: str) -> int:
         if not (text.isascii() and text.isdecimal()) or len(text) > 9 or int(text) < least:
@@ -164,7 +172,15 @@ def whole_number(least: int) -> Any:
 
 
 def one_of(accepted: Collection[str]) -> Any:
-    """Makes an argument's type: one of these."""
+    """Makes an argument's type: one of these.
+
+    Args:
+        accepted: the names.
+
+    Returns:
+        A function that takes such a name as it is. It raises argparse.ArgumentTypeError for another one, with the
+        nearest names.
+    """
 
     def read(text: str) -> str:
         if text not in accepted:
@@ -176,7 +192,14 @@ def one_of(accepted: Collection[str]) -> Any:
 
 
 def chosen(accepted: Collection[str]) -> Any:
-    """Makes an argument's type: one of these, or several with commas between, as a list."""
+    """Makes an argument's type: one of these, or several with commas between, as a list.
+
+    Args:
+        accepted: the names.
+
+    Returns:
+        A function that splits a text into such names. It raises argparse.ArgumentTypeError as that of `one_of` does.
+    """
     one = one_of(accepted)
     return lambda text: [one(name) for name in text.split(",")]
 

@@ -185,19 +185,50 @@ class LoadedModel(LoadedCircuit):
         ]
 
     def to_hooked_transformer(self, *, circuit_hooks: bool = True) -> HookedTransformer:
-        """The model in TransformerLens 3.9, with a tokenizer, see `siit.interop.lens.to_hooked_transformer`."""
+        """Makes a HookedTransformer of TransformerLens 3.9, see `siit.interop.lens.to_hooked_transformer`.
+
+        Args:
+            circuit_hooks: whether every head's result and the input of every slot can be hooked. A run takes about five
+                times as long with them.
+
+        Returns:
+            The model with the same weights, on its device, in evaluation mode, and with a tokenizer where tokens differ
+            as text: token ids [batch, pos] -> logits [batch, pos, d_vocab_out].
+
+        Raises:
+            ImportError: TransformerLens 3.9 is not installed; names the extra.
+        """
         from siit.interop.lens import to_hooked_transformer
 
         return to_hooked_transformer(self.model, circuit_hooks=circuit_hooks, bundle=self.bundle)
 
     def to_bridge(self) -> Any:
-        """The model in TransformerLens 4, see `siit.interop.lens.to_bridge`."""
+        """Makes a TransformerBridge of TransformerLens 4, see `siit.interop.lens.to_bridge`.
+
+        Returns:
+            The model with the same weights, on its device, in evaluation mode: token ids [batch, pos] -> logits
+            [batch, pos, d_vocab_out]. It has no hooks of single heads' results, nor of the inputs of q, k and v.
+
+        Raises:
+            ImportError: TransformerLens 4 is not installed; names the extra.
+        """
         from siit.interop.lens import to_bridge
 
         return to_bridge(self.model)
 
     def dataset(self, corruption: str = "source") -> PairDataset:
-        """The held-out pairs for attribution methods, see `siit.interop.dataset.PairDataset`."""
+        """Makes a PyTorch dataset of the held-out pairs, see `siit.interop.dataset.PairDataset`.
+
+        Args:
+            corruption: `source`, another input drawn independently, or a kind of contrast that the evidence has.
+
+        Returns:
+            One `siit.interop.dataset.Pair` for each pair: base, source, their answers and where these count, each
+            [pos].
+
+        Raises:
+            ValueError: no such corruption; names those that there are.
+        """
         from siit.interop.dataset import PairDataset
 
         return PairDataset(self.evidence, corruption)
@@ -280,7 +311,7 @@ def list_models(
     cache_dir: str | Path | None = None,
     endpoint: str | None = None,
 ) -> list[IndexEntry]:
-    """The models of a bundle: case, seed, path below the root, and whether each is certified.
+    """Lists the models of a bundle: case, seed, path below the root, and whether each is certified.
 
     Args:
         root_or_repo, revision, cache_dir, endpoint: see `load`.

@@ -42,26 +42,13 @@ ENTRY = re.compile(r"\s*(?:- |\* |[\w*`., ]+: )")
 
 ALLOWED: dict[str, set[str]] = {
     "no docstring": {
-        "siit.bundle",
         "siit.causal",
-        "siit.certificate",
-        "siit.show",
-        "siit.training.fit",
     },
-    "opens without a verb": {
-        "siit.loading",
-        "siit.show",
-        "siit.training.fit",
-    },
+    "opens without a verb": set(),
     "a long sentence": {
-        "siit.interchange",
-        "siit.interop",
-        "siit.show",
         "siit.training.fit",
     },
-    "dialect": {
-        "siit.interop",
-    },
+    "dialect": set(),
 }
 """Fault -> rooms in which it is still to be mended: sets that only shrink."""
 

@@ -134,7 +134,25 @@ def register(
     balanced: bool = False,
     rearranged: bool = False,
 ) -> Callable[[Callable[[], rasp.SOp]], Callable[[], rasp.SOp]]:
-    """Adds a program to the catalogue under its function's name, in its module's family."""
+    """Decorates a function that builds a program: adds it to the catalogue.
+
+    The case has the function's name, and the family of its module.
+
+    Args:
+        vocab: the tokens, in the order of their ids.
+        max_len: the largest number of tokens, BOS not counted.
+        description: what the program computes, one sentence.
+        causal: whether no position depends on later ones, so that it is trained with causal attention.
+        none_is_answer: whether None, where the program's last map gives it for defined values, is an answer.
+        interpbench_id: the task's id in InterpBench, where there is one.
+        roles: variable -> what it holds, in the words of a researcher; None: nothing is said.
+        sampler: how inputs are drawn, see `siit.tasks.samplers`.
+        balanced: whether rare answers are drawn as often as others, see `siit.tasks.balance`.
+        rearranged: whether half of the sources are the base in another order, see `siit.tasks.pairs`.
+
+    Returns:
+        The decorator, which leaves the function as it is. It raises ValueError for a name that is taken.
+    """
 
     def add_program(make: Callable[[], rasp.SOp]) -> Callable[[], rasp.SOp]:
         case = Case(

@@ -69,7 +69,18 @@ def quotient(number: int, length: int) -> float | None:
 def fetch(
     values: rasp.SOp, keys: rasp.SOp, queries: rasp.SOp, predicate: Callable[[Any, Any], bool], name: str
 ) -> rasp.SOp:
-    """What the selected positions hold."""
+    """Fetches what the selected positions hold: one attention head.
+
+    Args:
+        values: what is fetched.
+        keys, queries: what positions are selected by, and for.
+        predicate: takes a key, which is never None, and a query; tells whether the key is selected.
+        name: of the variable.
+
+    Returns:
+        For each position the value at the one that it selects; of several numbers their mean, and None where it selects
+        none. Evaluating it raises ValueError where a query is None, or several values that are no numbers are selected.
+    """
     return rasp.Aggregate(select(keys, queries, predicate), values).named(name)
 
 
@@ -130,7 +141,16 @@ def last_place(vocab: Sequence[Any], max_len: int) -> rasp.SOp:
 
 
 def count(keys: rasp.SOp, queries: rasp.SOp, predicate: Callable[[Any, Any], bool], name: str) -> rasp.SOp:
-    """How many keys a position selects."""
+    """Counts the keys that a position selects: one attention head, and an MLP that reads its attention on BOS.
+
+    Args:
+        keys, queries: what positions are selected by, and for.
+        predicate: takes a key, which is never None, and a query; tells whether the key is selected.
+        name: of the variable.
+
+    Returns:
+        For each position an integer, 0 or more. Evaluating it raises ValueError where a query is None.
+    """
     return rasp.SelectorWidth(select(keys, queries, predicate)).named(name)
 
 

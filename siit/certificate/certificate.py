@@ -97,16 +97,6 @@ class Certificate:
         """Whether each edge of the model was measured alone, so that those off the circuit have a label."""
         return not self.first_kind and self.strict_edge is not None
 
-    @property
-    def worst_node(self) -> tuple[str, float] | None:
-        """The off-circuit node that does most harm alone, and the share right without it; None if none was measured."""
-        return self.worst("strict_node")
-
-    @property
-    def worst_edge(self) -> tuple[str, float] | None:
-        """The off-circuit edge that does most harm alone, and the share right without it; None if none was measured."""
-        return self.worst("strict_edge")
-
     def worst(self, field: str) -> tuple[str, float] | None:
         """Finds a field's worst component and its value; None if it has none or was not measured."""
         values = self.details.get(field) or {}

@@ -13,12 +13,12 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from siit.certificate.adversary import SEED, Attack, attack
-from siit.certificate.alone import alone
 from siit.certificate.executor import Executor
 from siit.certificate.held_out import HeldOutPairs
 from siit.certificate.questions import KINDS, Kind, Patch
 from siit.certificate.reference import ReferenceModel
 from siit.certificate.rows import Rows, rows_of
+from siit.certificate.single_parts import alone
 from siit.certificate.situation import Situation
 from siit.certificate.tally import Batch, Count, Means
 from siit.graph.circuit import Circuit

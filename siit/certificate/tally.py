@@ -54,7 +54,19 @@ def source_means(model: ReferenceModel, evidence: HeldOutPairs, batch_size: int)
 def ask(
     model: ReferenceModel, evidence: HeldOutPairs, means: Means, questions: Sequence[Question], batch_size: int
 ) -> dict[str, dict[str, Count]]:
-    """Field -> name -> what was counted over all pairs."""
+    """Asks a model questions on the evidence: each is one patched run of every pair, on the model's device.
+
+    Args:
+        model: by the certificate's executor.
+        evidence: pairs with the causal model's answers.
+        means: sender -> what replaces it under a `mean` patch, [pos, d_model], see `source_means`.
+        questions: patches, and what is counted under each.
+        batch_size: pairs that are run together.
+
+    Returns:
+        Field -> name -> what was counted over all pairs, for each quantity of the questions. A quantity that two
+        questions ask for is added up.
+    """
     counts: dict[str, dict[str, Count]] = {}
     causal = model.config.attention_dir == "causal"
     for part in (evidence.shortest_first() if causal else evidence).batches(batch_size, _device(model)):

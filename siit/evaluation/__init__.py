@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from siit.evaluation.bench import Bench, evaluate
     from siit.evaluation.candidate import REFERENCES
+    from siit.evaluation.files import Results, read_evaluation, read_results
     from siit.evaluation.result import CurvePoint, Evaluation, EvaluationSetting, Faithfulness, Rated
     from siit.evaluation.variables.bench import locate
+    from siit.evaluation.variables.files import VariableResults, read_variables
     from siit.evaluation.variables.result import VariableEvaluation, VariableSetting
 
 __all__ = [
@@ -23,17 +25,24 @@ __all__ = [
     "EvaluationSetting",
     "Faithfulness",
     "Rated",
+    "Results",
     "VariableEvaluation",
+    "VariableResults",
     "VariableSetting",
     "evaluate",
     "locate",
+    "read_evaluation",
+    "read_results",
+    "read_variables",
 ]
 
 _HOMES = {
     **dict.fromkeys(("Bench", "evaluate"), "bench"),
     "REFERENCES": "candidate",
     **dict.fromkeys(("CurvePoint", "Evaluation", "EvaluationSetting", "Faithfulness", "Rated"), "result"),
+    **dict.fromkeys(("Results", "read_evaluation", "read_results"), "files"),
     "locate": "variables.bench",
+    **dict.fromkeys(("VariableResults", "read_variables"), "variables.files"),
     **dict.fromkeys(("VariableEvaluation", "VariableSetting"), "variables.result"),
 }
 

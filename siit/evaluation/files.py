@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from siit.bundle.untrusted import parse
+from siit.evaluation.dataclass_json import from_plain, to_plain
 from siit.evaluation.overview import Overview
-from siit.evaluation.plain import from_plain, to_plain
 from siit.evaluation.result import Evaluation, EvaluationSetting
 from siit.evaluation.track import Evaluated
 
@@ -59,10 +59,17 @@ def write_evaluation(path: Path, evaluation: Evaluated) -> None:
 
 
 def read_evaluation(path: str | Path) -> Evaluation:
-    """Reads what `write_evaluation` wrote.
+    """Reads the file of one evaluation: one method on one model under one setting, with the method's scores.
+
+    Args:
+        path: of the file, which `siit evaluate` wrote below its `out`.
+
+    Returns:
+        The evaluation, as `siit.evaluate` gives it.
 
     Raises:
-        ValueError: names the file, the field, what was found and what is accepted. OSError: it cannot be read.
+        ValueError: names the file, the field, what was found and what is accepted.
+        OSError: it cannot be read.
     """
     return read_checked(Path(path), Evaluation.from_json)
 
@@ -74,10 +81,17 @@ def write_results(path: Path, results: Results) -> None:
 
 
 def read_results(path: str | Path) -> Results:
-    """Reads what `write_results` wrote.
+    """Reads `results.json`, all that `siit evaluate` found.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        Evaluations without the methods' scores, what failed, and the overview over models.
 
     Raises:
-        ValueError: names the file, the field, what was found and what is accepted. OSError: it cannot be read.
+        ValueError: names the file, the field, what was found and what is accepted.
+        OSError: it cannot be read.
     """
     return read_checked(Path(path), _results)
 
@@ -95,8 +109,12 @@ def read_checked(path: Path, make: Callable[[dict[str, Any]], _Content]) -> _Con
         path: of the file.
         make: makes of its content what is asked for.
 
+    Returns:
+        What it made.
+
     Raises:
-        ValueError: names the file, and what `make` does not take. OSError: it cannot be read.
+        ValueError: names the file, and what `make` does not take.
+        OSError: it cannot be read.
     """
     data = parse(path.read_bytes(), path.name)
     try:

@@ -10,7 +10,7 @@ from siit.certificate.questions import Kind
 from siit.discovery import PAIRS
 from siit.discovery.method import Parameters
 from siit.discovery.task import Level
-from siit.evaluation.plain import from_plain, to_plain
+from siit.evaluation.dataclass_json import from_plain, to_plain
 from siit.scoring.ranking import Chance, Ranking
 
 FORMAT = "siit-evaluation/1"

@@ -24,7 +24,7 @@ class Setting(Protocol):
 
     @property
     def file_name(self) -> str:
-        """Names the file of a result."""
+        """Names the file of a result: another one for each setting."""
 
 
 @runtime_checkable
@@ -32,24 +32,43 @@ class Evaluated(Protocol):
     """What one method gave on one model."""
 
     @property
-    def case(self) -> str: ...
+    def case(self) -> str:
+        """The model's task."""
+
     @property
-    def model_seed(self) -> int: ...
+    def model_seed(self) -> int:
+        """The seed that the model was trained with."""
+
     @property
-    def manifest_sha256(self) -> str | None: ...
+    def manifest_sha256(self) -> str | None:
+        """The sha256 of the model's manifest, in hex; None where it was not known."""
+
     @property
-    def method(self) -> str: ...
+    def method(self) -> str:
+        """The method's name, as `Track.candidate` takes it."""
+
     @property
-    def method_sha256(self) -> str | None: ...
+    def method_sha256(self) -> str | None:
+        """The sha256 of the file of a method of one's own, in hex; None of one of siit's."""
+
     @property
-    def setting(self) -> Setting: ...
+    def setting(self) -> Setting:
+        """How the model was run."""
+
     @property
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """The version of siit that made it."""
+
     @property
-    def code_sha256(self) -> str | None: ...
+    def code_sha256(self) -> str | None:
+        """The digest of the code that made it, see `siit.evaluation.code_digest`; None of earlier versions."""
 
     def to_json(self) -> dict[str, Any]:
-        """Makes plain JSON of it."""
+        """Makes what is written into its file.
+
+        Returns:
+            Plain JSON without NaN, which `Track.from_json` reads.
+        """
 
 
 @runtime_checkable
@@ -57,15 +76,24 @@ class Lost(Protocol):
     """What could not be evaluated."""
 
     @property
-    def case(self) -> str: ...
+    def case(self) -> str:
+        """The model's task."""
+
     @property
-    def model_seed(self) -> int: ...
+    def model_seed(self) -> int:
+        """The seed that the model was trained with."""
+
     @property
-    def method(self) -> str: ...
+    def method(self) -> str:
+        """The method's name."""
+
     @property
-    def setting(self) -> Setting: ...
+    def setting(self) -> Setting:
+        """How the model was to be run."""
+
     @property
-    def error(self) -> str: ...
+    def error(self) -> str:
+        """What went wrong, in a line."""
 
 
 @runtime_checkable
@@ -89,7 +117,18 @@ class Evaluator(Protocol[_Given]):
     """One model under one setting, on which any number of methods are evaluated."""
 
     def evaluate(self, method: str) -> _Given:
-        """Runs a method and measures what it gives."""
+        """Runs a method and measures what it gives.
+
+        Args:
+            method: its name, as `Track.candidate` takes it.
+
+        Returns:
+            What it gave on this model.
+
+        Raises:
+            ValueError: no such method, or what is wrong with its scores.
+            Exception: whatever a method of one's own raises.
+        """
 
 
 @dataclass(frozen=True)

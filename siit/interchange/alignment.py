@@ -208,13 +208,12 @@ def derive_labels(
         alignment: hidden variable -> its nodes.
         excluded: variables and high-level edges (by name) that cannot change the output, with the reason; they
             are left out of the circuit.
-        idle: edges that carry nothing beside others that carry the same; they are left out too, and so is a node of
+        idle: edges that carry nothing beside others that carry the same. They are left out too, and so is a node of
             a variable that is then read by nothing.
 
     Raises:
-        ValueError: where a child's node cannot read its parent's, or a node would read itself, or a high-level edge
-            would be carried by nothing, or an
-            attention variable would have no head left.
+        ValueError: a child's node cannot read its parent's, or a node would read itself. Or a high-level edge would be
+            carried by nothing, or an attention variable would have no head left.
     """
     left_out, unread = dict(excluded or {}), frozenset(idle)
     kept = {name: nodes for name, nodes in alignment.items() if name not in left_out}

@@ -36,9 +36,19 @@ class PairSampler(Protocol):
     """Draws pairs of one split, on one device."""
 
     @property
-    def device(self) -> torch.device: ...
+    def device(self) -> torch.device:
+        """Where pairs are drawn and live."""
 
-    def draw(self, count: int, generator: torch.Generator) -> Pairs: ...
+    def draw(self, count: int, generator: torch.Generator) -> Pairs:
+        """Draws pairs.
+
+        Args:
+            count: how many.
+            generator: of the draw, on the sampler's device.
+
+        Returns:
+            Pairs of the split, with `base` and `source` [count, pos] on the sampler's device.
+        """
 
 
 def permuted_positions(

@@ -1,7 +1,7 @@
 """Says in words which value each node carries, and how the program would compute it.
 
-A certificate shows that a node carries a variable's value, and never how: the role is therefore derived from the causal
-model, and a text that tells where a head looks is kept apart from it.
+A certificate shows that a node carries a variable's value, and never how. So the role is derived from the causal model,
+and a text that tells where a head looks is kept apart from it.
 """
 
 from __future__ import annotations

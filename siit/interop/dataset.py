@@ -22,7 +22,7 @@ class Pair(NamedTuple):
         source: ids of the corrupted input.
         target: the high-level model's answer on the base: class ids, or numbers.
         source_target: its answer on the source.
-        scored: where the answer on the base is defined and counted; elsewhere `target` means nothing.
+        scored: where the answer on the base is defined and counted; where it is False, `target` means nothing.
         source_scored: the same for the source.
     """
 

@@ -28,9 +28,9 @@ def to_hooked_transformer(
         model: the transformer.
         bundle: where given, the model gets a tokenizer (`siit.interop.tokenizer`), so that `to_tokens("x a x")` gives
             those ids. Where tokens look alike as text, such as 1 and "1", it has none.
-        circuit_hooks: whether every head's result (`hook_result`) and the input of every slot (`hook_q_input`,
-            `hook_k_input`, `hook_v_input`, `hook_mlp_in`) can be hooked, as edge attribution (EAP-IG, MIB, AutoCircuit)
-            needs. A run takes about five times as long with them.
+        circuit_hooks: whether every head's result and the input of every slot can be hooked, as edge attribution
+            (EAP-IG, MIB, AutoCircuit) needs. They are `hook_result`, `hook_q_input`, `hook_k_input`, `hook_v_input` and
+            `hook_mlp_in`. A run takes about five times as long with them.
 
     Raises:
         ImportError: TransformerLens 3.9 is not installed.

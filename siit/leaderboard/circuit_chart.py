@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from siit.graph.architecture import Edge, nodes
 from siit.graph.circuit import Circuit
-from siit.leaderboard.errors import EdgeErrors
+from siit.leaderboard.edge_errors import EdgeErrors
 from siit.leaderboard.svg import Point, box, curve, picture, words
 from siit.show.layout import MARGIN, lay_out
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from siit._text import printable
 from siit.bundle.untrusted import parse
+from siit.evaluation.dataclass_json import from_plain, to_plain
 from siit.evaluation.files import FailedJob
-from siit.evaluation.plain import from_plain, to_plain
 from siit.evaluation.result import Evaluation, EvaluationSetting
 
 FORMAT = "siit-leaderboard/1"

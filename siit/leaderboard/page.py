@@ -14,8 +14,8 @@ from siit.leaderboard.charts import CHART_STYLE, Curves, curve_chart, interval_c
 from siit.leaderboard.check import Judged
 from siit.leaderboard.circuit_chart import CIRCUIT_STYLE, arrowheads, circuit_chart
 from siit.leaderboard.curves import mean_precision, mean_roc
+from siit.leaderboard.edge_errors import EdgeErrors, edge_errors
 from siit.leaderboard.entry import SETTING
-from siit.leaderboard.errors import EdgeErrors, edge_errors
 from siit.leaderboard.release import Model, words
 from siit.leaderboard.standings import CHANCE, NODE_PRECISION, STRUCTURE, Standing, Standings
 from siit.leaderboard.submission import missing

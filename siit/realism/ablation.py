@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from siit.certificate import Answers
-from siit.certificate.alone import alone
 from siit.certificate.executor import Executor
+from siit.certificate.single_parts import alone
 from siit.discovery import DiscoveryTask, TaskBatch
 
 
@@ -46,7 +46,7 @@ def right_whole(task: DiscoveryTask, answers: Answers) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Counted:
-    """A batch as `siit.certificate.alone` takes it: right answers are counted."""
+    """A batch as `siit.certificate.single_parts` takes it: right answers are counted."""
 
     batch: TaskBatch
     answers: Answers

@@ -27,7 +27,7 @@ _NUMBERED = 12
 
 
 def attention_picture(circuit: Circuit, example: Example, title: str) -> bytes:
-    """The picture as PNG: a table of the example at the left, its rows level with the queries of the first patterns.
+    """Draws the picture as PNG: at the left a table of the example, its rows level with the first patterns' queries.
 
     Args:
         circuit: the labels.

@@ -33,7 +33,7 @@ _UNIT_LETTERS = 16
 
 
 def circuit_picture(circuit: Circuit, title: str) -> bytes:
-    """The picture as PNG.
+    """Draws the picture as PNG.
 
     Args:
         circuit: the labels.

@@ -1,6 +1,6 @@
 """Where a circuit's picture has its parts: boxes in rows, edges in lanes between columns, so that none crosses a box.
 
-Lengths are inches, from the lower left corner. The embeddings are at the bottom and the logits at the top; each layer
+Lengths are inches, from the lower left corner. The embeddings are at the bottom and the logits at the top. Each layer
 has a row of heads and, above it, a row for its MLP, which has a column of its own.
 """
 
@@ -39,10 +39,12 @@ class Box:
 
     @property
     def top(self) -> float:
+        """The upper end."""
         return self.y + self.height / 2
 
     @property
     def bottom(self) -> float:
+        """The lower end."""
         return self.y - self.height / 2
 
 
@@ -70,7 +72,7 @@ class Layout:
 
     Attributes:
         boxes: node -> its box, faint ones of off-circuit nodes included.
-        routes: edge of the circuit, or other one that is drawn -> the points of its path: a cubic curve is 4 points; 10
+        routes: edge of the circuit, or other one that is drawn -> the points of its path. A cubic curve is 4 points; 10
             are one into a lane, a straight one along it, and one out of it.
         notes: beside the rows, at `note_x`.
         layers: layer -> the lower and the upper end of its rows.

@@ -37,7 +37,7 @@ def page(
     effects: Effects,
     pictures: Mapping[str, bytes],
 ) -> bytes:
-    """The page as UTF-8.
+    """Makes the page, as UTF-8.
 
     Args:
         bundle: the model.

@@ -34,24 +34,24 @@ def drawing() -> Iterator[None]:
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty white figure; inches."""
+    """Makes an empty white figure; inches."""
     made = Figure(figsize=(width, height), facecolor="white")
     FigureCanvasAgg(made)
     return made
 
 
 def png(drawn: Figure, dpi: int = _DPI) -> bytes:
-    """A figure as PNG, of so many dots per inch at most."""
+    """Makes a PNG of a figure, of so many dots per inch at most."""
     buffer = io.BytesIO()
     drawn.savefig(buffer, format="png", dpi=min(dpi, _MOST_PIXELS / max(drawn.get_size_inches())), metadata={})
     return buffer.getvalue()
 
 
 def text_on(value: float) -> str:
-    """The colour of text on the map's colour of a value from 0 to 1."""
+    """Chooses the colour of text on the map's colour of a value from 0 to 1."""
     return "white" if value > 0.55 else INK
 
 
 def colour(value: float) -> tuple[float, float, float, float]:
-    """The map's colour of a value from 0 to 1."""
+    """Finds the map's colour of a value from 0 to 1."""
     return matplotlib.colormaps[MAP](value)

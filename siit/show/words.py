@@ -18,13 +18,13 @@ def about_roles(circuit: Circuit) -> str:
 
 
 def short(text: str, letters: int) -> str:
-    """A text that can be shown, with an ellipsis where it is too long."""
+    """Makes a text that can be shown, with an ellipsis where it is too long."""
     shown = printable(text)
     return shown if len(shown) <= letters else shown[: letters - 1] + "…"
 
 
 def share(value: float) -> str:
-    """A share as a whole percentage; what is not nothing does not look like nothing."""
+    """Rounds a share to a whole percentage; what is not nothing does not look like nothing."""
     if value == 0:
         return "0"
     if value < 0.01:
@@ -33,6 +33,6 @@ def share(value: float) -> str:
 
 
 def in_words(value: object) -> str:
-    """A token or a class; quoted where there would be nothing to see."""
+    """Words a token or a class; quoted where there would be nothing to see."""
     text = str(value)
     return text if text and text.strip() == text else repr(value)

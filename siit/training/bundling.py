@@ -14,7 +14,7 @@ from siit.certificate import Certificate, measure
 from siit.graph.circuit import Circuit
 from siit.tasks import declare
 from siit.tasks.fingerprint import INPUTS
-from siit.verification.matter import without_idle
+from siit.verification.idle_members import without_idle
 
 if TYPE_CHECKING:
     from siit.tasks import Task

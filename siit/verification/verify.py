@@ -28,8 +28,8 @@ from siit.verification.fresh import (
     inert_findings,
     whole_space,
 )
+from siit.verification.idle_members import matter_findings
 from siit.verification.labels import derived_labels, differences
-from siit.verification.matter import matter_findings
 from siit.verification.provenance import Provenance, provenance
 from siit.verification.vocabulary import vocabulary_findings
 

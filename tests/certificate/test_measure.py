@@ -103,7 +103,7 @@ def test_an_edge_that_no_node_shows():
     assert not certificate.certified
     assert certificate.accuracy == certificate.strict_node == 1.0
     assert certificate.strict_edge == 0.75
-    assert certificate.worst_edge == ("tok_embed->a1.h0<v>", 0.75)
+    assert certificate.worst("strict_edge") == ("tok_embed->a1.h0<v>", 0.75)
     lines = [line for line in certificate.failed if line.startswith("strict_edge")]
     assert lines == [
         "strict_edge: 0.75000 is 0.24900 below 0.999: 1 of 91 fall short, the worst first: tok_embed->a1.h0<v> 0.75000"
@@ -117,7 +117,7 @@ def test_a_position_edge_that_only_zero_shows():
     weights["unembed.W_U"][BIAS, 1] = 1
     weights["unembed.b_U"][1] = 1
     certificate = certify(weights)
-    assert certificate.worst_edge == ("pos_embed->logits", 0.5)
+    assert certificate.worst("strict_edge") == ("pos_embed->logits", 0.5)
     by_kind = certificate.details["by_kind"]["strict_edge"]
     assert {kind: shares["pos_embed->logits"] for kind, shares in by_kind.items()} == {
         "resample": 1.0,
@@ -151,7 +151,7 @@ def test_a_constant_that_only_zero_shows():
     shares = {name: getattr(certificate, name) for name in FIELDS[:-1]}
     assert {name: share for name, share in shares.items() if share < 1} == dict.fromkeys(low, 0.5)
     assert [line.partition(":")[0] for line in certificate.failed] == low
-    assert certificate.worst_node == ("m1", 0.5) and certificate.worst_edge == ("m1->logits", 0.5)
+    assert certificate.worst("strict_node") == ("m1", 0.5) and certificate.worst("strict_edge") == ("m1->logits", 0.5)
     assert certificate.details["by_kind"]["strict_node"]["mean"]["m1"] == 1.0
     assert certificate.details["strict_adversarial"] == {"resample": 1.0, "mean": 1.0, "zero": 0.5}
 
@@ -216,7 +216,7 @@ def test_edges_not_from_nodes():
     assert certificate.iia == certificate.strict_node == 1.0
     assert certificate.edge_iia == 0.5
     assert certificate.effect is not None and certificate.effect.edges["is_x->prev<v>"] == 0.0
-    assert certificate.worst_edge == ("m0->a1.h0<v>", 0.5)
+    assert certificate.worst("strict_edge") == ("m0->a1.h0<v>", 0.5)
 
 
 def test_insufficient_evidence():
@@ -255,8 +255,8 @@ def test_screening_spares_the_rest():
     screened = certify(weights, staged=True)
     full = certify(weights)
     assert not screened.certified
-    for name in (*LATER, "effect", "worst_node", "worst_edge"):
-        assert getattr(screened, name) is None
+    for name in (*LATER, "effect"):
+        assert getattr(screened, name) is None and screened.worst(name) is None
     for name in ("accuracy", "iia", "edge_iia", "strict_joint", "joint_mean", "joint_zero"):
         assert getattr(screened, name) == getattr(full, name) != 1.0
     assert screened.failed[-1] == "the rest was not measured after these"
@@ -326,7 +326,7 @@ def test_no_off_circuit_parts():
     nothing = [name for name in FIELDS[:-1] if name not in ("accuracy", "iia")]
     assert certificate.evidence["nothing_measured"] == nothing
     assert certificate.strict_node == certificate.joint_zero == 1.0
-    assert certificate.worst_node is None
+    assert certificate.worst("strict_node") is None
 
 
 def test_subsets_are_drawn_once():

@@ -15,11 +15,9 @@ import torch
 
 from siit.__main__ import main
 from siit.discovery import METHODS
-from siit.evaluation import REFERENCES
-from siit.evaluation.files import read_results
+from siit.evaluation import REFERENCES, read_results, read_variables
 from siit.evaluation.rating import rate
 from siit.evaluation.result import HEADLINE
-from siit.evaluation.variables.files import read_variables
 from siit.evaluation.variables.result import ALL, APART
 from siit.evaluation.variables.table import COLUMNS
 from siit.localization import METHODS as LOCATORS

@@ -10,16 +10,9 @@ import pytest
 
 import siit
 from siit.bundle import IndexEntry
-from siit.evaluation import Evaluation, EvaluationSetting
+from siit.evaluation import Evaluation, EvaluationSetting, Results, read_evaluation, read_results
 from siit.evaluation.circuits import CIRCUITS
-from siit.evaluation.files import (
-    FailedJob,
-    Results,
-    read_evaluation,
-    read_results,
-    write_evaluation,
-    write_results,
-)
+from siit.evaluation.files import FailedJob, write_evaluation, write_results
 from siit.evaluation.overview import overview
 from siit.evaluation.sweep import EvaluationJob, jobs_of, sweep
 from siit.loading import LoadedModel

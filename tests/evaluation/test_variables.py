@@ -11,16 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from siit.evaluation import VariableEvaluation, VariableSetting, locate
+from siit.evaluation import VariableEvaluation, VariableResults, VariableSetting, locate, read_variables
 from siit.evaluation.__main__ import main
 from siit.evaluation.files import read_checked, write_evaluation
 from siit.evaluation.variables import bench as benches
-from siit.evaluation.variables.files import (
-    LostVariableJob,
-    VariableResults,
-    read_variables,
-    write_variables,
-)
+from siit.evaluation.variables.files import LostVariableJob, write_variables
 from siit.evaluation.variables.overview import MEASURES, of_model, variable_means
 from siit.evaluation.variables.rating import located, placed, placing
 from siit.evaluation.variables.truth import Truth

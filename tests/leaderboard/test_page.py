@@ -11,8 +11,8 @@ import pytest
 from siit.graph.architecture import Edge, edges
 from siit.leaderboard.board import Board, read_board
 from siit.leaderboard.circuit_chart import circuit_chart
+from siit.leaderboard.edge_errors import edge_errors
 from siit.leaderboard.entry import read_entries
-from siit.leaderboard.errors import edge_errors
 from siit.leaderboard.page import page
 from siit.leaderboard.standings import standings
 from siit.leaderboard.submission import add

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from siit.discovery import DiscoveryTask
-from siit.evaluation.plain import from_plain, to_plain
+from siit.evaluation.dataclass_json import from_plain, to_plain
 from siit.graph.architecture import EMBEDDINGS
 from siit.realism import Portrait, average_precision, by_carried, by_layer, portrait, spearman
 from siit.realism.ablation import right_whole, right_without

@@ -20,7 +20,12 @@ def fits_float32(value: int | float) -> bool:
 
 
 def text(data: Mapping[str, Any], field: str) -> str:
-    """Reads a text."""
+    """Reads a text.
+
+    Raises:
+        KeyError: there is no such field.
+        TypeError: names the field, what was found and what is accepted.
+    """
     value = data[field]
     if not isinstance(value, str):
         raise _wrong(field, value, "a text")
@@ -28,7 +33,12 @@ def text(data: Mapping[str, Any], field: str) -> str:
 
 
 def texts(data: Mapping[str, Any], field: str) -> tuple[str, ...]:
-    """Reads a list of texts."""
+    """Reads a list of texts.
+
+    Raises:
+        KeyError: there is no such field.
+        TypeError: names the field, what was found and what is accepted.
+    """
     value = data[field]
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise _wrong(field, value, "a list of texts")
@@ -36,7 +46,12 @@ def texts(data: Mapping[str, Any], field: str) -> tuple[str, ...]:
 
 
 def flag(data: Mapping[str, Any], field: str) -> bool:
-    """Reads true or false."""
+    """Reads true or false.
+
+    Raises:
+        KeyError: there is no such field.
+        TypeError: names the field, what was found and what is accepted.
+    """
     value = data[field]
     if not isinstance(value, bool):
         raise _wrong(field, value, "true or false")
@@ -44,12 +59,22 @@ def flag(data: Mapping[str, Any], field: str) -> bool:
 
 
 def number(data: Mapping[str, Any], field: str) -> float:
-    """Reads a finite number."""
+    """Reads a finite number.
+
+    Raises:
+        KeyError: there is no such field.
+        TypeError: names the field, what was found and what is accepted.
+    """
     return _number(data[field], field)
 
 
 def numbers(data: Mapping[str, Any], field: str) -> tuple[float, ...]:
-    """Reads a list of finite numbers."""
+    """Reads a list of finite numbers.
+
+    Raises:
+        KeyError: there is no such field.
+        TypeError: names the field, what was found and what is accepted.
+    """
     value = data[field]
     if not isinstance(value, list):
         raise _wrong(field, value, "a list of numbers")
@@ -57,7 +82,13 @@ def numbers(data: Mapping[str, Any], field: str) -> tuple[float, ...]:
 
 
 def ids(data: Mapping[str, Any], field: str, ndim: int | None = None) -> Tensor:
-    """Reads nested lists of integers, int64; of so many dimensions, if that is given."""
+    """Reads nested lists of integers, int64; of so many dimensions, if that is given.
+
+    Raises:
+        KeyError: there is no such field.
+        TypeError: names the field, what was found and what is accepted.
+        ValueError: more entries than a table may have, lists of unequal lengths, or an integer of more than 64 bits.
+    """
 
     def entry(value: object) -> int:
         if type(value) is not int:
@@ -68,7 +99,13 @@ def ids(data: Mapping[str, Any], field: str, ndim: int | None = None) -> Tensor:
 
 
 def floats(data: Mapping[str, Any], field: str, ndim: int | None = None) -> Tensor:
-    """Reads nested lists of numbers, float32, null being NaN; of so many dimensions, if that is given."""
+    """Reads nested lists of numbers, float32, null being NaN; of so many dimensions, if that is given.
+
+    Raises:
+        KeyError: there is no such field.
+        TypeError: names the field, what was found and what is accepted.
+        ValueError: more entries than a table may have, or lists of unequal lengths.
+    """
 
     def entry(value: object) -> float:
         return torch.nan if value is None else _number(value, field)

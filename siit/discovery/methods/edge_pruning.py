@@ -8,8 +8,8 @@ import torch
 
 from siit.certificate.questions import Kind
 from siit.discovery.method import Parameters, by_name, zeros
-from siit.discovery.methods import hard_concrete
-from siit.discovery.methods.training import GateTraining
+from siit.discovery.methods import _hard_concrete
+from siit.discovery.methods._gate_training import GateTraining
 from siit.discovery.task import DiscoveryTask
 
 
@@ -45,14 +45,14 @@ class EdgePruning(Parameters):
     def __call__(self, task: DiscoveryTask) -> dict[str, float]:
         """Scores every edge."""
         training = GateTraining(task, self.by, self.batch_size, self.seed)
-        edges, nodes = (hard_concrete.started(task, len(names)) for names in (task.edges, task.nodes))
+        edges, nodes = (_hard_concrete.started(task, len(names)) for names in (task.edges, task.nodes))
         multipliers = zeros(task, 2).requires_grad_()
         optimizer = torch.optim.Adam([edges, nodes], lr=self.learning_rate)
         ascent = torch.optim.Adam([multipliers], lr=self.multiplier_rate, maximize=True)
         for step in range(self.steps):
             target = self.target * min(1.0, step / max(1, round(self.warm_up * self.steps)))
             batch = training.batch()
-            own, senders = (hard_concrete.drawn(gates, len(batch), training.generator) for gates in (edges, nodes))
+            own, senders = (_hard_concrete.drawn(gates, len(batch), training.generator) for gates in (edges, nodes))
             loss = training.loss(batch, edges=1 - own * senders[:, task.edge_senders])
             missing = target - (1 - _kept(task, edges, nodes).exp().mean())
             loss = loss + multipliers[0] * missing + multipliers[1] * missing.square()
@@ -66,5 +66,5 @@ class EdgePruning(Parameters):
 
 def _kept(task: DiscoveryTask, edges: torch.Tensor, nodes: torch.Tensor) -> torch.Tensor:
     """Computes the logarithm of the probability that both gates of each edge are open."""
-    own, senders = (hard_concrete.open_log_probability(gates) for gates in (edges, nodes))
+    own, senders = (_hard_concrete.open_log_probability(gates) for gates in (edges, nodes))
     return own + senders[task.edge_senders]

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from siit.certificate.alone import alone
 from siit.certificate.executor import Executor
 from siit.certificate.questions import Kind
+from siit.certificate.single_parts import alone
 from siit.discovery.method import Parameters, by_name, check_choice, parts, zeros
 from siit.discovery.readout import Metric
 from siit.discovery.task import DiscoveryTask, Level, TaskBatch
@@ -72,7 +72,7 @@ class ExactPatching(Parameters):
 
 @dataclass(frozen=True, eq=False)
 class _Runs:
-    """A batch as `siit.certificate.alone` takes it.
+    """A batch as `siit.certificate.single_parts` takes it.
 
     Attributes:
         batch: the pairs.

@@ -8,8 +8,8 @@ import torch
 
 from siit.certificate.questions import Kind
 from siit.discovery.method import Parameters, by_name, parts
-from siit.discovery.methods import hard_concrete
-from siit.discovery.methods.training import GateTraining
+from siit.discovery.methods import _hard_concrete
+from siit.discovery.methods._gate_training import GateTraining
 from siit.discovery.task import DiscoveryTask, Level
 
 
@@ -43,13 +43,13 @@ class SubnetworkProbing(Parameters):
         """Scores every edge or node."""
         names = parts(task, self.level)
         training = GateTraining(task, self.by, self.batch_size, self.seed)
-        log_alpha = hard_concrete.started(task, len(names))
+        log_alpha = _hard_concrete.started(task, len(names))
         optimizer = torch.optim.Adam([log_alpha], lr=self.learning_rate)
         for _ in range(self.steps):
             batch = training.batch()
-            gates = hard_concrete.drawn(log_alpha, len(batch), training.generator)
-            kept = hard_concrete.open_log_probability(log_alpha).exp().mean()
+            gates = _hard_concrete.drawn(log_alpha, len(batch), training.generator)
+            kept = _hard_concrete.open_log_probability(log_alpha).exp().mean()
             loss = training.loss(batch, **{f"{self.level}s": 1 - gates}) + self.sparsity * kept
             log_alpha.grad = batch.gradient(loss, log_alpha) / len(batch)
             optimizer.step()
-        return by_name(names, hard_concrete.open_log_probability(log_alpha.detach()))
+        return by_name(names, _hard_concrete.open_log_probability(log_alpha.detach()))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from siit.evaluation.dataclass_json import from_plain, to_plain
 from siit.evaluation.files import read_checked, write_whole
-from siit.evaluation.plain import from_plain, to_plain
 from siit.evaluation.variables.overview import VariableMean
 from siit.evaluation.variables.result import VariableEvaluation, VariableSetting
 
@@ -55,10 +55,17 @@ def write_variables(path: Path, results: VariableResults) -> None:
 
 
 def read_variables(path: str | Path) -> VariableResults:
-    """Reads what `write_variables` wrote.
+    """Reads `variables.json`, all that `siit evaluate track=variables` found.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        Evaluations without the methods' scores, what failed, and the means over models.
 
     Raises:
-        ValueError: names the file, the field, what was found and what is accepted. OSError: it cannot be read.
+        ValueError: names the file, the field, what was found and what is accepted.
+        OSError: it cannot be read.
     """
     return read_checked(Path(path), _results)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from siit.discovery.method import Parameters
-from siit.evaluation.plain import from_plain, to_plain
+from siit.evaluation.dataclass_json import from_plain, to_plain
 from siit.evaluation.result import Parameter
 from siit.localization.draw import PAIRS
 from siit.localization.task import Positions

@@ -40,7 +40,11 @@ class ProgramSettings(CaseSettings):
         """
 
     def make_task(self) -> ProgramTask:
-        """Finds or draws the program, and makes its task; see `CaseSettings.make_task`."""
+        """Finds or draws the program, and makes its task; see `CaseSettings.make_task`.
+
+        Raises:
+            ConfigError: as `rasp_case`; lengths that cannot be; or a program of which there is no causal model.
+        """
         case = self.rasp_case()
         possible = 1 <= case.min_len <= case.max_len
         require("case.min_len", case.min_len, possible, f"1 to {case.max_len}, the most tokens that {case.name} takes")
@@ -85,7 +89,11 @@ class CatalogueCase(ChangedInputs):
     _target_: str = "siit.training.configuration.programs.CatalogueCase"
 
     def rasp_case(self) -> Case:
-        """Finds the program by its name; see `ProgramSettings.rasp_case`."""
+        """Finds the program by its name; see `ProgramSettings.rasp_case`.
+
+        Raises:
+            ConfigError: as `check`, or the catalogue has no such program; names the nearest ones.
+        """
         self.check()
         try:
             return self.changed(get(self.name))
@@ -126,7 +134,11 @@ class DrawnCase(ChangedInputs):
         require("case.name", self.name, self.name == name, f"{name!r} for this draw, as case=random sets it")
 
     def rasp_case(self) -> Case:
-        """Draws the program; see `ProgramSettings.rasp_case`."""
+        """Draws the program; see `ProgramSettings.rasp_case`.
+
+        Raises:
+            ConfigError: as `check`, or nothing well formed is drawn; says why, and to take another seed.
+        """
         self.check()
         try:
             return self.changed(generate(self.tier, self.generator_seed))
@@ -181,7 +193,11 @@ class CustomCase(ProgramSettings):
         require("case.name", self.name, not is_drawn(self.name), "a name that is none of the generator's")
 
     def rasp_case(self) -> Case:
-        """Imports the program; see `ProgramSettings.rasp_case`."""
+        """Imports the program; see `ProgramSettings.rasp_case`.
+
+        Raises:
+            ConfigError: as `check`, or the program cannot be imported; names the line that stops it.
+        """
         self.check()
         return Case(
             name=self.name,

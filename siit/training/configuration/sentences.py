@@ -18,6 +18,7 @@ class SentenceCase(CaseSettings):
 
     FIXED_BY: ClassVar[str] = "the set of sentences"
     CHOSEN_BY: ClassVar[str] = f"case={', '.join(IOI_CASES)}"
+    # train.yaml and checkpoints hold this path: by another one, no model of IOI that is there could be gone on with.
     _target_: str = "siit.training.configuration.sentences.SentenceCase"
     tokenizer: str = WORDS
     """The tokenizer: words, gpt2, or a folder with GPT-2's tokenizer.json; not words: set case.name=ioi-gpt2 too."""

@@ -21,12 +21,12 @@ from siit.training.fit.module import SIITModule
 from siit.training.fit.narrowing import idle_in
 from siit.training.fit.revisions import Narrowing
 from siit.training.fit.validation import circuit_alone, halves, validation_certificate
-from siit.verification.matter import Idle
+from siit.verification.idle_members import Idle
 
 APART = 1.1
 """Each check is at the earliest at so many times the steps of the last one: checks take a bounded share of the time."""
 SOUGHT_APART = 1.5
-"""Idle members are sought again at so many times the steps at which they were sought last: what has lost most of its
+"""Idle members are sought again at so many times the steps at which they were sought last. What has lost most of its
 edges fades as training goes on."""
 HOPELESS = {"categorical": 0.3, "numerical": 1.0}
 """Running error above which a check measures nothing. It is far above any bar: the averaged weights, which are
@@ -127,9 +127,11 @@ class CircuitOnlyPhase(Check):
         self.bar = bar
 
     def concerns(self, module: SIITModule) -> bool:
+        """Tells whether the circuit-only phase lasts."""
         return module.everything_from is None
 
     def check(self, trainer: pl.Trainer, module: SIITModule) -> Found:
+        """Measures the circuit alone, and ends its phase where it is right often enough; see `Check.check`."""
         assert self.bar is not None
         error, name = module.worst_interchange()
         if error > HOPELESS[module.answers.output]:
@@ -149,7 +151,7 @@ class ValidationCheck(Check):
     """Measures the validation certificate once the circuit-only phase is over, and ends training where it holds.
 
     It must hold on two halves of the pairs, which have none in common; the second is measured where the first passes.
-    Idle members are sought as soon as the circuit holds, now and then from there on, and whenever all does: what is off
+    Idle members are sought as soon as the circuit holds, now and then from there on, and whenever all does. What is off
     it takes longest to hold.
 
     Args:
@@ -185,14 +187,17 @@ class ValidationCheck(Check):
         trainer.should_stop = self.passed
 
     def begin_anew(self, step: int) -> None:
+        """Forgets what was found of earlier labels; see `Check.begin_anew`."""
         super().begin_anew(step)
         self.sought_at = 0
 
     def concerns(self, module: SIITModule) -> bool:
+        """Tells whether everything has been trained for at least one check."""
         # Where the circuit alone has just passed, nothing is known of the rest.
         return module.everything_from is not None and module.global_step > module.everything_from
 
     def check(self, trainer: pl.Trainer, module: SIITModule) -> Found:
+        """Measures everything, seeks idle members, and ends training where all holds; see `Check.check`."""
         error, name = module.worst_interchange()
         if error > HOPELESS[module.answers.output]:
             return Found(f"everything: about {1 - error:.2f} in training ({name})", error, name)

@@ -86,9 +86,11 @@ class LiveDisplay(Display):
         self._shown = 0.0
 
     def say(self, text: str) -> None:
+        """Prints a line above the bar."""
         self._progress.console.print(f"{self.prefix}{text}", markup=False)
 
     def show(self, table: RenderableType) -> None:
+        """Prints a table above the bar."""
         self._progress.console.print(table)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: SIITModule) -> None:
@@ -113,6 +115,7 @@ class LiveDisplay(Display):
         self._progress.refresh()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Takes the bar away."""
         self._progress.stop()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -125,6 +128,6 @@ def phase(module: SIITModule) -> str:
 
 
 def last_step(trainer: pl.Trainer) -> int:
-    """The step at which training ends at the latest."""
+    """Computes the step at which training ends at the latest."""
     assert trainer.max_epochs is not None
     return trainer.max_epochs * int(trainer.num_training_batches)

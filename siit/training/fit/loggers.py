@@ -41,10 +41,12 @@ class MetricsFile(Logger):
 
     @property
     def name(self) -> str:
+        """What Lightning calls this logger."""
         return "csv"
 
     @property
     def version(self) -> str:
+        """Empty: a run has one file."""
         return ""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

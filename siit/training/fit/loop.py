@@ -90,7 +90,7 @@ def fit(
         settings: how.
         folder: where checkpoints go.
         resume_from: a checkpoint to go on from.
-        revisions: what the run has changed about its labels so far, as the plan has it; the checkpoint may be from just
+        revisions: what the run has changed about its labels so far, as the plan has it. The checkpoint may be from just
             before the last change.
         callbacks: further Lightning callbacks.
         loggers: where metrics go.
@@ -163,6 +163,14 @@ def validation_evidence(plan: Plan, settings: Settings) -> dict[str, Tensor]:
 
 def make_module(plan: Plan, settings: Settings, revisions: Revisions | None = None) -> SIITModule:
     """Makes the untrained module.
+
+    Args:
+        plan: the architecture, the interchanges and the task.
+        settings: of the objective, the model's initial weights, the optimizer, and the seed of all draws.
+        revisions: what the run has changed about its labels so far, as the plan has it; None: nothing.
+
+    Returns:
+        The module, on the CPU; its weights are the same for the same plan, settings and seed.
 
     Raises:
         ConfigError: an objective that the task cannot have.

@@ -15,13 +15,13 @@ from siit.interchange.evidence import build_evidence
 from siit.training.fit.module import SIITModule
 from siit.training.fit.plan import Plan, relabelled
 from siit.training.fit.revisions import Narrowing
-from siit.verification.matter import Idle, idle_members
+from siit.verification.idle_members import Idle, idle_members
 
 PAIRS = 256
 """Validation pairs on which it is seen what the other edges carry."""
 STILL_RIGHT = 0.95
 """Share of answers that must stay right without the edges that leave. What is lost is learned again as training goes
-on; where several edges carry the same, and each alone can be done without, it keeps the last of them."""
+on. Where several edges carry the same, and each alone can be done without, it keeps the last of them."""
 _BATCH = 128
 
 

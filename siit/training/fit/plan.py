@@ -112,7 +112,7 @@ def relabelled(plan: Plan, alignment: Alignment, idle: Sequence[Edge]) -> Plan:
 
 
 def architecture(task: Task, settings: ModelSettings, alignment: AlignmentConfig) -> ModelConfig:
-    """The shape that the settings give for a task.
+    """Chooses the shape that the settings give for a task.
 
     Raises:
         ValueError: for impossible shapes.

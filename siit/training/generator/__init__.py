@@ -2,8 +2,8 @@
 
     generate("composed", 7) -> Case
 
-A program is drawn from a typed grammar (`grammar`, of the steps in `maps` and `moves`), and drawn again until it is
-well formed (`checks`). It is the same for the same tier and seed, on any machine.
+A program is drawn from a typed grammar (`grammar`, of the steps in `pointwise_steps` and `attention_steps`), and drawn
+again until it is well formed (`checks`). It is the same for the same tier and seed, on any machine.
 """
 
 from siit.training.generator.draft import MAX_LENGTHS

@@ -7,9 +7,9 @@ import random
 from tracr.rasp import rasp
 
 from siit.graph.tiers import COMPOSED, DEEP, POINTWISE, SINGLE
+from siit.training.generator.attention_steps import counted, fetched, shared
 from siit.training.generator.draft import Draft, Value
-from siit.training.generator.maps import combined, mapped
-from siit.training.generator.moves import counted, fetched, shared
+from siit.training.generator.pointwise_steps import combined, mapped
 from siit.training.rasp.from_rasp import SHARE_SUFFIX
 from tracr_cases import Case
 

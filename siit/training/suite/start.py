@@ -46,7 +46,15 @@ def train_suite(cases: Sequence[str], seeds: Sequence[int], out: Path, overrides
 
 
 def suite_arguments(cases: Sequence[str], seeds: Sequence[int], out: Path, overrides: Sequence[str]) -> list[str]:
-    """Makes the arguments of `python -m siit.train`; see `train_suite`."""
+    """Makes the arguments of `python -m siit.train`.
+
+    Args:
+        cases, seeds, out, overrides: see `train_suite`; not checked here.
+
+    Returns:
+        The arguments as a shell hands them over, without the program's name: a sweep over cases, and over seeds within
+        each.
+    """
     sweep = [f"case={','.join(cases)}", f"seed={','.join(map(str, seeds))}"]
     return ["-m", "experiment=suite", *sweep, f"out={quoted(out)}", *overrides]
 

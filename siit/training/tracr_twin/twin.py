@@ -113,6 +113,6 @@ def tracr_twin(case: str | Case) -> TracrTwin:
         ImportError: Tracr is not installed; names the extra.
     """
     require("tracr", extra="train", needed_by="tracr_twin")
-    from siit.training.tracr_twin.making import make_twin
+    from siit.training.tracr_twin.build import make_twin
 
     return make_twin(case)

@@ -23,7 +23,7 @@ from siit.training.fit.narrowing import idle_in, next_narrowing
 from siit.training.fit.plan import Plan
 from siit.training.fit.revisions import Narrowing, Revisions, Widening
 from siit.training.fit.validation import halves, validation_certificate
-from siit.verification.matter import Idle
+from siit.verification.idle_members import Idle
 from tests.builders.runs import Compose, compose_small, plan_of, stopped_as_whole
 
 MODEL = Path(__file__).parents[2] / "data" / "frac_prevs" / "seed-0"

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from tracr.rasp import rasp
 
-from siit.training.generator import maps, moves
+from siit.training.generator import attention_steps as attention
+from siit.training.generator import pointwise_steps as pointwise
 from siit.training.generator.draft import Draft, Value
 from siit.training.generator.grammar import draw_program
 
@@ -44,13 +45,19 @@ def named(make: Callable[[Draft], Value | None], name: str, **sizes: Any) -> tup
 @pytest.mark.parametrize(
     ("step", "name", "words", "expected", "role"),
     [
-        (maps.threshold, "at_least_2", [0, 1, 2, 3], [False, False, True, True], "whether the token is at least 2"),
-        (maps.member, "is_03", [0, 1, 2, 3], [True, False, False, True], "whether the token is 0 or 3"),
-        (maps.modulo, "mod_3", [0, 1, 2, 3], [0, 1, 2, 0], "the token modulo 3"),
-        (maps.capped, "capped_2", [0, 1, 2, 3], [0, 1, 2, 2], "the token, or 2 where it is more"),
+        (
+            pointwise.threshold,
+            "at_least_2",
+            [0, 1, 2, 3],
+            [False, False, True, True],
+            "whether the token is at least 2",
+        ),
+        (pointwise.member, "is_03", [0, 1, 2, 3], [True, False, False, True], "whether the token is 0 or 3"),
+        (pointwise.modulo, "mod_3", [0, 1, 2, 3], [0, 1, 2, 0], "the token modulo 3"),
+        (pointwise.capped, "capped_2", [0, 1, 2, 3], [0, 1, 2, 2], "the token, or 2 where it is more"),
     ],
 )
-def test_functions_of_one_value(step: maps.OneValue, name: str, words: list[int], expected: list[Any], role: str):
+def test_functions_of_one_value(step: pointwise.OneValue, name: str, words: list[int], expected: list[Any], role: str):
     subject, value = named(lambda subject: step(subject, subject.tokens), name)
     assert result(value, words) == expected
     assert subject.roles == {name: role}
@@ -58,7 +65,7 @@ def test_functions_of_one_value(step: maps.OneValue, name: str, words: list[int]
 
 def test_a_permutation_permutes():
     subject = draft(letters=True)
-    found = maps.recoded(subject, subject.tokens)
+    found = pointwise.recoded(subject, subject.tokens)
     recoded = result(found, "abcd")
     assert sorted(recoded) == list("abcd") != recoded
     assert f"'a' to {recoded[0]!r}" in subject.roles["recoded"]
@@ -67,47 +74,54 @@ def test_a_permutation_permutes():
 @pytest.mark.parametrize(
     ("step", "expected"),
     [
-        (maps.equal, [False, True, False, True]),
-        (maps.smaller, [False, False, True, False]),
-        (maps.maximum, [3, 1, 2, 3]),
-        (maps.difference, [3, 0, 1, 0]),
+        (pointwise.equal, [False, True, False, True]),
+        (pointwise.smaller, [False, False, True, False]),
+        (pointwise.maximum, [3, 1, 2, 3]),
+        (pointwise.difference, [3, 0, 1, 0]),
     ],
 )
-def test_functions_of_the_token_and_the_position(step: maps.TwoValues, expected: list[Any]):
+def test_functions_of_the_token_and_the_position(step: pointwise.TwoValues, expected: list[Any]):
     subject = draft()
     assert result(step(subject, subject.tokens, subject.indices), [3, 1, 1, 3]) == expected
 
 
 def test_modular_sum():
-    subject, value = named(lambda subject: maps.modular_sum(subject, subject.tokens, subject.indices), "sum_mod_4")
+    subject, value = named(lambda subject: pointwise.modular_sum(subject, subject.tokens, subject.indices), "sum_mod_4")
     assert result(value, [3, 3, 3, 3]) == [3, 0, 1, 2]
     assert subject.roles["sum_mod_4"] == "the sum of the token and the position modulo 4"
 
 
 def test_functions_of_letters_and_flags():
     subject = draft(letters=True)
-    assert result(maps.shifted(subject, subject.tokens, subject.indices), "adda") == ["a", "a", "b", "d"]
+    assert result(pointwise.shifted(subject, subject.tokens, subject.indices), "adda") == ["a", "a", "b", "d"]
     low = subject.map(lambda token: token < "c", subject.tokens, "low", "")
     even = subject.map(lambda index: index % 2 == 0, subject.indices, "even", "")
-    assert result(maps.kept(subject, low, subject.tokens), "abcd") == ["a", "b", "-", "-"]
-    assert result(maps.both(subject, low, even), "abcd") == [True, False, False, False]
-    assert result(maps.either(subject, low, even), "abcd") == [True, True, True, False]
-    assert result(maps.one_of_two(subject, low, even), "abcd") == [False, True, True, False]
+    assert result(pointwise.kept(subject, low, subject.tokens), "abcd") == ["a", "b", "-", "-"]
+    assert result(pointwise.both(subject, low, even), "abcd") == [True, False, False, False]
+    assert result(pointwise.either(subject, low, even), "abcd") == [True, True, True, False]
+    assert result(pointwise.one_of_two(subject, low, even), "abcd") == [False, True, True, False]
 
 
 def test_what_does_not_fit_is_no_step():
     subject = draft(letters=True)
     flag = subject.map(lambda token: token == "a", subject.tokens, "is_a", "")
     few = Value(rasp.tokens, ("a", "b"), "few")
-    for step in maps.ONE_VALUE:
+    for step in pointwise.ONE_VALUE:
         assert step(subject, flag) is None
         assert step(subject, few) is None
-    for numbers in (maps.maximum, maps.modular_sum, maps.difference, maps.shifted, maps.equal, maps.smaller):
+    for numbers in (
+        pointwise.maximum,
+        pointwise.modular_sum,
+        pointwise.difference,
+        pointwise.shifted,
+        pointwise.equal,
+        pointwise.smaller,
+    ):
         assert numbers(subject, flag, subject.tokens) is None
-    assert maps.recoded(subject, subject.indices) is None
-    assert maps.mapped(subject, flag) is None, "a function of a function is one step"
-    assert maps.combined(subject, flag, flag) is None
-    assert moves.shared(subject, flag, subject.tokens) is None
+    assert pointwise.recoded(subject, subject.indices) is None
+    assert pointwise.mapped(subject, flag) is None, "a function of a function is one step"
+    assert pointwise.combined(subject, flag, flag) is None
+    assert attention.shared(subject, flag, subject.tokens) is None
 
 
 @pytest.mark.parametrize(
@@ -121,7 +135,7 @@ def test_what_does_not_fit_is_no_step():
 )
 def test_fetched(name: str, expected: list[int]):
     """Of three tokens, each can name a position of the shortest input."""
-    _, value = named(lambda subject: moves.fetched(subject, subject.tokens, subject.tokens), name, size=3)
+    _, value = named(lambda subject: attention.fetched(subject, subject.tokens, subject.tokens), name, size=3)
     assert result(value, [2, 0, 1, 2]) == expected
 
 
@@ -136,7 +150,7 @@ def test_fetched(name: str, expected: list[int]):
     ],
 )
 def test_counted(name: str, expected: list[int]):
-    subject, value = named(lambda subject: moves.counted(subject, subject.tokens, subject.tokens), name)
+    subject, value = named(lambda subject: attention.counted(subject, subject.tokens, subject.tokens), name)
     assert result(value, [1, 0, 1, 3]) == expected
     assert set(subject.roles) == {name, f"{name}_share"}
 
@@ -144,7 +158,7 @@ def test_counted(name: str, expected: list[int]):
 def test_flags_are_counted_where_they_hold():
     subject = draft()
     flag = subject.map(lambda token: token > 1, subject.tokens, "large", "")
-    found = moves.counted(subject, flag, subject.tokens)
+    found = attention.counted(subject, flag, subject.tokens)
     assert found is not None and found.words == "count_flagged"
     assert result(found, [1, 2, 3, 3]) == [3, 3, 3, 3]
 
@@ -163,7 +177,7 @@ def test_flags_are_counted_where_they_hold():
 def test_shared(decoded: str, marks: str, where: str, expected: list[Any]):
     for seed in range(300):
         subject = draft(seed=seed)
-        value = moves.shared(subject, subject.tokens, subject.tokens)
+        value = attention.shared(subject, subject.tokens, subject.tokens)
         if value is not None and value.words == decoded and marks in subject.roles:
             assert subject.roles[marks] == "1 where the token is 1, else 0"
             if where in subject.roles["fraction"]:

@@ -10,7 +10,7 @@ from siit.certificate.held_out import HeldOutPairs
 from siit.certificate.measure import Counts
 from siit.certificate.questions import Question
 from siit.certificate.tally import Count
-from siit.verification.matter import FAIR_SHARE, matter_findings
+from siit.verification.idle_members import FAIR_SHARE, matter_findings
 from tests.verification.test_forgeries import MODEL
 
 IDLE = "a1.h1"
@@ -47,9 +47,9 @@ def test_the_first_pairs_serve_where_they_show_every_interchange(
         seen.append(evidence.pairs)
         raise StopIteration
 
-    monkeypatch.setattr("siit.verification.matter.PAIRS", pairs)
-    monkeypatch.setattr("siit.verification.matter.CHANGED", needed)
-    monkeypatch.setattr("siit.verification.matter.ask", counted)
+    monkeypatch.setattr("siit.verification.idle_members.PAIRS", pairs)
+    monkeypatch.setattr("siit.verification.idle_members.CHANGED", needed)
+    monkeypatch.setattr("siit.verification.idle_members.ask", counted)
     with pytest.raises(RuntimeError):
         found_in(wide)
     assert seen == [measured or len(wide.evidence["base_tokens"])]
@@ -67,5 +67,5 @@ def test_a_member_that_no_interchange_shows_may_show_by_its_mean(
             counts.setdefault(quantity.field, {})[quantity.name] = Count(value, 1)
         return counts
 
-    monkeypatch.setattr("siit.verification.matter.ask", counted)
+    monkeypatch.setattr("siit.verification.idle_members.ask", counted)
     assert bool(found_in(wide)) is idle

@@ -8,7 +8,7 @@ from typing import Any
 from tracr.rasp import rasp
 
 from siit.training.generator.draft import Draft, Value
-from siit.training.generator.maps import capped, modulo
+from siit.training.generator.pointwise_steps import capped, modulo
 from siit.training.rasp.from_rasp import SHARE_SUFFIX
 
 Predicate = Callable[[Any, Any], Any]

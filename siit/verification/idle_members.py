@@ -118,7 +118,14 @@ def _share(part: float, whole: float) -> float:
 def matter_findings(
     circuit: Circuit, parameters: Mapping[str, Tensor], evidence: Mapping[str, Tensor], answers: Answers
 ) -> Iterator[str]:
-    """Says of each idle member what was found, in the words of `idle_members`, which takes the same."""
+    """Says of each idle member what was found.
+
+    Args:
+        circuit, parameters, evidence, answers: see `idle_members`.
+
+    Returns:
+        One line for each: the member, its change of the logits, and what is accepted. None where no member is idle.
+    """
     return (idle.finding for idle in idle_members(circuit, parameters, evidence, answers))
 
 

@@ -13,10 +13,10 @@ LEAST = 0.25
 def learning_rate_factor(settings: TrainerSettings, step: int, everything_from: int | None) -> float:
     """Multiplies the learning rate: warm-up, times cosines over `anneal_steps`, then twice, four times ... as many.
 
-    They start at step 0, and begin anew as long as the circuit-only phase lasts, each at half the height: warm restarts
-    (Loshchilov and Hutter, arXiv 1608.03983). What is not learned at a high rate is learned at a lower one. The last
-    one starts where that phase ends, from the rate at which it ended, or from `LEAST`: a rise would unlearn. It never
-    depends on `max_steps`, which is a limit and nothing else.
+    They start at step 0, and begin anew as long as the circuit-only phase lasts, each at half the height. These are
+    warm restarts (Loshchilov and Hutter, arXiv 1608.03983). What is not learned at a high rate is learned at a lower
+    one. The last one starts where that phase ends, from the rate at which it ended, or from `LEAST`: a rise would
+    unlearn. It never depends on `max_steps`, which is a limit and nothing else.
 
     Args:
         settings: of the optimizer.

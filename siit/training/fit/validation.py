@@ -22,11 +22,11 @@ FAR = 0.02
 """Below the bar by this much, a round is not followed by another."""
 
 ADVERSARY_SCORED = 3072
-"""Scored positions of each half on which the adversary's subsets are measured. Fewer tell too little: of 1,536 none
-is wrong half of the time at half of what the certificate allows, and a fifth of the time at all of it."""
+"""Scored positions of each half on which the adversary's subsets are measured. Fewer tell too little.
+Of 1,536 none is wrong in half of the checks where the model has half of the errors that the certificate allows."""
 PARTS_PAIRS = 256
-"""Validation pairs on which random subsets are measured: the next ones at each check. Where a pair has one answer, a
-single wrong one of them is more than the bar allows, and would be in the way for ever."""
+"""Validation pairs on which random subsets are measured: the next ones at each check. Where a pair has one
+answer, a single wrong one is more than the bar allows: always the same pairs could be in the way for ever."""
 ALONE_PAIRS = 64
 """Of these, pairs on which each part is replaced alone: it takes longest, and the adversary finds most of it before."""
 SUBSETS = 20
@@ -79,9 +79,9 @@ def circuit_alone(module: SIITModule, evidence: Mapping[str, Tensor], bar: float
 def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], check: int = 0) -> Certificate:
     """Measures the averaged weights on validation pairs, with validation's own bar for the shares.
 
-    But for the worst of the random subsets, which is a minimum over many small samples already; and the adversary's bar is
-    half-way between validation's and the certificate's. Whether a member of the circuit is idle is told by
-    `narrowing.idle_in`.
+    The worst of the random subsets, a minimum over many small samples already, keeps the certificate's bar. The
+    adversary's is half-way between validation's and the certificate's. Whether a member of the circuit is idle is told
+    by `narrowing.idle_in`.
 
     Args:
         module: whose averaged weights are measured.

@@ -237,7 +237,6 @@ def derive_labels(
         for member in group:
             for edge in carriers[member]:
                 carries[edge] = label
-    without = _left_out(model, kept, left_out, carries) if unread else {}
     order = {node: index for index, node in enumerate([*_ordered_nodes(unit_nodes), LOGITS])}
     ordered = sorted(carries, key=lambda e: (order[e.receiver], e.slot or "", order.get(e.sender, -1), e.sender))
     circuit = Circuit(
@@ -254,7 +253,7 @@ def derive_labels(
             for name, variable in model.variables.items()
         },
         excluded=left_out,
-        idle=without,
+        idle=_left_idle(model, kept, left_out, carries) if unread else {},
         programs=programs(model, kept),
     )
     return Labels(circuit, units, named)
@@ -323,11 +322,11 @@ def _carriers(
     return carriers
 
 
-def _left_out(
+def _left_idle(
     model: CausalModel, alignment: Alignment, excluded: Mapping[str, str], carries: Container[Edge]
 ) -> dict[str, str]:
     """Lists the edges that follow from an alignment and are not on the circuit, with the reason."""
-    found = {}
+    found: dict[Edge, str] = {}
     for high, carried in _carriers(model, alignment, excluded).items():
         found |= dict.fromkeys(carried, f"other edges carry all of {high}")
     for name, nodes in alignment.items():

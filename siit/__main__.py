@@ -53,8 +53,8 @@ Transformers whose circuits are known, and measured to be true.
 commands:
 {chr(10).join(f"  {name:<11} {command.says}" for name, command in COMMANDS.items())}
 
-siit --version prints the version. siit COMMAND --help says what a command takes. `siit train` is a Hydra application and takes
-key=value; all others take --flags (and key=value for the same), and `siit suite` both.
+siit --version prints the version, siit COMMAND --help what a command takes. `siit train` is a
+Hydra application and takes key=value; all others take --flags (and key=value for the same), and `siit suite` both.
 """
 
 

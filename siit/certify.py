@@ -54,8 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     try:
         device = usable_device(options.device, key="--device")
-        bundle = read_bundle(model_folder(options.model))
-        verification = verify(bundle, seed=options.seed, device=device)
+        folder = model_folder(options.model)
+        bundle = read_bundle(folder)
+        verification = verify(bundle, seed=options.seed, device=device, folder=folder)
     except (ValueError, OSError, torch.OutOfMemoryError) as error:
         return fail("certify", error, BAD_INPUT)
     if options.json:
@@ -107,7 +108,12 @@ def _print(bundle: Bundle, verification: Verification) -> None:
 def _verdict(verification: Verification) -> list[str]:
     findings = verification.findings
     if not findings:
-        return ["Certified: every claim holds, and every bar."]
+        where = (
+            f", on other inputs than {verification.provenance.removesuffix(', on other inputs')}"
+            if verification.other_inputs
+            else ""
+        )
+        return [f"Certified{where}: every claim holds, and every bar."]
     more = [f"  and {len(findings) - _SHOWN} more"] if len(findings) > _SHOWN else []
     return ["NOT certified:", *(f"  {one_line(str(finding))}" for finding in findings[:_SHOWN]), *more]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -280,6 +281,11 @@ def _require_verified(bundle: Bundle) -> None:
         raise BundleError(
             f"{seed_folder(bundle.case, bundle.seed)}: not certified by this reader (seed {verification.seed} of its "
             f"pairs): {verification.findings[0]}"
+        )
+    if verification.other_inputs:
+        warnings.warn(
+            f"{seed_folder(bundle.case, bundle.seed)}: certified as {verification.provenance}, see causal_model.json",
+            stacklevel=3,
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import torch
 
 from siit._extras import require
-from siit.bundle import Vocab
+from siit.bundle import TOKENIZER_FILE, Vocab
 from siit.causal import CausalModel, Inputs
 from siit.certificate import Answers
 from siit.graph.architecture import ModelConfig
@@ -18,7 +18,6 @@ from siit.transformer import Transformer
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-TOKENIZER_FILE = "tokenizer.json"
 Scalar = str | int | float | bool
 Answer = Scalar | None
 _LISTED = 20

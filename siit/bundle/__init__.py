@@ -14,7 +14,7 @@ from siit.bundle._index import (
     seed_folder,
     write_index,
 )
-from siit.bundle._names import CAUSAL_FILE, EVIDENCE_FILE, MANIFEST_FILE, WEIGHTS_FILE
+from siit.bundle._names import CAUSAL_FILE, EVIDENCE_FILE, MANIFEST_FILE, TOKENIZER_FILE, WEIGHTS_FILE
 from siit.bundle._reader import read_bundle
 from siit.bundle._store import check_bundle, check_root, write_bundle
 from siit.bundle._summary import Summary, summarize
@@ -29,6 +29,7 @@ __all__ = [
     "EVIDENCE_FILE",
     "INDEX_FILE",
     "MANIFEST_FILE",
+    "TOKENIZER_FILE",
     "TRAINING_FILE",
     "WEIGHTS_FILE",
     "Bundle",

@@ -6,6 +6,8 @@ CONFIG_FILE, CIRCUIT_FILE, GRAPH_FILE = "config.json", "circuit.json", "graph.js
 CAUSAL_FILE, CERTIFICATE_FILE, TRAIN_FILE = "causal_model.json", "certificate.json", "train.yaml"
 WEIGHTS_FILE, EVIDENCE_FILE = "model.safetensors", "evaluation.safetensors"
 VOCAB_FILE, MANIFEST_FILE = "vocab.json", "manifest.json"
+TOKENIZER_FILE = "tokenizer.json"
+"""A further file: where inputs are sentences."""
 FILES = (
     CONFIG_FILE,
     VOCAB_FILE,

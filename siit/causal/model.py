@@ -28,6 +28,8 @@ from siit.causal.mechanisms import (
 from siit.causal.runs import Inputs, Interventions, Run
 from siit.causal.variables import HighLevelEdge, Variable
 
+LARGEST = 1 << 53
+"""Whole numbers up to this are exact as floating-point ones too."""
 RESERVED = ("+", "->", "<", ">", "/")
 """What joins variables' names in the names of units and edges, and these in the names of tensors."""
 
@@ -236,6 +238,8 @@ def _check_values(field: str, values: Sequence[Class], *, accepts_none: bool) ->
             raise _wrong(field, "None", "None in the answer alone")
         if isinstance(value, float) and not math.isfinite(value):
             raise _wrong(field, str(value), "finite numbers")
+        if type(value) is int and abs(value) > LARGEST:
+            raise _wrong(field, "a larger number", f"whole numbers up to {LARGEST}")
         if (type(value), value) in seen:
             raise _wrong(field, f"{shortened(value)} twice", "each value once")
         seen.add((type(value), value))

@@ -18,8 +18,6 @@ from siit.certificate.situation import Situation
 
 ASCENTS = 3
 """Ascents from each start."""
-SEED = 0
-"""Of the random starts."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,6 +47,7 @@ def measure(
     min_scored: int = MIN_SCORED,
     min_changed: int = MIN_CHANGED,
     bars: Mapping[str, float] = BARS,
+    seed: int = 0,
 ) -> Certificate:
     """Measures every number of the certificate, on the device where the weights are.
 
@@ -72,6 +73,7 @@ def measure(
         min_scored: scored positions that every quantity must rest on.
         min_changed: pairs in which every interchange must change the high-level model's answer, unless it never does.
         bars: what each field must reach; others than the certificate's own are for training's checks alone.
+        seed: of random subsets, and of the adversary's random starts; other than 0 for a verifier's own pairs alone.
 
     Raises:
         ValueError: names the tensor or argument, what was found and what is accepted.
@@ -94,10 +96,10 @@ def measure(
     means = source_means(model, checked, batch_size)
     interchanges = {name: checked.counts(name) for name in (*circuit.alignment, *circuit.edges_by_carried)}
     constant = frozenset(name for name, counts in interchanges.items() if not counts.changed_positions)
-    drawn = draw_subsets(circuit, subsets)
+    drawn = draw_subsets(circuit, subsets, seed)
 
     used = checked.first(checked.enough(min_scored) if parts_pairs is None else min(parts_pairs, checked.pairs))
-    parts = OffCircuit(model, circuit, used, means, batch_size)
+    parts = OffCircuit(model, circuit, used, means, batch_size, seed)
     single = parts if alone_pairs is None else parts.on(used.first(min(alone_pairs, used.pairs)))
     attacked = parts if adversary_scored is None else parts.on(checked.first(checked.enough(adversary_scored)))
     out_of_reach = bars["strict_adversarial"] if staged else None

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from siit.certificate.adversary import SEED, Attack, attack
+from siit.certificate.adversary import Attack, attack
 from siit.certificate.executor import Executor
 from siit.certificate.held_out import HeldOutPairs
 from siit.certificate.questions import KINDS, Kind, Patch
@@ -39,12 +39,19 @@ class OffCircuit:
         evidence: the pairs.
         means: of each sender's output, as the certificate takes them.
         batch_size: pairs in a batch.
+        seed: of the adversary's random starts.
     """
 
     def __init__(
-        self, model: ReferenceModel, circuit: Circuit, evidence: HeldOutPairs, means: Means, batch_size: int
+        self,
+        model: ReferenceModel,
+        circuit: Circuit,
+        evidence: HeldOutPairs,
+        means: Means,
+        batch_size: int,
+        seed: int = 0,
     ) -> None:
-        self.model, self.circuit, self.means, self.batch_size = model, circuit, means, batch_size
+        self.model, self.circuit, self.means, self.batch_size, self.seed = model, circuit, means, batch_size, seed
         self.executor = Executor(model.config, model.parameters)
         self.evidence = evidence
         off_nodes, off_edges = set(circuit.off_nodes), set(circuit.off_edges)
@@ -54,7 +61,7 @@ class OffCircuit:
 
     def on(self, evidence: HeldOutPairs) -> OffCircuit:
         """Gives the same with other pairs."""
-        return OffCircuit(self.model, self.circuit, evidence, self.means, self.batch_size)
+        return OffCircuit(self.model, self.circuit, evidence, self.means, self.batch_size, self.seed)
 
     def alone(self) -> Shares:
         """Replaces every node and every edge alone: the fields `strict_node` and `strict_edge`."""
@@ -118,7 +125,7 @@ class OffCircuit:
         return Attack(edges[place], wrong[place])
 
     def _attacks(self, kinds: Collection[Kind]) -> Iterator[tuple[Kind, Situation, Attack]]:
-        generators = {kind: torch.Generator().manual_seed(SEED) for kind in kinds}
+        generators = {kind: torch.Generator().manual_seed(self.seed) for kind in kinds}
         # The random starts are drawn batch by batch: on every device of as many pairs.
         for kind, situation in self._situations(kinds, self.batch_size):
             yield kind, situation, attack(situation, self.edges, generators[kind])

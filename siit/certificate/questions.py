@@ -11,7 +11,6 @@ from siit.graph.circuit import Circuit
 
 Kind = Literal["resample", "mean", "zero"]
 KINDS: tuple[Kind, ...] = ("resample", "mean", "zero")
-SUBSETS_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -105,12 +104,13 @@ def effect_questions(circuit: Circuit, constant: frozenset[str]) -> list[Questio
     return effects
 
 
-def draw_subsets(circuit: Circuit, count: int) -> dict[str, str]:
+def draw_subsets(circuit: Circuit, count: int, seed: int = 0) -> dict[str, str]:
     """Draws random subsets of the off-circuit parts, the same for the same circuit; each part is in half of them.
 
     Args:
         circuit: the labels.
         count: how many.
+        seed: of the draw.
 
     Returns:
         Name -> a string of 0 and 1, one for each of `circuit.off_nodes` and then of `circuit.off_edges`. None is empty
@@ -121,7 +121,7 @@ def draw_subsets(circuit: Circuit, count: int) -> dict[str, str]:
     if available <= count:
         numbers = list(range(1, available + 1))
     else:
-        generator = random.Random(SUBSETS_SEED)
+        generator = random.Random(seed)
         drawn: dict[int, None] = {}
         while len(drawn) < count:
             drawn[generator.randint(1, available)] = None

@@ -209,7 +209,7 @@ def derive_labels(
         excluded: variables and high-level edges (by name) that cannot change the output, with the reason; they
             are left out of the circuit.
         idle: edges that carry nothing beside others that carry the same. They are left out too, and so is a node of
-            a variable that is then read by nothing.
+            a variable that then reads nothing, or is read by nothing.
 
     Raises:
         ValueError: a child's node cannot read its parent's, or a node would read itself. Or a high-level edge would be
@@ -218,7 +218,7 @@ def derive_labels(
     left_out, unread = dict(excluded or {}), frozenset(idle)
     kept = {name: nodes for name, nodes in alignment.items() if name not in left_out}
     if unread:
-        kept = _read_nodes(model, kept, left_out, unread)
+        kept = _used_nodes(model, kept, left_out, unread)
     units = _units(kept)
     unit_nodes = {
         unit: tuple(sorted({n for v in variables for n in kept[v]}, key=lambda n: (depth(n), n)))
@@ -280,25 +280,38 @@ def _units(alignment: Alignment) -> dict[str, tuple[str, ...]]:
     return {"+".join(unit): unit for unit in sorted(units, key=lambda unit: order.index(unit[0]))}
 
 
-def _read_nodes(
+def _used_nodes(
     model: CausalModel, alignment: Alignment, excluded: Mapping[str, str], idle: frozenset[Edge]
 ) -> dict[str, tuple[str, ...]]:
-    """Takes from each variable the nodes that nothing reads any more, the last of a variable first."""
+    """Takes from each variable the nodes that nothing reads any more, or that read nothing, until none is left.
+
+    A head that read values over the circuit and no longer does says the same whatever it attends to.
+    """
     kept = dict(alignment)
+    fed_before = _ends(model, alignment, excluded, frozenset())[1]
     while True:
-        read: dict[str, set[str]] = {name: set() for name in kept}
-        for edge, carried in _carriers(model, kept, excluded, idle).items():
-            if edge.parent in read:
-                read[edge.parent] |= {low.sender for low in carried}
-        for name, nodes in kept.items():
-            read[name] |= {low.sender for low in _internal_edges(nodes, idle)}
-        unread = {name: [n for n in nodes if n not in read[name]] for name, nodes in kept.items() if read[name]}
-        if not any(unread.values()):
+        read, fed = _ends(model, kept, excluded, idle)
+        unused = {
+            name: [node for node in nodes if node not in read or (node in fed_before and node not in fed)]
+            for name, nodes in kept.items()
+            if read & set(nodes)
+        }
+        if not any(unused.values()):
             return kept
-        kept = {name: tuple(n for n in nodes if n not in unread.get(name, ())) for name, nodes in kept.items()}
+        kept = {name: tuple(n for n in nodes if n not in unused.get(name, ())) for name, nodes in kept.items()}
         for name, nodes in kept.items():
             if model.variables[name].is_attention and not any(map(is_head, nodes)):
                 raise ValueError(f"edges: found no head of {name} that any edge leads from, accepted is at least one")
+
+
+def _ends(
+    model: CausalModel, alignment: Alignment, excluded: Mapping[str, str], idle: frozenset[Edge]
+) -> tuple[set[str], set[str]]:
+    """Finds the nodes that an edge leads from, and those that one leads to: of a head, into its v."""
+    carried = set().union(*_carriers(model, alignment, excluded, idle).values())
+    found = carried.union(*(_internal_edges(nodes, idle) for nodes in alignment.values()))
+    fed = {edge.receiver for edge in found if edge.slot in ("v", None)}
+    return {edge.sender for edge in found}, fed
 
 
 def _carriers(

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from siit.causal import CausalModel
-from siit.tasks.sentence_task import SentenceTask
-from siit.tasks.sentences import OBJECT, Sentences
+from siit.tasks.sentence_task import MENTIONS, SentenceTask
+from siit.tasks.sentences import OBJECT, ORDERS, SUBJECT, Sentences
 from siit.tasks.task import Task
 
 TOKENS, SENTENCES = "tokens", "sentences"
@@ -80,6 +80,10 @@ def _sentences(data: Mapping[str, Any], model: CausalModel, special: tuple[str, 
         if ids.ndim != 1 or not bool((ids.diff() > 0).all()):
             raise _wrong(name, ids.tolist()[:8], "ascending ids of tokens")
         words.append(ids)
+    mentions = torch.isin(rows, torch.tensor(ORDERS))
+    named = torch.isin(rows, torch.cat([words[0], torch.tensor([SUBJECT])]))
+    if bool(named.any()) or bool(mentions[:, -1].any()) or not bool((mentions.sum(1) == MENTIONS).all()):
+        raise _wrong("skeletons", "other mentions of names", f"{MENTIONS} slots of names in each, none of them last")
     return Sentences((*map(str, model.vocab), *special), data["n_trained"], rows, *words)
 
 

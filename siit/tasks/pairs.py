@@ -96,8 +96,9 @@ class ProgramPairSampler:
         self.ends, self.running, self.allowed = ends.to(device), running.to(device), allowed.to(device)
         self.mass = running[ends].diff().reshape(-1, PARTS).float().to(device)
         self.lengths = _choices(sizes > 0, space.causal).to(device)
-        # In an enumerated space every part of a length must have an input.
-        self.may_pair = (sizes >= (PARTS if self.enumerated else 1)).to(device)
+        # In an enumerated space every part of a length must have an input, so that each can be held out.
+        held_out = self.enumerated and split != "all"
+        self.may_pair = (sizes >= (PARTS if held_out else 1)).to(device)
         self.source_lengths = _choices(self.may_pair, space.causal).to(device)
         if not len(self.source_lengths):
             raise TooFewInputsError(f"{space.name}: {space.input_count} inputs are too few to hold a {split} split out")

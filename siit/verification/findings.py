@@ -40,6 +40,7 @@ class Verification:
         seed: of the pairs that the verifier drew.
         stored: what was measured on the bundle's own evidence; None where its claims are too wrong to measure it.
         fresh: what was measured on the verifier's pairs; None likewise.
+        other_inputs: whether it declares other inputs than those known of its program, on which alone all of it holds.
     """
 
     findings: tuple[Finding, ...]
@@ -47,6 +48,7 @@ class Verification:
     seed: int
     stored: Certificate | None
     fresh: Certificate | None
+    other_inputs: bool = False
 
     @property
     def certified(self) -> bool:
@@ -59,6 +61,7 @@ class Verification:
         return {
             "certified": self.certified,
             "provenance": self.provenance,
+            "other_inputs": self.other_inputs,
             "seed": self.seed,
             "findings": [{"check": finding.check, "message": finding.message} for finding in self.findings],
             **{name: None if part is None else part.to_json() for name, part in parts.items()},

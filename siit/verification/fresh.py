@@ -17,7 +17,10 @@ from siit.tasks import Task
 SIGNIFICANCE = 1e-6
 """A bar fails on fresh pairs where chance would bring so many errors this seldom at a model just at the bar."""
 PAIRS = 1024
-"""Pairs to begin with; doubled until every quantity rests on enough of them."""
+"""Pairs to begin with, doubled until every quantity rests on enough of them; and those in which an excluded part may
+change nothing."""
+INERT_PAIRS = 1 << 14
+"""Pairs in which a part that is not excluded has to change something: four times as many as training looks at."""
 INPUTS = 1 << 15
 """Inputs on which accuracy alone is measured."""
 _BATCH = 1024
@@ -172,11 +175,13 @@ def coverage_findings(
 
 
 def exhaustive_findings(evidence: Mapping[str, Tensor], task: Task) -> Iterator[str]:
-    """Tells whether evidence that is called all there is lacks pairs."""
-    both = torch.cat([evidence["base_tokens"], evidence["source_tokens"]], 1)
-    found, accepted = len(both.unique(dim=0)), task.input_count**2
-    if found != accepted:
-        yield f"exhaustive: found {found} different pairs, accepted are all {accepted}"
+    """Tells whether evidence that is called all there is has other pairs than each of all inputs, once."""
+    sides = evidence["base_tokens"], evidence["source_tokens"]
+    found, accepted = len(torch.cat(sides, 1).unique(dim=0)), task.input_count**2
+    if (found, len(sides[0])) != (accepted, accepted):
+        yield f"exhaustive: found {len(sides[0])} pairs, {found} of them different, accepted are all {accepted}, once"
+    elif not torch.equal(torch.cat(sides).unique(dim=0), task.enumerate().unique(dim=0)):
+        yield "exhaustive: found inputs that are not among the declared ones, accepted is each of these"
 
 
 def _lengths(tokens: Tensor, size: int) -> Tensor:
@@ -195,11 +200,20 @@ def _distinct(evidence: Mapping[str, Tensor]) -> float:
 
 
 def inert_findings(task: Task, excluded: Mapping[str, str], seed: int) -> Iterator[str]:
-    """Lists parts that are excluded as inert and change something on fresh pairs."""
-    if not excluded:
-        return
+    """Lists parts that are excluded as inert and change something on fresh pairs, and inert ones that are not excluded.
+
+    Args:
+        task: the declared one.
+        excluded: what the labels leave out.
+        seed: of the draw.
+    """
     generator = torch.Generator().manual_seed(seed)
-    inert = inert_parts(task.model, task.sample_pairs(PAIRS, generator), generator)
-    for name in excluded:
-        if name not in inert:
-            yield f"excluded: {name}: found that it changes something, accepted are parts that change nothing"
+    pairs = task.sample_pairs(INERT_PAIRS, generator)
+    inert = inert_parts(task.model, pairs, generator)
+    for name in sorted(inert.keys() - excluded.keys()):
+        yield f"excluded: {name}: found on the circuit, accepted are parts that change something: {inert[name]}"
+    if excluded:
+        few = inert_parts(task.model, Pairs(pairs.base[:PAIRS], pairs.source[:PAIRS]), generator)
+        for name in excluded:
+            if name not in few:
+                yield f"excluded: {name}: found that it changes something, accepted are parts that change nothing"

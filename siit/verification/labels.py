@@ -82,7 +82,8 @@ def differences(circuit: Circuit, derived: Circuit) -> Iterator[str]:
     ]
     if misnamed:
         yield f"edges: found {_few(misnamed)}"
-    for field in ("idle", "variables", "roles"):
+    # Earlier versions wrote no programs.
+    for field in ("idle", "variables", "roles", *(("programs",) if circuit.programs else ())):
         ours, theirs = getattr(derived, field), getattr(circuit, field)
         wrong = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
         if wrong:

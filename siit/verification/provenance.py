@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from siit.bundle import Bundle
@@ -21,11 +22,13 @@ class Provenance:
         text: whose it is, in words.
         findings: where a claim of the bundle's name does not hold.
         inputs: the input space that is known of the catalogue's case, or of the drawn program.
+        other_inputs: whether the bundle declares another one than that, on which alone its certificate holds.
     """
 
     text: str
     findings: tuple[str, ...] = ()
     inputs: Mapping[str, Any] | None = None
+    other_inputs: bool = False
 
 
 def provenance(bundle: Bundle) -> Provenance:
@@ -58,5 +61,19 @@ def _compared(
         for name in lies[:1]
     )
     text = f"{bundle.case} of {whose}"
-    declared = bundle.causal_model.get(INPUTS, inputs)
-    return Provenance(text if declared == inputs else f"{text}, on other inputs", findings, inputs)
+    other = bundle.causal_model.get(INPUTS, inputs) != inputs
+    return Provenance(f"{text}, on other inputs" if other else text, findings, inputs, other)
+
+
+def place_findings(bundle: Bundle, folder: Path) -> Iterator[str]:
+    """Tells where the folder has the name of another known case than the bundle: a reader goes by that name.
+
+    Args:
+        bundle: what was read.
+        folder: from where.
+    """
+    place = folder.resolve()
+    name = place.parent.name
+    known = name in catalogue() or name in drawn_programs()
+    if place.name == f"seed-{bundle.seed}" and known and name != bundle.case:
+        yield f"folder: found {name}/{place.name}, accepted is {bundle.case}/{place.name}, or a folder of another name"

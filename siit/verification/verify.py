@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,8 +31,8 @@ from siit.verification.fresh import (
 )
 from siit.verification.idle_members import matter_findings
 from siit.verification.labels import derived_labels, differences
-from siit.verification.provenance import Provenance, provenance
-from siit.verification.vocabulary import vocabulary_findings
+from siit.verification.provenance import Provenance, place_findings, provenance
+from siit.verification.vocabulary import tokenizer_findings, vocabulary_findings
 
 MAX_SEED = 999_999_999
 """Of nine digits, as the command line takes."""
@@ -44,8 +45,8 @@ class _Stop(Exception):
 class _Verifier:
     """One verification, check after check; each either adds findings or stops what rests on it."""
 
-    def __init__(self, bundle: Bundle, seed: int, device: torch.device) -> None:
-        self.bundle, self.seed, self.device = bundle, seed, device
+    def __init__(self, bundle: Bundle, seed: int, device: torch.device, folder: Path | None) -> None:
+        self.bundle, self.seed, self.device, self.folder = bundle, seed, device, folder
         self.findings: list[Finding] = []
         self.stored: Certificate | None = None
         self.fresh: Certificate | None = None
@@ -65,8 +66,11 @@ class _Verifier:
         try:
             model = self._attempt("vocabulary", lambda: CausalModel.from_json(self.bundle.causal_model))
             self.require("vocabulary", vocabulary_findings(self.bundle, model))
+            self.note("vocabulary", tokenizer_findings(self.bundle))
             whose = provenance(self.bundle)
             self.note("provenance", whose.findings)
+            if self.folder is not None:
+                self.note("provenance", place_findings(self.bundle, self.folder))
             task = self._attempt("inputs", lambda: declared_task(self.bundle, model, whose.inputs))
             labels = self._attempt("labels", lambda: derived_labels(self.bundle.circuit, model))
             self.require("labels", differences(self.bundle.circuit, labels.circuit))
@@ -75,7 +79,12 @@ class _Verifier:
             pass
         except ValueError as error:  # weights or tensors that cannot be measured
             self.note("evidence", [str(error)])
-        return Verification(tuple(self.findings), whose.text, self.seed, self.stored, self.fresh)
+        except (ArithmeticError, IndexError, RuntimeError) as error:  # values that no check foresaw
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            self.note("inputs", [f"the claims cannot be computed: {type(error).__name__}: {error}"])
+        found = tuple(self.findings)
+        return Verification(found, whose.text, self.seed, self.stored, self.fresh, whose.other_inputs)
 
     def _attempt(self, check: Check, make: Any) -> Any:
         try:
@@ -96,16 +105,16 @@ class _Verifier:
         self.note("certificate", _first(disagreements(self.stored.to_json(), bundle.certificate)))
         self.note("certificate", self.stored.failed)
         self.note("labels", matter_findings(bundle.circuit, self._parameters(), bundle.evidence, bundle.answers))
-        if not bundle.exhaustive:  # else all pairs there are have been measured
-            self._measure_fresh(task, interchanges)
+        self._measure_fresh(task, interchanges)
 
     def _measure_fresh(self, task: Task, interchanges: Interchanges) -> None:
         bundle = self.bundle
         sampler = whole_space(task, self.seed)
         # Right is what the verifier finds to be right, whatever tolerance is claimed.
         evidence = fresh_evidence(sampler, interchanges, task.answers, self.seed)
-        self.note("evidence", coverage_findings(bundle.evidence, evidence, task, bundle.seed))
-        self.fresh = self._certificate(evidence, task.answers)
+        if not bundle.exhaustive:  # else all pairs are there
+            self.note("evidence", coverage_findings(bundle.evidence, evidence, task, bundle.seed))
+        self.fresh = self._certificate(evidence, task.answers, seed=self.seed)
         self.note("fresh", bar_findings(self.fresh))
         model = ReferenceModel(bundle.config, self._parameters())
         self.note("fresh", accuracy_findings(model, task, sampler, self.seed))
@@ -130,7 +139,9 @@ def _tolerance_findings(bundle: Bundle, task: Task) -> Iterable[str]:
         yield f"config.json: tolerance: found {found:g}, accepted is at most {accepted:g}, half the smallest gap"
 
 
-def verify(bundle: Bundle, *, seed: int | None = None, device: torch.device | str = "cpu") -> Verification:
+def verify(
+    bundle: Bundle, *, seed: int | None = None, device: torch.device | str = "cpu", folder: Path | None = None
+) -> Verification:
     """Verifies a bundle's claims, believing none of them.
 
     Labels are derived again from the causal model and the alignment, and stored answers recomputed. Every bar is
@@ -140,9 +151,10 @@ def verify(bundle: Bundle, *, seed: int | None = None, device: torch.device | st
         bundle: read whole, with weights and evidence.
         seed: of the verifier's pairs, 0 to 999999999; drawn by the system where None.
         device: where the model is measured.
+        folder: from where it was read: one of another known case's name is a finding.
 
     Returns:
         All that was found; it never raises for what a bundle says.
     """
     chosen = secrets.randbelow(MAX_SEED + 1) if seed is None else seed
-    return _Verifier(bundle, chosen, torch.device(device)).run()
+    return _Verifier(bundle, chosen, torch.device(device), folder).run()

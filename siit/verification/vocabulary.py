@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
-from siit.bundle import Bundle
+from siit.bundle import TOKENIZER_FILE, Bundle
 from siit.causal import CausalModel
+from siit.tasks.declared import SENTENCES
+from siit.tasks.fingerprint import INPUTS
 
 
 def vocabulary_findings(bundle: Bundle, model: CausalModel) -> Iterator[str]:
@@ -27,6 +30,33 @@ def vocabulary_findings(bundle: Bundle, model: CausalModel) -> Iterator[str]:
     for what, found, accepted in pairs:
         if found != accepted:
             yield f"{what}: found {_short(found)}, accepted is that of the causal model, {_short(accepted)}"
+
+
+def tokenizer_findings(bundle: Bundle) -> Iterator[str]:
+    """Tells where the bundle's own tokenizer gives words other ids than its vocabulary; only sentences have one."""
+    if TOKENIZER_FILE not in bundle.extra_files:
+        return
+    if bundle.causal_model.get(INPUTS, {}).get("type") != SENTENCES:
+        yield f"{TOKENIZER_FILE}: found one, accepted is none where inputs are not sentences"
+        return
+    try:
+        content = json.loads(bundle.extra_files[TOKENIZER_FILE])
+        added = [(token["content"], token["id"]) for token in content["added_tokens"]]
+        known, changed = [*content["model"]["vocab"].items(), *added], content["normalizer"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        yield f"{TOKENIZER_FILE}: found no vocabulary, accepted is a file of the tokenizers library"
+        return
+    tokens = bundle.vocab.tokens
+    wrong = [(word, number) for word, number in known if not _has(tokens, number, word)]
+    if wrong:
+        word, number = wrong[0]
+        yield f"{TOKENIZER_FILE}: found id {_short(number)} for {_short(word)}, accepted are the ids of vocab.json"
+    if changed is not None:
+        yield f"{TOKENIZER_FILE}: normalizer: found one, which changes words; accepted is none"
+
+
+def _has(tokens: Sequence[object], number: object, word: str) -> bool:
+    return type(number) is int and 0 <= number < len(tokens) and tokens[number] == word
 
 
 def _typed(values: Sequence[object] | None) -> list[tuple[str, object]] | None:

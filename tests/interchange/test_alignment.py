@@ -281,10 +281,10 @@ def without(*idle: str) -> Circuit:
 
 
 def test_an_idle_edge_is_off_the_circuit_and_nothing_else_changes():
-    whole, narrow = without(), without("m0->a1.h2<v>")
-    assert set(map(str, whole.carries)) - set(map(str, narrow.carries)) == {"m0->a1.h2<v>"}
+    whole, narrow = without(), without("pos_embed->a1.h2<q>")
+    assert set(map(str, whole.carries)) - set(map(str, narrow.carries)) == {"pos_embed->a1.h2<q>"}
     assert narrow.alignment == whole.alignment and narrow.edges_by_carried.keys() == whole.edges_by_carried.keys()
-    assert not whole.idle and narrow.idle == {"m0->a1.h2<v>": "other edges carry all of is_x->frac_prevs<v>"}
+    assert not whole.idle and narrow.idle == {"pos_embed->a1.h2<q>": "other edges carry all of indices->frac_prevs<q>"}
 
 
 def test_a_node_that_nothing_reads_leaves_the_circuit_with_all_that_it_reads():
@@ -292,6 +292,7 @@ def test_a_node_that_nothing_reads_leaves_the_circuit_with_all_that_it_reads():
     assert narrow.alignment == {"is_x": ("m0",), "frac_prevs": ("a1.h0", "m1")}
     assert not [edge for edge in narrow.carries if "a1.h2" in (edge.sender, edge.receiver)]
     assert not narrow.idle, "from the alignment that is left all of it follows"
+    assert without("m0->a1.h2<v>").alignment == narrow.alignment, "nor one that reads no values any more"
     assert without("m1->logits").alignment == {"is_x": ("m0",), "frac_prevs": ("a1.h0", "a1.h2")}
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from siit.tasks import SentenceTask, declare, task_from_json
+from siit.tasks.sentences import ORDERS
 from tests.builders import ioi
 from tests.builders.programs import task
 
@@ -51,6 +52,25 @@ def test_a_declared_task_draws_the_same_pairs(name: str):
 def test_declarations_that_cannot_be(name: str, changes: dict[str, Any], message: str):
     with pytest.raises(ValueError, match=message):
         again(name, changes)
+
+
+@pytest.mark.parametrize("change", ["fewer", "more", "literal", "last"])
+def test_skeletons_mention_three_names(change: str):
+    """Positions of the mentions are permuted, so that there must be three, and a word after each."""
+    data = json.loads(json.dumps(declare(ioi.task("ioi"))))
+    row = data["skeletons"][0]
+    slot = next(index for index, token in enumerate(row) if token in ORDERS)
+    word = next(index for index, token in enumerate(row) if 0 <= token < min(data["names"]) and index > slot)
+    if change == "fewer":
+        row[slot] = row[word]
+    elif change == "last":
+        row[slot], row[-1] = row[word], row[slot]
+    else:
+        row[word] = data["names"][0] if change == "literal" else row[slot]
+    with pytest.raises(
+        ValueError, match="inputs.skeletons: found 'other mentions of names', accepted is 3 slots of na"
+    ):
+        again("ioi", {"skeletons": data["skeletons"]})
 
 
 def test_no_object():

@@ -51,19 +51,19 @@ def test_one_of_several_edges_that_carry_the_same_may_be_left_out_and_not_the_la
     subject = task("frac_prevs")
     whole = labels(subject).circuit
     wide = derive_labels(subject.model, whole.config, {"is_x": ("m0",), "frac_prevs": ("a1.h0", "a1.h1")}).circuit
-    values = [edge for edge, name in wide.carries.items() if name == "is_x->frac_prevs<v>"]
-    assert len(values) == 2
-    for edge in values:
+    keys = [edge for edge, name in wide.carries.items() if name == "indices->frac_prevs<k>"]
+    assert len(keys) == 2
+    for edge in keys:
         silent = dataclasses.replace(wide, carries={e: n for e, n in wide.carries.items() if e != edge})
         derived = derived_labels(silent, subject.model).circuit
         (line,) = differences(silent, derived)
-        reason = "other edges carry all of is_x->frac_prevs<v>"
+        reason = "other edges carry all of indices->frac_prevs<k>"
         assert line == f"idle: {edge}: found None, accepted is {reason!r}"
         narrow = dataclasses.replace(silent, idle={str(edge): reason})
         assert list(differences(narrow, derived)) == []
         assert edge in narrow.off_edges
-    none = dataclasses.replace(wide, carries={e: n for e, n in wide.carries.items() if e not in values})
-    with pytest.raises(ValueError, match="found none that carries is_x->frac_prevs<v>"):
+    none = dataclasses.replace(wide, carries={e: n for e, n in wide.carries.items() if e not in keys})
+    with pytest.raises(ValueError, match="found none that carries indices->frac_prevs<k>"):
         derived_labels(none, subject.model)
 
 
@@ -76,6 +76,20 @@ def test_a_head_that_no_edge_leads_from_is_no_member():
     assert first.startswith(
         "alignment: found is_x: m0, frac_prevs: a1.h0 a1.h1, accepted is is_x: m0, frac_prevs: a1.h0"
     )
+
+
+def test_a_node_that_reads_nothing_over_the_circuit_is_no_member():
+    """However much it moves the output: what it says has nothing to do with its variable."""
+    subject = task("frac_prevs")
+    whole = labels(subject).circuit
+    wide = derive_labels(subject.model, whole.config, {"is_x": ("m0",), "frac_prevs": ("a1.h0", "a1.h1", "m1")}).circuit
+    for node, slots in (("a1.h1", "v"), ("m1", (None,))):
+        starved = {edge: n for edge, n in wide.carries.items() if not (edge.receiver == node and edge.slot in slots)}
+        circuit = dataclasses.replace(wide, carries=starved)
+        first = next(differences(circuit, derived_labels(circuit, subject.model).circuit))
+        nodes = [each for each in ("a1.h0", "a1.h1", "m1") if each != node]
+        assert first.startswith("alignment: found is_x: m0, frac_prevs: a1.h0 a1.h1 m1, accepted is is_x: m0")
+        assert first.endswith(f"frac_prevs: {' '.join(nodes)}")
 
 
 def test_each_off_circuit_edge_put_on_it_is_named():
@@ -93,12 +107,12 @@ def test_an_edge_under_another_name():
     assert line == f"edges: found {edge} carrying None instead of {name!r}"
 
 
-@pytest.mark.parametrize("field", ["roles", "variables"])
+@pytest.mark.parametrize("field", ["roles", "programs", "variables"])
 def test_words_that_lie(field: str):
     circuit = labels(task("frac_prevs")).circuit
     words = dict(getattr(circuit, field))
     first = next(iter(words))
-    words[first] = "something else" if field == "roles" else {"kind": "numerical"}
+    words[first] = {"kind": "numerical"} if field == "variables" else "something else"
     (line,) = found("frac_prevs", **{field: words})
     assert line.startswith(f"{field}: {first}: found")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from siit.bundle import Bundle
 from siit.catalogue import DrawnProgram
 from siit.tasks.fingerprint import INPUTS, causal_fingerprint
-from siit.verification.provenance import provenance
+from siit.verification.provenance import place_findings, provenance
 from tests.builders import handmade
 
 KNOWN = "random-composed-7"
@@ -30,6 +31,16 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Bundle:
 def test_a_program_that_the_generator_draws(drawn: Bundle):
     found = provenance(drawn)
     assert (found.text, found.findings) == ("random-composed-7 of the generator", ())
+    assert not found.other_inputs
+
+
+@pytest.mark.parametrize(("place", "lies"), [("reverse/seed-0", True), ("reverse/copy", False), ("mine/seed-0", False)])
+def test_a_folder_of_another_case(drawn: Bundle, place: str, lies: bool):
+    """Readers load by the folder's name."""
+    found = list(place_findings(drawn, Path(place)))
+    assert bool(found) is lies and not list(place_findings(drawn, Path(f"{KNOWN}/seed-0")))
+    if lies:
+        assert found[0].startswith(f"folder: found {place}, accepted is {KNOWN}/seed-0")
 
 
 def test_another_program_under_its_name(drawn: Bundle):
@@ -47,7 +58,8 @@ def test_other_words_under_its_name(drawn: Bundle):
 
 def test_other_inputs_under_its_name(drawn: Bundle):
     drawn.causal_model[INPUTS]["sampler"] = "often_repeated"
-    assert provenance(drawn).text == "random-composed-7 of the generator, on other inputs"
+    found = provenance(drawn)
+    assert (found.text, found.other_inputs) == ("random-composed-7 of the generator, on other inputs", True)
 
 
 @pytest.mark.parametrize("name", ["random-deep-123456", "random-composed-7"])

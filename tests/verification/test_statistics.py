@@ -1,4 +1,4 @@
-"""What is drawn and counted by a verifier: the chance of errors, and pairs of several samplers."""
+"""What is drawn and counted by a verifier: the chance of errors, pairs of several samplers, all pairs there are."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
-from siit.verification.fresh import Both, chance_of, coverage_findings
+from siit.interchange import inert_parts
+from siit.verification.fresh import Both, chance_of, coverage_findings, exhaustive_findings, inert_findings
 from tests.builders.ioi import task as ioi_task
 from tests.builders.programs import task
 
@@ -82,3 +84,36 @@ def test_coverage_by_hand():
     assert found == "base_tokens: found none of the tokens 2, accepted is every one of the inputs"
     repeated = {name: tensor[:50].repeat(40, 1) for name, tensor in fresh.items()}
     assert any("different pairs" in line for line in coverage_findings(repeated, fresh, subject, seed=0))
+
+
+def test_all_pairs_there_are():
+    """Each of all inputs with each, once: neither others instead of some, nor one pair again and again."""
+    subject = task("frac_prevs")
+    every = subject.enumerate()
+    count = len(every)
+    base, source = every.repeat_interleave(count, 0), every.repeat(count, 1)
+
+    def said(base: Tensor, source: Tensor) -> list[str]:
+        return list(exhaustive_findings({"base_tokens": base, "source_tokens": source}, subject))
+
+    assert said(base, source) == []
+    (fewer,) = said(base[:-1], source[:-1])
+    assert fewer.startswith(f"exhaustive: found {count**2 - 1} pairs")
+    (again,) = said(torch.cat([base, base[:7]]), torch.cat([source, source[:7]]))
+    assert again.startswith(f"exhaustive: found {count**2 + 7} pairs, {count**2} of them different")
+    other = every[0].clone()
+    other[1:] = len(subject.model.vocab) + 1  # of no tokens at all
+    (others,) = said(*(torch.where((side == every[0]).all(1, keepdim=True), other, side) for side in (base, source)))
+    assert "not among the declared ones" in others
+
+
+def test_inert_parts_are_left_out_and_nothing_else_is():
+    subject = task("first_token_everywhere")
+    inert = inert_parts(subject.model, subject.sample_pairs(4096, torch.Generator().manual_seed(0)), torch.Generator())
+    assert inert and list(inert_findings(subject, inert, seed=1)) == []
+    name = next(iter(inert))
+    rest = {part: reason for part, reason in inert.items() if part != name}
+    (line,) = inert_findings(subject, rest, seed=1)
+    assert line.startswith(f"excluded: {name}: found on the circuit, accepted are parts that change something")
+    (line,) = inert_findings(subject, {**inert, "tokens->first_token_everywhere<v>": "never"}, seed=1)
+    assert line.startswith("excluded: tokens->first_token_everywhere<v>: found that it changes something")

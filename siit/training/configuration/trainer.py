@@ -52,10 +52,10 @@ class TrainerSettings:
     """Steps between two checkpoints, from the last of which an interrupted run resumes. A check may follow each, but
     comes at the earliest when a tenth more steps are done than at the last one."""
     validation_pairs: int = 2048
-    """Pairs of the validation certificate, in two halves. Training ends when it holds on both."""
+    """Pairs of each of two sets. Training ends when the validation certificate holds on both."""
     validation_bar: float = 0.9994
     """Share of right answers that each figure of a check must reach. It is more than the certificate's bar of 0.999,
-    because the test pairs are others. Each half has to reach it. The worst of 20 random subsets, a minimum over many
+    because the test pairs are others. Each set has to reach it. The worst of 20 random subsets, a minimum over many
     small samples, keeps the certificate's 0.999, and the adversary's bar is half-way between both."""
     evidence_pairs: int | None = None
     """Pairs of the held-out evidence; null: drawn until everything that the certificate asks rests on enough of them.

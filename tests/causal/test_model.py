@@ -69,6 +69,7 @@ def top(**changes: Any) -> Change:
         ("reverse", top(max_len=10**30), "max_len: found 10+, accepted is"),
         ("reverse", top(vocab=["a", "a"]), "vocab: found 'a' twice, accepted is each value once"),
         ("reverse", top(vocab=[float("nan")]), "vocab: found nan, accepted is finite numbers"),
+        ("reverse", top(vocab=[10**400]), "vocab: found a larger number, accepted is whole numbers up to"),
         ("reverse", top(code=""), "malformed: found the field 'code', accepted: format, vocab"),
         ("reverse", variable(0, code=""), "'length_share': malformed: found the field 'code', accepted: name, kind"),
         (

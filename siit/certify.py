@@ -108,11 +108,7 @@ def _print(bundle: Bundle, verification: Verification) -> None:
 def _verdict(verification: Verification) -> list[str]:
     findings = verification.findings
     if not findings:
-        where = (
-            f", on other inputs than {verification.provenance.removesuffix(', on other inputs')}"
-            if verification.other_inputs
-            else ""
-        )
+        where = " on other inputs than its program's" if verification.other_inputs else ""
         return [f"Certified{where}: every claim holds, and every bar."]
     more = [f"  and {len(findings) - _SHOWN} more"] if len(findings) > _SHOWN else []
     return ["NOT certified:", *(f"  {one_line(str(finding))}" for finding in findings[:_SHOWN]), *more]

@@ -103,7 +103,7 @@ def evidence_line(certificate: Certificate, n_ctx: int) -> str:
         words += f"; {len(counts) - len(changed)} interchanges never change it (effect by zero replacement)"
     words += f"; {unscored} of {every} positions of the bases are not scored (BOS, padding, undefined)"
     if undefined:
-        words += f", under an interchange up to {max(undefined):.1%} of the others neither"
+        words += f", and an interchange leaves up to {max(undefined):.1%} of the others without an answer"
     return words + ("; said to be all there are" if evidence["exhaustive"] else "")
 
 

@@ -66,12 +66,12 @@ class _Verifier:
         try:
             model = self._attempt("vocabulary", lambda: CausalModel.from_json(self.bundle.causal_model))
             self.require("vocabulary", vocabulary_findings(self.bundle, model))
-            self.note("vocabulary", tokenizer_findings(self.bundle))
             whose = provenance(self.bundle)
             self.note("provenance", whose.findings)
             if self.folder is not None:
                 self.note("provenance", place_findings(self.bundle, self.folder))
             task = self._attempt("inputs", lambda: declared_task(self.bundle, model, whose.inputs))
+            self.note("vocabulary", tokenizer_findings(self.bundle, task))
             labels = self._attempt("labels", lambda: derived_labels(self.bundle.circuit, model))
             self.require("labels", differences(self.bundle.circuit, labels.circuit))
             self._measure(task, labels)

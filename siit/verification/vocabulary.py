@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from siit.bundle import TOKENIZER_FILE, Bundle
 from siit.causal import CausalModel
-from siit.tasks.declared import SENTENCES
-from siit.tasks.fingerprint import INPUTS
+from siit.tasks import SentenceTask, Task
 
 
 def vocabulary_findings(bundle: Bundle, model: CausalModel) -> Iterator[str]:
@@ -32,11 +31,16 @@ def vocabulary_findings(bundle: Bundle, model: CausalModel) -> Iterator[str]:
             yield f"{what}: found {_short(found)}, accepted is that of the causal model, {_short(accepted)}"
 
 
-def tokenizer_findings(bundle: Bundle) -> Iterator[str]:
-    """Tells where the bundle's own tokenizer gives words other ids than its vocabulary; only sentences have one."""
+def tokenizer_findings(bundle: Bundle, task: Task) -> Iterator[str]:
+    """Tells where the bundle's own tokenizer gives words other ids than its vocabulary; only sentences have one.
+
+    Args:
+        bundle: the claims.
+        task: the declared one.
+    """
     if TOKENIZER_FILE not in bundle.extra_files:
         return
-    if bundle.causal_model.get(INPUTS, {}).get("type") != SENTENCES:
+    if not isinstance(task, SentenceTask):
         yield f"{TOKENIZER_FILE}: found one, accepted is none where inputs are not sentences"
         return
     try:

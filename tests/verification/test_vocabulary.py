@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from siit.bundle import Bundle, read_bundle
+from siit.causal import CausalModel
+from siit.verification.declared import declared_task
 from siit.verification.vocabulary import tokenizer_findings
 from tests.builders import handmade
 
@@ -27,7 +29,8 @@ def with_tokenizer(change: Callable[[dict[str, Any]], object], bundle: Bundle | 
     content = json.loads(sentences().extra_files["tokenizer.json"])
     change(content)
     files = {**bundle.extra_files, "tokenizer.json": json.dumps(content).encode()}
-    return list(tokenizer_findings(dataclasses.replace(bundle, extra_files=files)))
+    task = declared_task(bundle, CausalModel.from_json(bundle.causal_model), None)
+    return list(tokenizer_findings(dataclasses.replace(bundle, extra_files=files), task))
 
 
 def test_a_tokenizer_gives_the_ids_of_the_vocabulary():

@@ -1,4 +1,4 @@
-"""Parts that matter: each single node and edge on the circuit moves the output by a fair share of what its group does.
+"""Finds idle members: nodes and edges on the circuit that move the output by no fair share of what their group does.
 
 An interchange of a group whose true members do all the work says nothing of an idle head that was added to it.
 """

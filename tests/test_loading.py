@@ -258,6 +258,8 @@ def test_loading_imports_only_the_base_dependencies(root: Path):
     assert not {"transformer_lens", "networkx", "huggingface_hub"} & set(json.loads(imported))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_model_that_is_verified_first(tmp_path: Path):
     handmade.put(tmp_path)
     assert siit.load(tmp_path, "previous_is_x", verify=True).case == "previous_is_x"

@@ -202,6 +202,8 @@ def test_an_index_of_format_1(folder: Path):
                 read_index(path.parent)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_verified_to_the_digit_in_both_formats(tmp_path: Path):
     folder = handmade.put(tmp_path)
     old = in_format_1(Path(shutil.copytree(folder, tmp_path / "old" / "seed-0")))

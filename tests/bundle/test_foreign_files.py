@@ -79,6 +79,8 @@ def snapshot(tmp_path: Path) -> Path:
     return snapshot_of(tmp_path / "root", tmp_path / "cache")
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_snapshot_is_loaded_listed_and_certified(snapshot: Path, capsys: pytest.CaptureFixture[str]):
     entries = siit.list_models(snapshot)
     assert [entry.path for entry in entries] == ["previous_is_x/seed-0"]

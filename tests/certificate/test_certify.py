@@ -26,6 +26,8 @@ def test_certified(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert "FAILS" not in captured.out
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main([str(handmade.put(tmp_path)), "--json", "--seed", "3"]) == 0
     captured = capsys.readouterr()
@@ -35,6 +37,8 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert captured.err == ""
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_not_certified(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     weights = handmade.broken()
     measured = handmade.certify(weights, subsets=100).to_json()
@@ -50,6 +54,8 @@ def test_not_certified(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert "says what the measurement does not" not in out
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_first_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """Its claims are held against the measurement, and the verdict is that of every edge."""
     weaker = "certificate.json is of the first kind (edges between members only, subsets resampled); the verdict is"
@@ -64,6 +70,8 @@ def test_the_first_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert "says what the measurement does not" not in out
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_an_edge_into_an_off_circuit_node_that_matters(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """A certificate that calls it harmless is a forgery."""
     assert main([str(handmade.put(tmp_path, parameters=handmade.untested()))]) == 1
@@ -79,6 +87,8 @@ def test_what_only_the_adversary_shows(tmp_path: Path, capsys: pytest.CaptureFix
     assert "certificate: strict_adversarial: 0.25000 is 0.74900 below 0.999" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_certificate_that_says_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main([str(handmade.put(tmp_path, parameters=handmade.broken()))]) == 1
     out = capsys.readouterr().out

@@ -83,7 +83,11 @@ class CommandParser(argparse.ArgumentParser):
                     self._once(name, key, seen)
                     named[name] = value
                     continue
-                argument = self._flag(argument, name, value)
+                dest, flag = self._flag(argument, name, value)
+                if flag is None:
+                    self._once(dest, key, seen)
+                    continue
+                argument = flag
             elif not argument.startswith("-"):
                 bare.append(argument)
                 continue
@@ -102,16 +106,19 @@ class CommandParser(argparse.ArgumentParser):
             raise UsageError(f"{written}: found twice, accepted is once")
         seen.add(name)
 
-    def _flag(self, argument: str, name: str, value: str) -> str:
+    def _flag(self, argument: str, name: str, value: str) -> tuple[str, str | None]:
+        """Rewrites `key=value` as a flag, None where it is the default; the name of its option goes first."""
         flag = f"--{name.replace('_', '-')}"
-        action = self._option_string_actions.get(flag)
+        off = f"--no-{flag[2:]}"
+        action = self._option_string_actions.get(flag) or self._option_string_actions.get(off)
         if action is None:
             raise UsageError(self._no_such(argument))
         if action.nargs != 0:
-            return f"{flag}={value}"
+            return action.dest, f"{flag}={value}"
         if value not in ("true", "false"):
             raise UsageError(f"{name}: found {value!r}, accepted are true and false")
-        return flag if value == "true" else f"--no-{flag[2:]}"
+        wanted = flag if value == "true" else off
+        return action.dest, wanted if wanted in action.option_strings else None
 
     def _no_such(self, argument: str) -> str:
         flags = [name for name in self._option_string_actions if name.startswith("--") and not name.startswith("--no-")]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from siit._command_line import CommandParser, UsageError, fail, run
 from siit._text import printable
 
-NOT_CERTIFIED, BAD_INPUT, NOT_SENT, INTERRUPTED = 1, 2, 3, 130
+NOT_CERTIFIED, BAD_INPUT, NOT_SENT, INTERRUPTED = 1, 2, 4, 130
 _DESCRIPTION = """\
 Measures every model of a bundle again, checks all of its files, writes the card and the index,
 and sends all of it to a model repository on the Hugging Face Hub in one commit, which is then
@@ -26,7 +26,7 @@ exit status:
   0  published, or nothing to do, or a dry run that found nothing wrong
   1  a model is not certified, or its certificate says what the measurement does not
   2  the bundle is damaged, or the usage is wrong
-  3  the Hub refuses, cannot be reached, or has something else than what was sent
+  4  the Hub refuses, cannot be reached, or has something else than what was sent
 """
 
 

@@ -50,7 +50,8 @@ def parts(task: DiscoveryTask, level: Level) -> Sequence[str]:
 
 
 class Parameters:
-    """Checks the fields of a method when it is made: choices are among those of their types, counts at least 1.
+    """Checks the fields of a method when it is made: choices are among those of their types, counts from 1 on, seeds
+    from 0 on.
 
     Raises:
         ValueError: names the field, what was found and what is accepted.
@@ -61,8 +62,10 @@ class Parameters:
             value = getattr(self, name)
             if get_origin(kind) is Literal:
                 check_choice(name, value, get_args(kind))
-            elif kind is int and name != "seed" and not (isinstance(value, int) and value >= 1):
-                raise ValueError(f"{name}: found {value!r}, accepted is a whole number from 1 on")
+            elif kind is int:
+                least = 0 if name == "seed" else 1
+                if type(value) is not int or value < least:
+                    raise ValueError(f"{name}: found {value!r}, accepted is a whole number from {least} on")
 
 
 def check_choice(name: str, value: object, accepted: Sequence[object]) -> None:

@@ -56,9 +56,35 @@ def find_among(methods: Mapping[str, Callable[..., Any]], name: str, parameters:
     Raises:
         ValueError: see `find_method`.
     """
-    make: Any = methods[name] if name in methods else _own(name, methods)
+    return given(maker(methods, name), name, parameters)
+
+
+def maker(methods: Mapping[str, Callable[..., Any]], name: str) -> Callable[..., Any]:
+    """Finds what makes a method: a class, or a function of a task and of parameters.
+
+    Args:
+        methods: name -> what makes the method.
+        name: see `find_method`.
+
+    Raises:
+        ValueError: no such method.
+    """
+    return methods[name] if name in methods else _own(name, methods)
+
+
+def given(make: Callable[..., Any], name: str, parameters: Mapping[str, Any]) -> Any:
+    """Makes a method with parameters, and checks that it can be called with a task.
+
+    Args:
+        make: see `maker`.
+        name: which errors name.
+        parameters: by name.
+
+    Raises:
+        ValueError: a parameter that it does not have, or lacks.
+    """
     try:
-        if name in methods or inspect.isclass(make):
+        if inspect.isclass(make) or (isinstance(make, functools.partial) and inspect.isclass(make.func)):
             method = make(**parameters)
             inspect.signature(method).bind(None)
         else:

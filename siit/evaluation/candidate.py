@@ -23,7 +23,7 @@ import numpy as np
 
 from siit._command_line import suggestion
 from siit.discovery import METHODS, DiscoveryTask
-from siit.discovery.registry import find_among
+from siit.discovery.registry import given, maker
 from siit.evaluation.result import EvaluationSetting, Parameter
 from siit.graph.architecture import EMBEDDINGS, components, edges
 from siit.loading import LoadedCircuit
@@ -83,7 +83,8 @@ def candidate_among(
         ValueError: see `candidate`.
     """
     if not isinstance(method, str):
-        return Candidate(_name(method), lambda _, task: method(task), _parameters(method), _digest(method))
+        own = given(method, _name(method), _taken(method, offered))
+        return Candidate(_name(method), lambda _, task: own(task), _parameters(own), _digest(method))
     if method in references:
         reference = references[method]
         return Candidate(method, lambda known, _: reference(known, offered["seed"]))
@@ -91,10 +92,10 @@ def candidate_among(
         accepted = (*methods, *references)
         hint = suggestion(method, accepted)
         raise ValueError(f"method: found {method!r}; {hint}accepted are module:function, {', '.join(accepted)}")
-    plain = find_among(methods, method, {})
-    found = find_among(methods, method, _taken(methods.get(method, _class_or_function(plain)), offered))
-    own = None if method in methods else _digest(plain)
-    return Candidate(method, lambda _, task: found(task), _parameters(found), own)
+    make = maker(methods, method)
+    found = given(make, method, _taken(make, offered))
+    digest = None if method in methods else _digest(make)
+    return Candidate(method, lambda _, task: found(task), _parameters(found), digest)
 
 
 def _taken(make: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,10 +103,6 @@ def _taken(make: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
     fixed = make.keywords if isinstance(make, functools.partial) else {}
     accepted = inspect.signature(make).parameters
     return {name: value for name, value in offered.items() if name in accepted and name not in fixed}
-
-
-def _class_or_function(method: Any) -> Any:
-    return method if inspect.isroutine(method) else type(method)
 
 
 def _parameters(method: Any) -> dict[str, Parameter]:
@@ -129,7 +126,7 @@ def _home(method: Any) -> Any:
     """Finds the function or class that a method is, or is made of."""
     while isinstance(method, functools.partial):
         method = method.func
-    return _class_or_function(method)
+    return method if inspect.isroutine(method) or inspect.isclass(method) else type(method)
 
 
 def _digest(method: Any) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import siit
 
-NOT_RUN = ("hub", "interpbench", "leaderboard", "realism", "show", "suite", "training", "verification")
+NOT_RUN = ("hub", "interpbench", "leaderboard", "realism", "show", "suite", "training")
 """Packages of which nothing runs in an evaluation: their changes make no result stale."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -55,7 +55,8 @@ def _read(kind: Any, data: Any, where: str) -> Any:
         _checked(isinstance(data, dict), data, where, "an object")
         return {key: _read(inner[1], item, f"{where}.{key}") for key, item in data.items()}
     if kind is float:
-        fits = isinstance(data, int | float) and not isinstance(data, bool) and math.isfinite(data)
+        # NaN, infinities and integers that are too large for a float are none of these.
+        fits = type(data) in (int, float) and abs(data) <= sys.float_info.max
         return float(_checked(fits, data, where, "a finite number", data))
     return _checked(type(data) is kind, data, where, f"of type {kind.__name__}", data)
 

@@ -42,11 +42,6 @@ class EvaluationSetting(Parameters):
     n_pairs: int = PAIRS
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (isinstance(self.seed, int) and self.seed >= 0):
-            raise ValueError(f"seed: found {self.seed!r}, accepted is a whole number from 0 on")
-
     @property
     def words(self) -> str:
         """Names the setting for people, without its pairs."""

@@ -176,6 +176,60 @@ def _counted(response: Any, guard: Guard) -> Any:
     return Counted()
 
 
+class _Watched:
+    """The client's hooks, which are there while any download is watched; several may be at once, in threads."""
+
+    def __init__(self) -> None:
+        self._guards: list[Guard] = []
+        self._hooked: list[tuple[Any, Any]] = []
+        self._factory: Any = None
+        self._lock = threading.Lock()
+
+    def add(self, guard: Guard) -> None:
+        """Lets a guard see every request and every answer, in sessions that the client makes later too."""
+        from huggingface_hub import get_session
+        from huggingface_hub.utils import _http
+
+        with self._lock:
+            if not self._guards:
+                self._hook(get_session())
+                self._factory = factory = _http._GLOBAL_CLIENT_FACTORY
+                _http._GLOBAL_CLIENT_FACTORY = lambda: self._hook(factory())
+            self._guards.append(guard)
+
+    def remove(self, guard: Guard) -> None:
+        """Ends that; after the last one the client is as it was."""
+        from huggingface_hub.utils import _http
+
+        with self._lock:
+            self._guards.remove(guard)
+            if not self._guards:
+                _http._GLOBAL_CLIENT_FACTORY = self._factory
+                while self._hooked:
+                    client, before = self._hooked.pop()
+                    client.event_hooks = before
+
+    def _hook(self, client: Any) -> Any:
+        before = client.event_hooks
+        self._hooked.append((client, before))
+        client.event_hooks = {
+            "request": [*before["request"], self._on_request],
+            "response": [*before["response"], self._on_response],
+        }
+        return client
+
+    def _on_request(self, request: Any) -> None:
+        for guard in tuple(self._guards):
+            guard.on_request(request)
+
+    def _on_response(self, response: Any) -> None:
+        for guard in tuple(self._guards):
+            guard.on_response(response)
+
+
+_WATCHED = _Watched()
+
+
 @contextmanager
 def guarded(repo_id: str, limit: int, sizes: Mapping[str, int] | None = None) -> Iterator[Guard]:
     """Watches the calls of the client made inside, whose `user_agent` has the guard's mark.
@@ -188,21 +242,9 @@ def guarded(repo_id: str, limit: int, sizes: Mapping[str, int] | None = None) ->
     Raises:
         HubError: a bound was reached, or an answer would have made the client write out of its cache.
     """
-    from huggingface_hub import close_session, get_session
-    from huggingface_hub.utils import _http
+    from huggingface_hub import close_session
 
     guard = Guard(repo_id, limit, sizes or {})
-    factory = _http._GLOBAL_CLIENT_FACTORY
-    hooked: list[tuple[Any, Any]] = []
-
-    def hook(client: Any) -> Any:
-        before = client.event_hooks
-        hooked.append((client, before))
-        client.event_hooks = {
-            "request": [*before["request"], guard.on_request],
-            "response": [*before["response"], guard.on_response],
-        }
-        return client
 
     def expire() -> None:
         # What waits for a byte gets an error with the next one, or after its silence.
@@ -211,11 +253,9 @@ def guarded(repo_id: str, limit: int, sizes: Mapping[str, int] | None = None) ->
         except HubError:
             close_session()
 
-    hook(get_session())
-    # The client makes itself a new session after some errors.
-    _http._GLOBAL_CLIENT_FACTORY = lambda: hook(factory())
     timer = threading.Timer(guard.seconds + 0.1, expire)
     timer.daemon = True
+    _WATCHED.add(guard)
     timer.start()
     with _readable_log():
         try:
@@ -226,9 +266,7 @@ def guarded(repo_id: str, limit: int, sizes: Mapping[str, int] | None = None) ->
             raise
         finally:
             timer.cancel()
-            _http._GLOBAL_CLIENT_FACTORY = factory
-            for client, before in hooked:
-                client.event_hooks = before
+            _WATCHED.remove(guard)
 
 
 @contextmanager

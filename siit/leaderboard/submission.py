@@ -144,7 +144,9 @@ def merge(before: Entry | None, new: Entry, *, replace: bool) -> tuple[Entry, Ou
     renewed = {_key(one): one for one in new.evaluations if _key(one) not in kept or one in changed}
     evaluations = tuple(sorted({**kept, **renewed}.values(), key=_key))
     done = {(one.case, one.model_seed) for one in evaluations}
-    lost = {(one.case, one.model_seed, one.setting.seed): one for one in (*before.failed, *new.failed)}
+    lost = {
+        (one.case, one.model_seed, one.setting.seed): one for one in (*(() if another else before.failed), *new.failed)
+    }
     failed = tuple(one for one in lost.values() if (one.case, one.model_seed) not in done)
     merged = Entry(new.method, new.method_sha256, new.about or before.about, evaluations, failed)
     if merged == before:

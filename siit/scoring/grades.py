@@ -58,10 +58,17 @@ def grades(model: Labelled) -> dict[Edge, Grade]:
 
 def _of_positions(circuit: Circuit, names: Sequence[str]) -> bool:
     """Tells whether inputs or variables depend on positions only; one of which nothing is known does not."""
-    parents = [parent for name in names for parent in _parents(circuit, name)]
-    return all(name == INDICES or _parents(circuit, name) for name in names) and (
-        not parents or _of_positions(circuit, parents)
-    )
+    waiting, seen = list(names), {INDICES}
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        parents = _parents(circuit, name)
+        if not parents:
+            return False
+        waiting += parents
+    return True
 
 
 def _parents(circuit: Circuit, name: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from siit._text import shortened
 from siit.graph.architecture import EMBEDDINGS, LOGITS, Edge, ModelConfig, Slot, components, edges
 from siit.graph.circuit import Circuit
 from siit.graph.hooks import ARROW, edges_by_hooks
@@ -242,8 +243,8 @@ def plain_scores(scores: Mapping[Any, Any], config: ModelConfig) -> dict[str, fl
             raise ValueError(f"scores: found {name} twice, accepted is one score each")
         try:
             values[name] = float(value)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"scores: {name}: found {value!r}, accepted is a number") from error
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"scores: {name}: found {shortened(value)}, accepted is a number") from error
         if math.isnan(values[name]):
             raise ValueError(f"scores: {name}: found NaN, accepted is a number")
     return values

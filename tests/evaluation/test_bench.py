@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,10 @@ SLOW = ("subnetwork_probing", "edge_pruning", "acdc", "eap_ig_activations")
 
 def constant(task: DiscoveryTask, by: str = "resample", bonus: float = 1.0) -> Mapping[str, float]:
     return dict.fromkeys(task.edges, bonus)
+
+
+def needs_a_seed(task: DiscoveryTask, seed: int) -> Mapping[str, float]:
+    return dict.fromkeys(task.edges, float(seed))
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in SLOW])
@@ -52,6 +57,17 @@ def test_passes_are_each_methods_own():
 )
 def test_a_method_gets_the_ablation_that_its_name_does_not_fix(name: str, by: str):
     assert candidate(name, EvaluationSetting(ablation="zero")).parameters["by"] == by
+
+
+def test_a_function_gets_what_its_name_would_get():
+    setting = EvaluationSetting(ablation="zero", seed=7)
+    needs = f"{__name__}:needs_a_seed"
+    assert candidate(needs, setting).parameters == candidate(needs_a_seed, setting).parameters == {"seed": 7}
+    assert candidate(constant, setting).parameters["by"] == "zero"
+    fixed = functools.partial(constant, by="mean")
+    assert candidate(fixed, setting).parameters["by"] == "mean"
+    with pytest.raises(ValueError, match="missing a required argument: 'wanted'"):
+        candidate(lambda task, wanted: {}, setting)
 
 
 def test_a_method_that_draws_gets_the_seed():
@@ -96,6 +112,7 @@ def test_a_method_that_changes_the_weights_is_told_and_undone():
             {"corruption": "third_name"},
             "found 'third_name', accepted for frac_prevs: permuted, plain",
         ),
+        ("eap", {"n_pairs": True}, "n_pairs: found True, accepted is a whole number from 1 on"),
         ("eap", {"n_pairs": 0}, "n_pairs: found 0, accepted is a whole number from 1 on"),
         ("eap", {"seed": -1}, "seed: found -1, accepted is a whole number from 0 on"),
         ("eap", {"pairs": 1}, "setting: found 'pairs', accepted are corruption, ablation, n_pairs, seed"),
@@ -126,6 +143,7 @@ def damaged(change: dict[str, Any]) -> dict[str, Any]:
         ({"format": "other"}, "format: found 'other', accepted is 'siit-evaluation/1'"),
         ({"more": 1}, "fields: found more, accepted are"),
         ({"seconds": "fast"}, "seconds: found 'fast', accepted is a finite number"),
+        ({"seconds": 10**400}, "seconds: found 1000.*, accepted is a finite number"),
         ({"seconds": True}, "seconds: found True, accepted is a finite number"),
         ({"forward": 1.5}, "forward: found 1.5, accepted is of type int"),
         ({"level": "slot"}, "level: found 'slot', accepted is one of edge, node"),

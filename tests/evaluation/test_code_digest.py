@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,18 @@ from siit.evaluation.code_digest import NOT_RUN, code_sha256
 
 def test_what_is_not_run_are_packages():
     assert all((Path(siit.__file__).parent / name / "__init__.py").exists() for name in NOT_RUN)
+
+
+def test_what_is_not_run_is_not_imported():
+    """But the way to the Hub: nothing that is loaded from there depends on how it came."""
+    code = (
+        "import sys, siit.evaluation.bench, siit.evaluation.variables.bench, siit.evaluation.__main__\n"
+        "print(*sorted({name.split('.')[1] for name in sys.modules if name.startswith('siit.')}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.split())
+    assert "verification" in imported
+    assert imported & set(NOT_RUN) <= {"hub"}
 
 
 @pytest.mark.parametrize(("changed", "stale"), [("loading.py", True), ("scoring/score.py", True), ("hub/a.py", False)])

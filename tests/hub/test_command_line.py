@@ -93,7 +93,7 @@ def test_exit_status(hub: Hub, single: Path, capsys: pytest.CaptureFixture[str],
     status, out, err = run()
     assert (status, out.splitlines()[-1][:16]) == (0, "Nothing to send:")
     status, out, err = run(repo_id="somebody/name")
-    assert (status, err.count("\n")) == (3, 1)
+    assert (status, err.count("\n")) == (4, 1)
     assert err.startswith("siit.publish: error: somebody/name: permission: ")
     status, out, err = run(bundle="nowhere")
     assert (status, err.count("\n")) == (2, 1)

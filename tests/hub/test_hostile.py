@@ -185,6 +185,21 @@ def test_the_client_is_left_as_it_was(published: Hub, monkeypatch: pytest.Monkey
     assert _http._GLOBAL_CLIENT_FACTORY is factory
 
 
+def test_downloads_at_once_are_watched_each():
+    hooks, factory = get_session().event_hooks, _http._GLOBAL_CLIENT_FACTORY
+    first, second = guard.guarded(R, 10), guard.guarded(R, 10)
+    first.__enter__()
+    watched = second.__enter__()
+    first.__exit__(None, None, None)
+    request = get_session().build_request("GET", "http://127.0.0.1:9", headers={"User-Agent": watched.mark})
+    for hook in get_session().event_hooks["request"]:
+        hook(request)
+    assert request.headers["Accept-Encoding"] == "identity"
+    second.__exit__(None, None, None)
+    assert get_session().event_hooks == hooks
+    assert _http._GLOBAL_CLIENT_FACTORY is factory
+
+
 @pytest.mark.parametrize(
     ("name", "size", "message"),
     [

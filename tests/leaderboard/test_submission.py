@@ -106,12 +106,15 @@ def test_another_file_of_a_method_replaces_all_of_it(tmp_path: Path):
     def own(digest: str) -> Callable[[Evaluation], Evaluation]:
         return lambda one: dataclasses.replace(one, method="mine:method", method_sha256=digest)
 
-    add(tmp_path, results(of_eap, own("a" * 64)), release())
+    lost = FailedJob("previous_is_x", 1, "mine:method", SETTING, "ValueError: no")
+    first = results(lambda one: of_eap(one) and (one.case, one.model_seed) != ("previous_is_x", 1), own("a" * 64))
+    add(tmp_path, dataclasses.replace(first, failed=(lost,)), release())
     newer = results(lambda one: of_eap(one) and one.case == "frac_prevs", own("b" * 64))
     with pytest.raises(ValueError, match="mine:method: found another file of the method than on the board"):
         add(tmp_path, newer, release())
     (added,), _ = add(tmp_path, newer, release(), replace=True)
     assert added.outcome == "replaced" and len(added.entry.evaluations) == 1
+    assert added.entry.failed == (), "the failure was of the file before"
     assert (tmp_path / "methods" / "mine.method.json").exists()
 
 

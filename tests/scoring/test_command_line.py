@@ -47,6 +47,9 @@ def test_the_numbers_are_those_of_score(model: Path, tmp_path: Path, capsys: pyt
     ("flags", "options"),
     [
         (["--no-slots"], {"slots": False}),
+        (["no_slots=false"], {}),
+        (["no_slots=true"], {"slots": False}),
+        (["slots=false", "embeddings=true"], {"slots": False}),
         (["--no-embeddings"], {"embeddings": False}),
         (["--level", "node"], {"level": "node"}),
         (["level=node", "--no-embeddings"], {"level": "node", "embeddings": False}),

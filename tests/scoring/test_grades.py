@@ -55,6 +55,18 @@ def test_a_variable_of_positions_only():
     assert found[Edge("tok_embed", "m0")] == "resampled"
 
 
+@pytest.mark.parametrize(("last", "grade"), [("indices", "permuted"), ("v0", "permuted"), ("tokens", "resampled")])
+def test_many_ways_to_an_input(last: str, grade: Grade):
+    """Each variable reads the one before it twice; a cycle ends too."""
+    variables = {
+        f"v{number}": {"parents": {"q": [f"v{number - 1}"], "k": [f"v{number - 1}"]}} for number in range(1, 60)
+    }
+    chain = {"v0": {"parents": {"in": [last]}}, **variables, "is_x": {"parents": {"in": ["v59"]}}}
+    circuit = dataclasses.replace(handmade.CIRCUIT, variables={**handmade.CIRCUIT.variables, **chain})
+    found = grades(dataclasses.replace(handmade.bundle(), circuit=circuit))
+    assert found[Edge("m0", "a1.h0", "v")] == grade
+
+
 def test_an_edge_off_the_circuit_must_reach_the_bar():
     off = Edge("tok_embed", "logits")
     assert grades(handmade.bundle())[off] == "off"

@@ -173,6 +173,7 @@ def change(**values: Any) -> Callable[[dict[Any, Any]], Any]:
         (change(**{"tok_embed->a0.h1": 1.0}), {"slots": False}, "found tok_embed->a0.h1 beside tok_embed->a0.h1<q>"),
         (change(**{"m0->logits": 1.0}), {}, "found m0->logits twice"),
         (lambda s: s.update({Edge("m0", "logits"): math.nan}), {}, "m0->logits: found NaN"),
+        (lambda s: s.update({Edge("m0", "logits"): 10**400}), {}, "m0->logits: found 1000.*, accepted is a number"),
         (lambda s: s.update({Edge("m0", "logits"): "high"}), {}, "m0->logits: found 'high', accepted is a number"),
         (lambda s: s.update({Edge("m0", "logits"): None}), {}, "m0->logits: found None"),
         (lambda s: s.update({Edge("m0", "logits"): torch.ones(2)}), {}, "m0->logits: found tensor"),

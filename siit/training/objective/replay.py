@@ -100,7 +100,10 @@ class ReplayBuffer(nn.Module):
             drawn: their interventions.
             wrong: which pairs have a wrong answer.
         """
-        row = torch.where(wrong, (self.added + wrong.cumsum(0) - 1) % CAPACITY, CAPACITY)
+        order = wrong.cumsum(0)
+        # Of more than are kept the last ones: a row that is written twice holds anything, on a GPU.
+        kept = wrong & (order > order[-1] - CAPACITY)
+        row = torch.where(kept, (self.added + order - 1) % CAPACITY, CAPACITY)
         self.inputs[:, row] = torch.stack([pairs.base, pairs.source])
         self.interchangeable[row] = True if pairs.interchangeable is None else pairs.interchangeable
         self.choice[row], self.source_positions[row] = drawn.choice, drawn.source_positions

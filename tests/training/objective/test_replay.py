@@ -62,6 +62,15 @@ def test_the_oldest_pairs_go():
     assert set(found.base[~found.fresh, 0].tolist()) == set(range(1000, 1000 + 2 * CAPACITY, 2))
 
 
+def test_of_more_than_are_kept_the_last_ones_are():
+    buffer, count = ReplayBuffer(3), CAPACITY + 40
+    add(buffer, numbered(0, count), [True] * count)
+    assert int(buffer.added) == count
+    found = buffer.replay(numbered(1000, 20_000), 0.999, seeded()).pairs
+    assert found.fresh is not None
+    assert set(found.base[~found.fresh, 0].tolist()) == set(range(40, count))
+
+
 def test_they_are_part_of_a_checkpoint():
     buffer, again = ReplayBuffer(3), ReplayBuffer(3)
     add(buffer, numbered(1, 4), [False, True, False, True])

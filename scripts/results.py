@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import siit
+from scripts.markdown import percent
 from siit.bundle import TRAINING_FILE, BundleError, find_folders
 from siit.certificate import Certificate
 from siit.certificate.certificate import SHARES
@@ -62,11 +63,6 @@ def objective_name(train_yaml: str) -> str:
     """The objective's name in a resolved configuration."""
     block = train_yaml.split("objective:", 1)[1]
     return block.split("name:", 1)[1].split("\n", 1)[0].strip()
-
-
-def percent(share: float | None) -> str:
-    """A share in percent, never rounded up to a bar that it misses; empty where it was not measured."""
-    return "" if share is None else f"{int(share * 10000) / 100:.2f}"
 
 
 def main() -> None:

@@ -66,14 +66,15 @@ stop() {
   [ -z "${SWEEP:-}" ] || kill "$SWEEP" 2>/dev/null
   scancel --user=root 2>/dev/null
   for name in slurmctld slurmd; do [ -f "$WORK/$name.pid" ] && kill "$(cat "$WORK/$name.pid")" 2>/dev/null; done
-  pkill -f "munged --socket=$WORK/munge.socket"
+  [ -z "${MUNGE:-}" ] || pkill -x munged
 }
 trap stop EXIT
 
 mkdir -p /run/munge
 chown munge: /run/munge
 [ -f /etc/munge/munge.key ] || { dd if=/dev/urandom of=/etc/munge/munge.key bs=1 count=1024 status=none; chown munge: /etc/munge/munge.key; chmod 400 /etc/munge/munge.key; }
-pgrep -x munged >/dev/null || runuser -u munge -- /usr/sbin/munged
+# Ended by `stop` where it was started here.
+pgrep -x munged >/dev/null || { runuser -u munge -- /usr/sbin/munged; MUNGE=ours; }
 slurmctld
 slurmd
 until sinfo --noheader --format=%T | grep -q idle; do sleep 1; done

@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from scripts.markdown import percent
 from scripts.results import objective_name
 from siit.bundle import BundleError, read_bundle, seed_folder, write_index
 from siit.graph.tiers import TIERS
@@ -113,7 +114,7 @@ def table(models: Iterable[SuiteModel], root: Path = ROOT) -> list[str]:
     ]
     for model in models:
         worst = model.worst_field
-        share = "" if worst is None else f"{int(1e4 * worst[1] + 1e-6) / 100:.2f} % ({worst[0]})"
+        share = "" if worst is None else f"{percent(worst[1])} % ({worst[0]})"
         cells = (
             *(model.case, model.seed, model.family or "generated", model.tier),
             *(model.circuit_nodes, model.circuit_edges),

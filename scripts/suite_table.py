@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.results import percent
+from scripts.markdown import percent
 from siit.catalogue import catalogue
 from siit.graph.tiers import TIERS
 from siit.suite.models import UNFINISHED, SuiteModel

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from siit._command_line import suggestion
+from siit.graph.tiers import TIERS
 
 FILE = Path(__file__).with_name("data") / "catalogue.json"
 DRAWN_FILE = FILE.with_name("drawn.json")
 IOI = "ioi"
 """The family of the cases that no program of the catalogue describes."""
-_DRAWN = re.compile(r"random-(pointwise|single|composed|deep)-\d+")
+_DRAWN = re.compile(rf"random-({'|'.join(TIERS)})-(0|[1-9]\d*)")
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,25 @@ def drawn_programs() -> Mapping[str, DrawnProgram]:
     return {name: DrawnProgram(**program) for name, program in read.items()}
 
 
+def drawn_name(tier: str, seed: int | str) -> str:
+    """Names a program of the generator's, as `case=random` composes it.
+
+    Args:
+        tier: of its circuit.
+        seed: of the generator; or what Hydra puts there.
+    """
+    return f"random-{tier}-{seed}"
+
+
+def drawn_place(name: str) -> tuple[str, int] | None:
+    """Finds tier and seed in the name of a program of the generator's; None of another name."""
+    found = _DRAWN.fullmatch(name)
+    return None if found is None else (found[1], int(found[2]))
+
+
 def is_drawn(name: str) -> bool:
     """Tells whether a name is one of the generator's, of any seed."""
-    return _DRAWN.fullmatch(name) is not None
+    return drawn_place(name) is not None
 
 
 def find_case(name: str) -> CaseInfo:

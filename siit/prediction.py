@@ -10,7 +10,7 @@ import torch
 
 from siit._extras import require
 from siit.bundle import TOKENIZER_FILE, Vocab
-from siit.causal import CausalModel, Inputs
+from siit.causal import CausalModel, Inputs, Scalar
 from siit.certificate import Answers
 from siit.graph.architecture import ModelConfig
 from siit.transformer import Transformer
@@ -18,7 +18,6 @@ from siit.transformer import Transformer
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-Scalar = str | int | float | bool
 Answer = Scalar | None
 _LISTED = 20
 """Tokens that an error names."""

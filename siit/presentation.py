@@ -73,10 +73,8 @@ def facts(bundle: Bundle) -> list[tuple[str, str]]:
 def page(loaded: LoadedCircuit) -> str:
     """Describes a model as HTML: its facts, its circuit's picture, and its certificate."""
     title = f"{loaded.case}, seed {loaded.seed}: {_verdict(loaded.bundle)}"
-    body = [f"<b>{_escaped(title)}</b>", _table((), facts(loaded.bundle)), circuit_html(loaded, title)]
-    certificate = _certificate(loaded.bundle)
-    if certificate is not None:
-        body.append(_table(COLUMNS, rows(certificate)))
+    shares = _table(COLUMNS, rows(Certificate.from_json(loaded.bundle.certificate)))
+    body = [f"<b>{_escaped(title)}</b>", _table((), facts(loaded.bundle)), circuit_html(loaded, title), shares]
     return f'<div style="{_STYLE}">{"".join(body)}</div>'
 
 
@@ -93,23 +91,12 @@ def circuit_html(loaded: LoadedCircuit, title: str) -> str:
 
 
 def _verdict(bundle: Bundle) -> str:
-    certificate = _certificate(bundle)
-    return "a certificate of another version" if certificate is None else certificate.verdict
-
-
-def _certificate(bundle: Bundle) -> Certificate | None:
-    """The stored certificate; None where another version wrote something else."""
-    try:
-        return Certificate.from_json(bundle.certificate)
-    except ValueError:
-        return None
+    return Certificate.from_json(bundle.certificate).verdict
 
 
 def _shares(bundle: Bundle) -> str:
     """Names the worst shares of the certificate, the least first; or the bars that do not hold."""
-    certificate = _certificate(bundle)
-    if certificate is None:
-        return "a certificate of another version"
+    certificate = Certificate.from_json(bundle.certificate)
     if certificate.failed:
         more = len(certificate.failed) - _WORST
         return printable("; ".join(certificate.failed[:_WORST])) + (f"; and {more} more" if more > 0 else "")

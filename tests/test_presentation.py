@@ -11,7 +11,7 @@ import pytest
 
 import siit
 from siit import presentation
-from siit.certificate.questions import KINDS
+from siit.certificate.fields import KINDS
 from siit.graph.picture import Part, draw
 from siit.interop.tokenizer import has_words
 from siit.loading import LoadedCircuit

@@ -14,8 +14,7 @@ from torch import Tensor
 from siit.bundle._errors import wrong
 from siit.bundle._json import expect_keys
 from siit.bundle._names import VOCAB_FILE
-
-Scalar = str | int | float | bool
+from siit.causal import Scalar
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from siit._text import shortened
-from siit.certificate.fields import BARS, BY_KIND, KIND_NAMES, MIN_CHANGED, MIN_SCORED
+from siit.certificate.fields import BARS, BY_KIND, KINDS, MIN_CHANGED, MIN_SCORED
 from siit.certificate.reading import wrong
 from siit.certificate.verdict import failures
 
@@ -71,7 +71,7 @@ def _check_kinds(certificate: Certificate) -> None:
         shares, kinds = certificate.details.get(field, {}), by_kind.get(field, {})
         where = f"details.by_kind.{field}"
         if shares:
-            _expect_same(where, set(kinds), "the kinds of replacement", set(KIND_NAMES))
+            _expect_same(where, set(kinds), "the kinds of replacement", set(KINDS))
         for kind, found in kinds.items():
             _expect_same(f"{where}.{kind}", set(found), f"details.{field}", set(shares))
         for name, value in shares.items():
@@ -79,7 +79,7 @@ def _check_kinds(certificate: Certificate) -> None:
             if value != least:
                 raise wrong(f"details.{field}.{name}", value, f"the least over the kinds of replacement, {least}")
     if found := set(certificate.details.get("strict_adversarial", {})):
-        _expect_same("details.strict_adversarial", found, "the kinds of replacement", set(KIND_NAMES))
+        _expect_same("details.strict_adversarial", found, "the kinds of replacement", set(KINDS))
 
 
 def _check_names(certificate: Certificate) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 CERTIFICATE_FORMAT = "siit-certificate/2"
 FIRST_KIND_FORMAT = "siit-certificate/1"
@@ -29,7 +30,8 @@ SHARES = (
 FIELDS = (*SHARES, "effect")
 SECOND_KIND_ONLY = ("strict_adversarial",)
 """Fields that certificates of the first kind do not have."""
-KIND_NAMES = ("resample", "mean", "zero")
+Kind = Literal["resample", "mean", "zero"]
+KINDS: tuple[Kind, ...] = ("resample", "mean", "zero")
 """Kinds of replacement: by the source's, by the mean over all source rows, by zero."""
 BY_KIND = ("strict_node", "strict_edge", "strict_subsets")
 """Fields whose components are measured under each kind of replacement; the least counts."""

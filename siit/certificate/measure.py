@@ -11,11 +11,11 @@ from torch import Tensor
 
 from siit.certificate.answers import Answers
 from siit.certificate.certificate import BARS, SHARES, Certificate, Effect
-from siit.certificate.fields import BY_KIND, MIN_CHANGED, MIN_SCORED
+from siit.certificate.fields import BY_KIND, KINDS, MIN_CHANGED, MIN_SCORED
 from siit.certificate.held_out import HeldOutPairs, held_out_pairs
 from siit.certificate.off_circuit import OffCircuit
 from siit.certificate.parameters import check_parameters
-from siit.certificate.questions import KINDS, Patch, Quantity, Question, draw_subsets, effect_questions, first_questions
+from siit.certificate.questions import Patch, Quantity, Question, draw_subsets, effect_questions, first_questions
 from siit.certificate.reference import ReferenceModel
 from siit.certificate.tally import Count, Means, ask, source_means
 from siit.certificate.verdict import failures

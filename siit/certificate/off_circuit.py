@@ -14,8 +14,9 @@ from torch import Tensor
 
 from siit.certificate.adversary import Attack, attack
 from siit.certificate.executor import Executor
+from siit.certificate.fields import KINDS, Kind
 from siit.certificate.held_out import HeldOutPairs
-from siit.certificate.questions import KINDS, Kind, Patch
+from siit.certificate.questions import Patch
 from siit.certificate.reference import ReferenceModel
 from siit.certificate.rows import Rows, rows_of
 from siit.certificate.single_parts import alone

@@ -6,11 +6,9 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
+from siit.certificate.fields import Kind
 from siit.graph.architecture import Edge
 from siit.graph.circuit import Circuit
-
-Kind = Literal["resample", "mean", "zero"]
-KINDS: tuple[Kind, ...] = ("resample", "mean", "zero")
 
 
 @dataclass(frozen=True)

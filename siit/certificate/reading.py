@@ -12,7 +12,7 @@ from siit.certificate.fields import (
     BY_KIND,
     CERTIFICATE_FORMAT,
     FIRST_KIND_FORMAT,
-    KIND_NAMES,
+    KINDS,
     SECOND_KIND_ONLY,
     SHARES,
 )
@@ -135,7 +135,7 @@ def _kinds(field: str, value: Any) -> None:
     """Checks the shares of components under each kind of replacement."""
     _mapping(field, value)
     for kind, shares in value.items():
-        _choice(f"{field}.{kind}", kind, KIND_NAMES)
+        _choice(f"{field}.{kind}", kind, KINDS)
         _each(f"{field}.{kind}", shares, _share)
 
 

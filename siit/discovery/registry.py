@@ -84,8 +84,8 @@ def given(make: Callable[..., Any], name: str, parameters: Mapping[str, Any]) ->
         ValueError: a parameter that it does not have, or lacks.
     """
     try:
-        if inspect.isclass(make) or (isinstance(make, functools.partial) and inspect.isclass(make.func)):
-            method = make(**parameters)
+        if inspect.isclass(make.func if isinstance(make, functools.partial) else make):
+            method: Any = make(**parameters)
             inspect.signature(method).bind(None)
         else:
             inspect.signature(make).bind(None, **parameters)

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from siit.certificate.answers import Output
 from siit.certificate.executor import Executor
-from siit.certificate.questions import Kind
+from siit.certificate.fields import Kind
 from siit.discovery.readout import Metric, Readout
 from siit.graph.architecture import ModelConfig
 from siit.transformer import Transformer

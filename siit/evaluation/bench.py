@@ -21,7 +21,7 @@ from siit.interop.dataset import SOURCE
 from siit.loading import LoadedModel
 
 
-def evaluate(model: LoadedModel, method: str | Callable[[DiscoveryTask], Scores], **setting: Any) -> Evaluation:
+def evaluate(model: LoadedModel, method: str | Callable[..., Scores], **setting: Any) -> Evaluation:
     """Evaluates a method on a model.
 
         siit.evaluate(siit.load("checkpoints", "frac_prevs"), "eap_ig_inputs", corruption="plain")
@@ -64,7 +64,7 @@ class Bench:
         """The pairs on which circuits are measured."""
         return held_out_task(self.model, self.setting.n_pairs, **self._corruption, seed=self.setting.seed)
 
-    def evaluate(self, method: str | Callable[[DiscoveryTask], Scores]) -> Evaluation:
+    def evaluate(self, method: str | Callable[..., Scores]) -> Evaluation:
         """Runs a method and measures what it gives; see `evaluate`."""
         setting, model = self.setting, self.model
         chosen = candidate(method, setting)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from siit._command_line import suggestion
-from siit.discovery import METHODS, DiscoveryTask
+from siit.discovery import METHODS
 from siit.discovery.registry import given, maker
 from siit.evaluation.result import EvaluationSetting, Parameter
 from siit.graph.architecture import EMBEDDINGS, components, edges
@@ -49,14 +49,15 @@ class Candidate:
     sha256: str | None = None
 
 
-def candidate(method: str | Callable[[DiscoveryTask], Scores], setting: EvaluationSetting) -> Candidate:
+def candidate(method: str | Callable[..., Scores], setting: EvaluationSetting) -> Candidate:
     """Finds a discovery method or a reference, and gives it the setting's ablation and seed where it takes them.
 
     A method takes an ablation as its parameter `by`, a seed as `seed`. One whose name says what it replaces by, such as
     `exact_mean`, keeps that.
 
     Args:
-        method: a reference's name, one of `siit.discovery.METHODS`, `module:name`, or a function of a task.
+        method: a reference's name, one of `siit.discovery.METHODS`, `module:name`, or a function of a task
+            (and of `by` and `seed`, if it likes).
         setting: how it is run.
 
     Raises:
@@ -68,7 +69,7 @@ def candidate(method: str | Callable[[DiscoveryTask], Scores], setting: Evaluati
 def candidate_among(
     methods: Mapping[str, Callable[..., Any]],
     references: Mapping[str, Callable[[Any, int], Scores]],
-    method: str | Callable[[Any], Scores],
+    method: str | Callable[..., Scores],
     offered: Mapping[str, Any],
 ) -> Candidate:
     """Finds a method of any kind, or a reference.

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from siit.certificate.questions import Kind
+from siit.certificate.fields import Kind
 from siit.discovery import DiscoveryTask, TaskBatch
 from siit.discovery.task import Level
 from siit.evaluation.result import CurvePoint, Faithfulness

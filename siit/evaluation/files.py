@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from siit._files import write_whole
 from siit.bundle.untrusted import parse
 from siit.evaluation.dataclass_json import from_plain, to_plain
 from siit.evaluation.overview import Overview
@@ -55,7 +55,7 @@ class Results:
 
 def write_evaluation(path: Path, evaluation: Evaluated) -> None:
     """Writes an evaluation; makes its folder."""
-    write_whole(path, evaluation.to_json())
+    write_json(path, evaluation.to_json())
 
 
 def read_evaluation(path: str | Path) -> Evaluation:
@@ -77,7 +77,7 @@ def read_evaluation(path: str | Path) -> Evaluation:
 def write_results(path: Path, results: Results) -> None:
     """Writes all that a sweep found."""
     bare = tuple(dataclasses.replace(one, scores={}) for one in results.evaluations)
-    write_whole(path, {"format": RESULTS_FORMAT, **to_plain(dataclasses.replace(results, evaluations=bare))})
+    write_json(path, {"format": RESULTS_FORMAT, **to_plain(dataclasses.replace(results, evaluations=bare))})
 
 
 def read_results(path: str | Path) -> Results:
@@ -123,12 +123,6 @@ def read_checked(path: Path, make: Callable[[dict[str, Any]], _Content]) -> _Con
         raise ValueError(f"{path.name}: {error}") from error
 
 
-def write_whole(path: Path, data: Mapping[str, Any]) -> None:
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Writes a file of JSON, whole or not at all; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(json.dumps(data, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, json.dumps(data, allow_nan=False) + "\n")

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from siit._extras import require
-from siit.certificate.questions import Kind
+from siit.certificate.fields import Kind
 from siit.evaluation.candidate import REFERENCES
 from siit.evaluation.result import HEADLINE, Baseline, Evaluation
 

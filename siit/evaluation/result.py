@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from siit.certificate.questions import Kind
+from siit.certificate.fields import Kind
 from siit.discovery import PAIRS
 from siit.discovery.method import Parameters
 from siit.discovery.task import Level

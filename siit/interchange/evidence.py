@@ -43,7 +43,7 @@ def build_evidence(
             pairs, these are what there is; the certificate then says so.
     """
     while True:
-        # Of a CPU generator's seed only the lower 32 bits count; training's steps are below 2^31.
+        # A draw of its own; what keeps evidence apart from training is its split.
         generator = torch.Generator(sampler.device).manual_seed((1 << 31) + seed)
         evidence, scored, changed = _tabulate(interchanges, sampler.draw(pairs, generator), generator, answers)
         enough = scored >= min_scored and all(count == 0 or count >= min_changed for count in changed)

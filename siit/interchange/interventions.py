@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -49,18 +49,16 @@ class Interchanges:
         labels: the circuit with what its names stand for.
         permute: permutes the position ids of sources, for interchanges of what depends on positions only. None: any
             permutation of the tokens' ids.
-
-    Attributes:
-        names: of units, then of high-level edges; choice i + 1 is the interchange `names[i]`, choice 0 is none.
     """
 
     model: CausalModel
     labels: Labels
     permute: Permute | None = None
-    names: tuple[str, ...] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "names", (*self.labels.units, *self.labels.edges))
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of units, then of high-level edges; choice i + 1 is the interchange `names[i]`, choice 0 is none."""
+        return (*self.labels.units, *self.labels.edges)
 
     @property
     def n_units(self) -> int:

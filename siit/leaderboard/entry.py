@@ -75,7 +75,7 @@ def read_entry(path: Path) -> Entry:
     """
     data = parse(path.read_bytes(), path.name)
     try:
-        if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
+        if data.pop("format", None) != FORMAT:
             raise ValueError(f"format: found another one, accepted is {FORMAT!r}")
         entry = from_plain(Entry, data)
         if entry.file != path.name:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from siit.catalogue import drawn_name
 from siit.graph.tiers import COMPOSED, DEEP
 
 FRESH_TIERS = (COMPOSED, DEEP)
@@ -39,7 +40,7 @@ class Month:
     @property
     def models(self) -> list[tuple[str, int]]:
         """Case and seed of every model."""
-        return [(f"random-{tier}-{seed}", self.model_seed) for tier, seeds in self.seeds.items() for seed in seeds]
+        return [(drawn_name(tier, seed), self.model_seed) for tier, seeds in self.seeds.items() for seed in seeds]
 
 
 def month(name: str) -> Month:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from siit.graph.architecture import Edge, edges, is_head, layer_of
 from siit.graph.circuit import Circuit
-from siit.scoring.ranking import rank
+from siit.scoring.ranking import chance, rank
 
 
 def spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
@@ -69,13 +69,13 @@ def average_precision(scores: Mapping[str, float], circuit: Circuit, visible: Co
         visible: the edges of the causal model that count; others on the circuit are not ranked.
 
     Returns:
-        The average precision, and what a random order expects: the share of edges that are on the circuit.
+        The average precision, and what a random order expects.
     """
     ranked = {edge: name in visible for edge, name in circuit.carries.items() if name in visible}
     ranked |= dict.fromkeys(circuit.off_edges, False)
     labels = np.array(list(ranked.values()))
     found = rank(labels, np.array([scores[str(edge)] for edge in ranked]))
-    return found.average_precision, float(labels.mean())
+    return found.average_precision, chance(found.positives, found.negatives).average_precision
 
 
 def _ranks(values: Float[np.ndarray, " values"]) -> Float[np.ndarray, " values"]:

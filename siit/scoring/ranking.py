@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 DRAWS = 1000
 """Random rankings behind the percentiles of `Chance`."""
@@ -33,7 +33,8 @@ class Ranking:
 
     Attributes:
         roc_auc: the area under the ROC curve: how often a positive is scored above a negative, ties counting half.
-        average_precision: precision at each threshold, weighted by the recall that it adds; no interpolation.
+        average_precision: precision at each positive, in the order of the scores, on average; of ties, what a random
+            order of them expects. Without ties it is scikit-learn's, which takes tied items all at once.
         roc: the ROC curve.
         positives, negatives: how many were ranked.
     """
@@ -86,31 +87,43 @@ def rank(labels: Bool[np.ndarray, " items"], scores: Float[np.ndarray, " items"]
     positives, negatives = int(true_positives[-1]), int(false_positives[-1])
     tpr = np.append(0.0, true_positives / positives)
     fpr = np.append(0.0, false_positives / negatives)
-    precision = true_positives / (ends + 1)
     return Ranking(
         roc_auc=float(np.sum(np.diff(fpr) * (tpr[1:] + tpr[:-1]) / 2)),
-        average_precision=float(np.sum(np.diff(tpr) * precision)),
+        average_precision=_average_precision(np.diff(ends, prepend=-1), np.diff(true_positives, prepend=0)),
         roc=Roc(fpr, tpr, np.append(np.inf, ordered[ends])),
         positives=positives,
         negatives=negatives,
     )
 
 
+def _average_precision(sizes: Int[np.ndarray, " groups"], hits: Int[np.ndarray, " groups"]) -> float:
+    """Computes the average precision that a random order within each group expects.
+
+    Of a group's n items p are positive, after `found` positives among `before` items. The item at its place i is
+    positive with probability p / n. Then (i - 1)(p - 1) / (n - 1) of those before it in the group are, on average.
+
+    Args:
+        sizes: items of each group, the highest scores first.
+        hits: how many of them are positive.
+    """
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    before, found = np.cumsum(sizes) - sizes, np.cumsum(hits) - hits
+    others = np.arange(len(group)) - before[group]
+    earlier = others * (hits[group] - 1) / np.maximum(sizes[group] - 1, 1)
+    precision = (found[group] + 1 + earlier) / (before[group] + others + 1)
+    return float(np.sum(hits[group] / sizes[group] * precision) / hits.sum())
+
+
 @functools.cache
 def chance(positives: int, negatives: int) -> Chance:
-    """Computes what random orders of so many items reach.
-
-    Of n items let P be positive. The item at place i is positive with probability P / n. Then (i - 1)(P - 1) / (n - 1)
-    of those before it are, on average. So the expected average precision is
-    1/n sum_i (1 + (i - 1)(P - 1) / (n - 1)) / i.
+    """Computes what random orders of so many items reach, which is what equal scores reach.
 
     Args:
         positives: how many items are positive, at least 1.
         negatives: how many are not, at least 1.
     """
     items = positives + negatives
-    place = np.arange(1, items + 1)
-    expected = float(np.mean((1 + (place - 1) * (positives - 1) / (items - 1)) / place))
+    expected = _average_precision(np.array([items]), np.array([positives]))
     generator = np.random.default_rng(0)
     places = np.stack([generator.choice(items, positives, replace=False) for _ in range(DRAWS)])
     places = np.sort(places, axis=1) + 1

@@ -12,12 +12,11 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from siit.bundle import Bundle, Vocab
-from siit.causal import CausalModel, Inputs
+from siit.causal import CausalModel, Inputs, Scalar
 from siit.certificate import ReferenceModel
 from siit.graph.architecture import is_head
 from siit.show.words import in_words
 
-Scalar = str | int | float | bool
 _LISTED = 40
 NOT_FINITE = "not finite"
 

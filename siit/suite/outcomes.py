@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from siit._files import write_whole
 
 SWEEPS = ".runs/sweeps"
 """Where the folders of sweeps are, below the root of the bundles."""
@@ -54,10 +55,7 @@ class Outcome:
 
     def write(self, folder: Path) -> None:
         """Writes it into the sweep's folder, whole or not at all."""
-        folder.mkdir(parents=True, exist_ok=True)
-        beside = folder / f".{self.job}.{os.getpid()}"
-        beside.write_text(json.dumps(dataclasses.asdict(self)))
-        os.replace(beside, folder / f"{self.job}.json")
+        write_whole(folder / f"{self.job}.json", json.dumps(dataclasses.asdict(self)))
 
 
 def outcomes(folder: Path) -> list[Outcome]:

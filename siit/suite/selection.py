@@ -7,8 +7,7 @@ from pathlib import Path
 from statistics import mean
 
 from siit._command_line import UsageError, suggestion
-from siit.catalogue import IOI, catalogue, is_drawn
-from siit.graph.tiers import TIERS
+from siit.catalogue import IOI, catalogue, drawn_place, is_drawn
 
 
 def choose(
@@ -72,8 +71,8 @@ def size(case: str) -> float:
 
 def tier_of(case: str) -> str | None:
     """Tells a case's tier by the catalogue, or by a drawn program's name; None where neither knows it."""
-    if is_drawn(case):
-        return next(tier for tier in TIERS if case.startswith(f"random-{tier}-"))
+    if (place := drawn_place(case)) is not None:
+        return place[0]
     return catalogue()[case].tier if case in catalogue() else None
 
 

@@ -50,7 +50,7 @@ class ProgramPairSampler:
 
     Args:
         space: whose inputs are drawn.
-        split: train, val or test.
+        split: train, val or test; or all of the space.
         device: where pairs are drawn and live.
         seed: of the pools; the same for all splits of one run.
 

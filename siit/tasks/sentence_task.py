@@ -184,7 +184,7 @@ class SentencePairSampler:
 
     Args:
         task: whose sentences are drawn.
-        split: train, val or test.
+        split: train, val or test; or all sentences.
         device: where pairs are drawn and live.
         held_out_templates: draws from these instead of the others.
     """

@@ -81,7 +81,7 @@ class Task(InputSpace):
         """Makes what draws the pairs of a split.
 
         Args:
-            split: train, val or test.
+            split: train, val or test; or all of the space.
             device: where pairs are drawn and live.
             seed: the same for all splits of one run.
         """

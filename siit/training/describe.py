@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 import tracr_cases
-from siit.catalogue import DRAWN_FILE, FILE, IOI, CaseInfo, CaseVariable, DrawnProgram
+from siit.catalogue import DRAWN_FILE, FILE, IOI, CaseInfo, CaseVariable, DrawnProgram, drawn_name
 from siit.graph.tiers import TIERS, tier
 from siit.interchange.alignment import program_layers
 from siit.interchange.capacity import needed_capacity
@@ -29,7 +29,7 @@ from siit.tasks import declare
 from siit.training.configuration.overrides import case_settings
 from siit.training.configuration.settings import Settings
 from siit.training.fit.plan import find_task, plan_for
-from siit.training.generator import case_name, generate
+from siit.training.generator import generate
 from siit.training.ioi.causal_models import IOI_CASES
 from siit.training.rasp import build_causal_model, task_from_case
 from tracr_cases import pointwise
@@ -175,7 +175,7 @@ def main() -> None:
     FILE.parent.mkdir(exist_ok=True)
     FILE.write_text(render(cases), encoding="utf-8")
     print(f"{FILE}: {len(cases)} cases")
-    programs = {case_name(*place): found for place, found in zip(places, drawn, strict=True)}
+    programs = {drawn_name(*place): found for place, found in zip(places, drawn, strict=True)}
     DRAWN_FILE.write_text(render_drawn(programs), encoding="utf-8")
     print(f"{DRAWN_FILE}: {len(programs)} programs")
 

@@ -53,11 +53,11 @@ class Both:
             torch.stack([getattr(pairs, side) for pairs in drawn], 1).flatten(0, 1)[:count]
             for side in ("base", "source")
         )
-        masks = [pairs.interchangeable for pairs in drawn]
-        if all(mask is None for mask in masks):
+        masks = [pairs.interchangeable for pairs in drawn if pairs.interchangeable is not None]
+        if not masks:
             return Pairs(base, source)
-        filled = [torch.ones(share, dtype=torch.bool) if mask is None else mask for mask in masks]
-        return Pairs(base, source, torch.stack(filled, 1).flatten()[:count])
+        assert len(masks) == len(drawn), "samplers of one task tell of all pairs, or of none"
+        return Pairs(base, source, torch.stack(masks, 1).flatten()[:count])
 
 
 def whole_space(task: Task, seed: int) -> Both:
@@ -107,7 +107,7 @@ def accuracy_findings(model: ReferenceModel, task: Task, sampler: Both, seed: in
         yield f"accuracy: found {found_share:.5f} on {positions} positions of {INPUTS} inputs, accepted is {bar}"
 
 
-def bar_findings(certificate: Certificate, bars: Mapping[str, float] = BARS) -> Iterator[str]:
+def bar_findings(certificate: Certificate) -> Iterator[str]:
     """Lists the bars that the fresh pairs speak against beyond chance, and the parts that move nothing."""
     for field in SHARES:
         if getattr(certificate, field) is None:
@@ -117,8 +117,8 @@ def bar_findings(certificate: Certificate, bars: Mapping[str, float] = BARS) -> 
         shares = certificate.details.get(field) or {"all": getattr(certificate, field)}
         for name, share in sorted(shares.items(), key=lambda item: item[1]):
             wrong = round((1 - share) * positions)
-            if positions and chance_of(wrong, positions, 1 - bars[field]) < SIGNIFICANCE:
-                yield f"{field}: {name}: found {share:.5f} on {positions} positions, accepted is {bars[field]}"
+            if positions and chance_of(wrong, positions, 1 - BARS[field]) < SIGNIFICANCE:
+                yield f"{field}: {name}: found {share:.5f} on {positions} positions, accepted is {BARS[field]}"
                 break
     effect = certificate.effect
     if effect is None:

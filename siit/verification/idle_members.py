@@ -115,7 +115,7 @@ def _share(part: float, whole: float) -> float:
     return part / whole if part > 0 and whole > 0 else float(part > 0)
 
 
-def matter_findings(
+def idle_findings(
     circuit: Circuit, parameters: Mapping[str, Tensor], evidence: Mapping[str, Tensor], answers: Answers
 ) -> Iterator[str]:
     """Says of each idle member what was found.
@@ -140,9 +140,9 @@ def without_idle(
 
     Args:
         certificate: what was measured; one of which a bar fails is left as it is.
-        circuit, parameters, evidence, answers: as `matter_findings` takes them.
+        circuit, parameters, evidence, answers: as `idle_findings` takes them.
     """
-    if certificate.certified and (idle := tuple(matter_findings(circuit, parameters, evidence, answers))):
+    if certificate.certified and (idle := tuple(idle_findings(circuit, parameters, evidence, answers))):
         return dataclasses.replace(certificate, certified=False, failed=idle)
     return certificate
 

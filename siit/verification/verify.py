@@ -29,7 +29,7 @@ from siit.verification.fresh import (
     inert_findings,
     whole_space,
 )
-from siit.verification.idle_members import matter_findings
+from siit.verification.idle_members import idle_findings
 from siit.verification.labels import derived_labels, differences
 from siit.verification.provenance import Provenance, place_findings, provenance
 from siit.verification.vocabulary import tokenizer_findings, vocabulary_findings
@@ -104,7 +104,7 @@ class _Verifier:
         self.stored = self._certificate(bundle.evidence, bundle.answers, exhaustive=bundle.exhaustive)
         self.note("certificate", _first(disagreements(self.stored.to_json(), bundle.certificate)))
         self.note("certificate", self.stored.failed)
-        self.note("labels", matter_findings(bundle.circuit, self._parameters(), bundle.evidence, bundle.answers))
+        self.note("labels", idle_findings(bundle.circuit, self._parameters(), bundle.evidence, bundle.answers))
         self._measure_fresh(task, interchanges)
 
     def _measure_fresh(self, task: Task, interchanges: Interchanges) -> None:

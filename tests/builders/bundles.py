@@ -15,8 +15,8 @@ from torch import Tensor
 from siit.bundle import MANIFEST_FILE, Bundle, Vocab, _json
 from siit.certificate import Answers, Certificate, Effect
 from siit.certificate.certificate import BARS, SHARES
-from siit.certificate.fields import BY_KIND
-from siit.certificate.questions import KINDS, draw_subsets
+from siit.certificate.fields import BY_KIND, KINDS
+from siit.certificate.questions import draw_subsets
 from siit.graph.architecture import LOGITS, TOK_EMBED, Edge, ModelConfig, head, mlp
 from siit.graph.circuit import Circuit
 

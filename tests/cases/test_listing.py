@@ -10,10 +10,9 @@ import pytest
 
 import tracr_cases
 from siit import cases
-from siit.catalogue import FILE, CaseInfo, catalogue, drawn_programs, find_case, is_drawn
+from siit.catalogue import FILE, CaseInfo, catalogue, drawn_name, drawn_place, drawn_programs, find_case, is_drawn
 from siit.graph.tiers import TIERS
 from siit.training.describe import DRAWN_SEEDS, case_names, describe, describe_drawn, render
-from siit.training.generator import case_name
 from siit.training.ioi.causal_models import IOI_CASES
 
 AGAIN = "run `python -m siit.training.describe` after a change of a case"
@@ -57,14 +56,15 @@ def test_all_the_data_is_what_the_code_gives():
 
 
 def test_the_generators_first_programs_are_known():
-    assert list(drawn_programs()) == [case_name(tier, seed) for tier in TIERS for seed in range(DRAWN_SEEDS)], AGAIN
-    assert all(map(is_drawn, drawn_programs()))
+    assert list(drawn_programs()) == [drawn_name(tier, seed) for tier in TIERS for seed in range(DRAWN_SEEDS)], AGAIN
+    assert all(drawn_name(*place) == name for name in drawn_programs() if (place := drawn_place(name)))
+    assert all(map(is_drawn, drawn_programs())) and not is_drawn("random-deep-007") and drawn_place("reverse") is None
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tier", TIERS)
 def test_the_generator_draws_what_is_known_of_it(tier: str):
-    assert drawn_programs()[case_name(tier, 0)] == describe_drawn(tier, 0), AGAIN
+    assert drawn_programs()[drawn_name(tier, 0)] == describe_drawn(tier, 0), AGAIN
 
 
 def test_json(capsys: pytest.CaptureFixture[str]):

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from siit.certificate import Answers, ReferenceModel
+from siit.certificate.fields import KINDS, Kind
 from siit.certificate.held_out import HeldOutPairs, held_out_pairs
 from siit.certificate.off_circuit import OffCircuit
-from siit.certificate.questions import KINDS, Kind, Patch
+from siit.certificate.questions import Patch
 from siit.certificate.rows import rows_of
 from siit.certificate.tally import Batch, source_means
 from siit.graph.architecture import ModelConfig

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import siit
 from siit.certificate import ReferenceModel
-from siit.certificate.questions import Kind
+from siit.certificate.fields import Kind
 from siit.discovery import METHODS, DiscoveryTask, find_method
 from siit.discovery.methods import (
     Acdc,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siit.certificate.questions import Kind
+from siit.certificate.fields import Kind
 from siit.evaluation import Evaluation, EvaluationSetting
 from siit.evaluation.overview import AVERAGE_PRECISION, a12, group_means, interval, overview
 from tests.builders.evaluations import invented, some

@@ -71,9 +71,8 @@ def test_a_label_flipped_off_costs_what_it_should(edge: str):
     """The edge is equal to all 132 others: half of its pairs are lost, and it comes at the end of all 137."""
     found = rated(scores_of("labels") | {edge: 0.0})["edge"]["visible"]
     assert found.roc_auc == pytest.approx(float(1 - Fraction(1, 2 * POSITIVES)), abs=1e-15)
-    assert found.average_precision == pytest.approx(
-        float(Fraction(4, 5) + Fraction(1, 5) * Fraction(5, 137)), abs=1e-15
-    )
+    last = sum(Fraction(5, place) for place in range(5, 138)) / 133
+    assert found.average_precision == pytest.approx(float((4 + last) / 5), abs=1e-15)
     # The fifth place goes to one of 133 at random.
     assert found.precision_at_size == pytest.approx(float((4 + Fraction(1, 133)) / 5), abs=1e-15)
 
@@ -82,11 +81,13 @@ def test_a_label_flipped_on_costs_what_it_should():
     """A wrong edge shares the first six places with the five right ones: half of its pairs are lost."""
     found = rated(scores_of("labels") | {"m0->logits": 1.0})["edge"]["visible"]
     assert found.roc_auc == pytest.approx(float(1 - Fraction(1, 2 * NEGATIVES)), abs=1e-15)
-    assert found.average_precision == pytest.approx(5 / 6, abs=1e-15)
+    # At place i of the six: positive with 5/6, and then 4/5 of those before it are.
+    expected = sum(Fraction(5, 6) * (1 + Fraction(4, 5) * (place - 1)) / place for place in range(1, 7)) / 5
+    assert found.average_precision == pytest.approx(float(expected), abs=1e-15)
     assert found.precision_at_size == pytest.approx(5 / 6, abs=1e-15)
     first = rated(scores_of("labels") | {"m0->logits": 2.0})["edge"]["visible"]
     assert first.roc_auc == pytest.approx(float(1 - Fraction(1, NEGATIVES)), abs=1e-15)
-    assert first.average_precision == pytest.approx(5 / 6, abs=1e-15)
+    assert first.average_precision == pytest.approx(sum(k / (k + 1) for k in range(1, 6)) / 5, abs=1e-15)
     assert first.precision_at_size == pytest.approx(4 / 5, abs=1e-15)
 
 

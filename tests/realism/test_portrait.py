@@ -66,9 +66,9 @@ def test_labels_find_themselves():
     circuit = certified().circuit
     labels = {name: float(any(name == str(edge) for edge in circuit.carries)) for name in task().edges}
     visible = {"tokens->is_x", "is_x->frac_prevs<v>"}
-    precision, chance = average_precision(labels, circuit, visible)
-    on = sum(name in visible for name in circuit.carries.values())
-    assert precision == 1.0 and chance == pytest.approx(on / (on + len(circuit.off_edges)))
+    precision, random = average_precision(labels, circuit, visible)
+    equal, same = average_precision(dict.fromkeys(labels, 0.0), circuit, visible)
+    assert (precision, random) == (1.0, same) and equal == pytest.approx(random)
     missed = labels | {str(edge): -1.0 for edge, name in circuit.carries.items() if name == "tokens->is_x"}
     assert average_precision(missed, circuit, visible)[0] < 1.0
 

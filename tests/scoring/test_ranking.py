@@ -31,13 +31,15 @@ def test_ties_by_hand():
     ranking = rank(np.array([False, True, False, False, True]), np.array([2.0, 2.0, 1.0, 1.0, 1.0]))
     # Pairs: the first positive ties once and wins twice; the second loses once and ties twice.
     assert ranking.roc_auc == pytest.approx((0.5 + 2 + 0 + 1) / 6)
-    assert ranking.average_precision == pytest.approx(0.5 * 1 / 2 + 0.5 * 2 / 5)
+    # The first positive is at place 1 or 2. The second is at place 3, 4 or 5, with one of the first group before it.
+    assert ranking.average_precision == pytest.approx(((1 + 1 / 2) / 2 + (2 / 3 + 2 / 4 + 2 / 5) / 3) / 2)
     assert ranking.roc.thresholds.tolist() == [np.inf, 2, 1]
 
 
 def test_all_equal_scores_are_chance():
     ranking = rank(np.array([True, False, False, False]), np.zeros(4))
-    assert (ranking.roc_auc, ranking.average_precision) == (0.5, 0.25)
+    assert ranking.roc_auc == 0.5 and ranking.average_precision == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
+    assert ranking.average_precision == chance(1, 3).average_precision
 
 
 def test_infinite_scores_are_ranked():
@@ -57,11 +59,22 @@ def test_as_scikit_learn(items: list[tuple[bool, int]]):
     labels, scores = np.array([label for label, _ in items]), np.array([float(value) for _, value in items])
     ranking = rank(labels, scores)
     assert ranking.roc_auc == pytest.approx(metrics.roc_auc_score(labels, scores))
-    assert ranking.average_precision == pytest.approx(metrics.average_precision_score(labels, scores))
+    apart = scores + np.linspace(0, 0.5, len(scores))
+    expected = metrics.average_precision_score(labels, apart)
+    assert rank(labels, apart).average_precision == pytest.approx(expected)
     fpr, tpr, thresholds = metrics.roc_curve(labels, scores, drop_intermediate=False)
     np.testing.assert_allclose(ranking.roc.false_positive_rate, fpr)
     np.testing.assert_allclose(ranking.roc.true_positive_rate, tpr)
     np.testing.assert_array_equal(ranking.roc.thresholds, thresholds)
+
+
+@given(_ITEMS.filter(lambda items: len(items) <= 6))
+@settings(max_examples=30, deadline=None)
+def test_average_precision_of_ties_is_the_mean_of_all_their_orders(items: list[tuple[bool, int]]):
+    labels, scores = np.array([label for label, _ in items]), np.array([float(value) for _, value in items])
+    orders = itertools.permutations(range(len(items)))
+    every = [rank(labels, scores + 0.1 * np.array(order)).average_precision for order in orders]
+    assert rank(labels, scores).average_precision == pytest.approx(np.mean(every))
 
 
 @given(_ITEMS)

@@ -10,7 +10,7 @@ from siit.certificate.held_out import HeldOutPairs
 from siit.certificate.measure import Counts
 from siit.certificate.questions import Question
 from siit.certificate.tally import Count
-from siit.verification.idle_members import FAIR_SHARE, matter_findings
+from siit.verification.idle_members import FAIR_SHARE, idle_findings
 from tests.verification.test_forgeries import MODEL
 
 IDLE = "a1.h1"
@@ -24,7 +24,7 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> Bundle:
 
 
 def found_in(bundle: Bundle) -> list[str]:
-    return list(matter_findings(bundle.circuit, bundle.parameters, bundle.evidence, bundle.answers))
+    return list(idle_findings(bundle.circuit, bundle.parameters, bundle.evidence, bundle.answers))
 
 
 def test_a_head_that_writes_a_constant_is_idle(wide: Bundle):
@@ -32,7 +32,7 @@ def test_a_head_that_writes_a_constant_is_idle(wide: Bundle):
     parameters = {name: tensor.clone() for name, tensor in wide.parameters.items()}
     parameters["blocks.1.attn.W_V"][1] = 0.0
     parameters["blocks.1.attn.b_V"][1] = 5.0
-    found = list(matter_findings(wide.circuit, parameters, wide.evidence, wide.answers))
+    found = list(idle_findings(wide.circuit, parameters, wide.evidence, wide.answers))
     assert any(line.startswith(f"node {IDLE}: ") for line in found)
 
 

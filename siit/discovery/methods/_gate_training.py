@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from siit.certificate.questions import Kind
+from siit.certificate.fields import Kind
 from siit.discovery.task import DiscoveryTask, TaskBatch
 
 

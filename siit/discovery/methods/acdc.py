@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from siit.certificate.questions import Kind
+from siit.certificate.fields import Kind
 from siit.discovery.method import Parameters, by_name
 from siit.discovery.task import DiscoveryTask, TaskBatch
 from siit.graph.architecture import LOGITS, Edge

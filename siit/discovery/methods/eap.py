@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from siit.certificate.questions import Kind
+from siit.certificate.fields import Kind
 from siit.discovery.method import Parameters, of_edges, zeros
 from siit.discovery.task import DiscoveryTask, Level
 

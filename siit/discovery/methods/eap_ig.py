@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from siit.certificate.questions import Kind
+from siit.certificate.fields import Kind
 from siit.discovery.method import Parameters, of_edges, zeros
 from siit.discovery.readout import Metric
 from siit.discovery.task import DiscoveryTask, Level, TaskBatch

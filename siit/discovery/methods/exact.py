@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from siit.certificate.executor import Executor
-from siit.certificate.questions import Kind
+from siit.certificate.fields import Kind
 from siit.certificate.single_parts import alone
 from siit.discovery.method import Parameters, by_name, check_choice, parts, zeros
 from siit.discovery.readout import Metric

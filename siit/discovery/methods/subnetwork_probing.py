@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from siit.certificate.questions import Kind
+from siit.certificate.fields import Kind
 from siit.discovery.method import Parameters, by_name, parts
 from siit.discovery.methods import _hard_concrete
 from siit.discovery.methods._gate_training import GateTraining

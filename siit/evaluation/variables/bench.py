@@ -70,9 +70,7 @@ REFERENCES: Mapping[str, Callable[[LabelledUnit, int], Mapping[str, float]]] = {
 """Name -> what gives its scores of a unit, with a seed."""
 
 
-def locate(
-    model: LoadedModel, method: str | Callable[[VariableTask], Mapping[str, float]], **setting: Any
-) -> VariableEvaluation:
+def locate(model: LoadedModel, method: str | Callable[..., Mapping[str, float]], **setting: Any) -> VariableEvaluation:
     """Evaluates a method that locates variables on a model.
 
         siit.evaluation.locate(siit.load("checkpoints", "frac_prevs"), "das", n_pairs=64)
@@ -93,7 +91,7 @@ def locate(
     return VariableBench(model, VariableSetting(**setting)).evaluate(method)
 
 
-def locator(method: str | Callable[[VariableTask], Scores], setting: VariableSetting) -> Candidate:
+def locator(method: str | Callable[..., Scores], setting: VariableSetting) -> Candidate:
     """Finds a method or a reference, and gives it the setting's seed where it takes one.
 
     Args:
@@ -137,7 +135,7 @@ class VariableBench:
         """Unit -> what is true of it."""
         return {unit: truth(self.model, unit, task) for unit, task in self.tasks.items() if not isinstance(task, str)}
 
-    def evaluate(self, method: str | Callable[[VariableTask], Scores]) -> VariableEvaluation:
+    def evaluate(self, method: str | Callable[..., Scores]) -> VariableEvaluation:
         """Runs a method on every unit and rates what it gives; see `locate`."""
         chosen, model = locator(method, self.setting), self.model
         units, seconds, passes = {}, 0.0, Passes()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from siit.evaluation.dataclass_json import from_plain, to_plain
-from siit.evaluation.files import read_checked, write_whole
+from siit.evaluation.files import read_checked, write_json
 from siit.evaluation.variables.overview import VariableMean
 from siit.evaluation.variables.result import VariableEvaluation, VariableSetting
 
@@ -51,7 +51,7 @@ class VariableResults:
 def write_variables(path: Path, results: VariableResults) -> None:
     """Writes all that a sweep found."""
     bare = tuple(_without_scores(one) for one in results.evaluations)
-    write_whole(path, {"format": VARIABLES_FORMAT, **to_plain(dataclasses.replace(results, evaluations=bare))})
+    write_json(path, {"format": VARIABLES_FORMAT, **to_plain(dataclasses.replace(results, evaluations=bare))})
 
 
 def read_variables(path: str | Path) -> VariableResults:

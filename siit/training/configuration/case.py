@@ -71,6 +71,5 @@ class CaseSettings(ABC):
         """Checks the fields and makes the task; its causal model is not yet held against RASP and Tracr.
 
         Raises:
-            ConfigError: as `check`, or inputs that the program cannot have.
-            ProgramError: a program of which there is no causal model.
+            ConfigError: as `check`; inputs that the program cannot have; or no causal model of the program.
         """

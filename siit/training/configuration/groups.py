@@ -14,6 +14,8 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
 import tracr_cases
+from siit.catalogue import drawn_name
+from siit.graph.tiers import TIERS
 from siit.training.configuration.location import conf_dir
 from siit.training.configuration.loggers import CSVFile, NoLogger, TensorBoardFiles, WeightsAndBiases
 from siit.training.configuration.model import ModelSettings
@@ -25,9 +27,7 @@ from siit.training.configuration.trainer import TrainerSettings
 
 BASE = "base"
 """The group of the bases."""
-_DRAWN_NAME = "random-${.tier}-${.generator_seed}"
-"""As `siit.training.generator.case_name` gives it."""
-
+_DRAWN_NAME = drawn_name("${.tier}", "${.generator_seed}")
 _OWN_NAME = "${siit_program_name:${oc.select:.program,custom}}"
 """As `siit.training.configuration.programs.program_name` gives it."""
 
@@ -58,6 +58,8 @@ def register_groups() -> None:
     add("trainer", {"default": TrainerSettings})
     add("logger", {"csv": CSVFile, "none": NoLogger, "tensorboard": TensorBoardFiles, "wandb": WeightsAndBiases})
     OmegaConf.register_new_resolver("siit_program_name", program_name, replace=True)
+    # The first of each tier has a name of its own, so that a sweep over cases can name it.
+    add("case", {drawn_name(tier, 0): {"defaults": ["random"], "tier": tier, "generator_seed": 0} for tier in TIERS})
     add("case", {"custom": CustomCase(name=_OWN_NAME), "random": DrawnCase(name=_DRAWN_NAME)})
     folder = conf_dir() / "case"
     plain = [name for name in tracr_cases.names() if not (folder / f"{name}.yaml").exists()]

@@ -91,7 +91,7 @@ def terms_of(objective: ObjectiveSettings) -> dict[str, Term]:
 
 
 def plain_objective() -> ObjectiveSettings:
-    """Makes an objective without terms, phases, probes, prioritised sampling and replay: what the papers' have."""
+    """Makes an objective without terms, and without all that the papers' objectives do not have."""
     return ObjectiveSettings(
         name=MISSING,
         terms={},

@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 from omegaconf import MISSING
 
 from siit._text import one_line
-from siit.catalogue import is_drawn
+from siit.catalogue import drawn_name, is_drawn
 from siit.graph.tiers import COMPOSED, TIERS
 from siit.tasks import SAMPLERS
 from siit.training.configuration.case import CaseSettings
 from siit.training.configuration.errors import ConfigError, require
-from siit.training.generator import MAX_LENGTHS, GeneratorError, case_name, generate
+from siit.training.generator import MAX_LENGTHS, GeneratorError, generate
 from siit.training.rasp import ProgramTask, build_causal_model, task_from_case
 from tracr_cases import Case, get
 
@@ -119,7 +119,7 @@ class DrawnCase(ChangedInputs):
     """Seed of the draw, 0 to 2147483647; the program of a tier and a seed is the same on every machine."""
 
     def __post_init__(self) -> None:
-        self.name = self.name or case_name(self.tier, self.generator_seed)
+        self.name = self.name or drawn_name(self.tier, self.generator_seed)
 
     def check(self) -> None:
         """Checks the draw, and how inputs are drawn; see `CaseSettings.check`."""
@@ -130,7 +130,7 @@ class DrawnCase(ChangedInputs):
         require("case.tier", self.tier, self.tier in TIERS, ", ".join(TIERS))
         drawn = self.generator_seed
         require("case.generator_seed", drawn, 0 <= drawn <= LARGEST_SEED, f"an integer from 0 to {LARGEST_SEED}")
-        name = case_name(self.tier, drawn)
+        name = drawn_name(self.tier, drawn)
         require("case.name", self.name, self.name == name, f"{name!r} for this draw, as case=random sets it")
 
     def rasp_case(self) -> Case:

@@ -85,6 +85,8 @@ class TrainerSettings:
             require(f"trainer.{name}", getattr(self, name), 0 <= getattr(self, name) < 1, "a number from 0 to below 1")
         for name in ("warmup_steps", "final_learning_rate", "weight_decay"):
             require(f"trainer.{name}", getattr(self, name), getattr(self, name) >= 0, "0 or more")
+        last, first = self.final_learning_rate, self.learning_rate
+        require("trainer.final_learning_rate", last, last <= first, f"at most trainer.learning_rate={first}")
         bar = self.validation_bar
         require("trainer.validation_bar", bar, 0 <= bar <= 1, "a number from 0 to 1")
         fixed = self.evidence_pairs

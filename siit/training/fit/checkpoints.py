@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from siit._files import write_whole
 from siit._text import one_line
 from siit.tasks import Task
 from siit.training.configuration.settings import ConfigError
@@ -86,7 +87,7 @@ class RunFolder:
                     "finish it with that one, or start anew with resume=false"
                 )
             self._compare(other, say)
-        _replace(self.path / CONFIG, OmegaConf.to_yaml(OmegaConf.create(config)))
+        write_whole(self.path / CONFIG, OmegaConf.to_yaml(OmegaConf.create(config)))
         return None if found is None else found[0]
 
     def _whole_checkpoint(self, say: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
@@ -139,7 +140,7 @@ class RunFolder:
 
     def note_failed_test(self, step: int) -> None:
         """Notes that the model of this step failed, so that the run trains on from it rather than end with it again."""
-        _replace(self.path / FAILED_TESTS, json.dumps(sorted({*self.failed_tests, step})))
+        write_whole(self.path / FAILED_TESTS, json.dumps(sorted({*self.failed_tests, step})))
 
     def close(self) -> None:
         """Ends the run once its model is in its bundle, or where it starts anew; metrics stay."""
@@ -151,12 +152,6 @@ def _plain(config: dict[str, Any]) -> dict[str, Any]:
     """Makes of a configuration what JSON gives back, as a checkpoint's record is."""
     plain: dict[str, Any] = json.loads(json.dumps(config))
     return plain
-
-
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text)
-    os.replace(beside, path)
 
 
 def checkpoint_step(path: Path) -> int:

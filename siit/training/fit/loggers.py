@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +14,7 @@ from typing import Any
 import hydra
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
+from siit._files import write_whole
 from siit.certificate import Certificate
 from siit.certificate.certificate import SHARES
 from siit.graph.circuit import Circuit
@@ -69,12 +70,11 @@ class MetricsFile(Logger):
         """Notes nothing: the configuration is beside it, in `train.yaml`."""
 
     def _rewrite(self) -> None:
-        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        with beside.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self._columns)
-            writer.writeheader()
-            writer.writerows(self._rows)
-        os.replace(beside, self.path)
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, self._columns)
+        writer.writeheader()
+        writer.writerows(self._rows)
+        write_whole(self.path, table.getvalue())
 
 
 def _read(path: Path) -> list[dict[str, str]]:

@@ -7,6 +7,6 @@ again until it is well formed (`checks`). It is the same for the same tier and s
 """
 
 from siit.training.generator.draft import MAX_LENGTHS
-from siit.training.generator.draws import Attempt, GeneratorError, attempts, case_name, generate
+from siit.training.generator.draws import Attempt, GeneratorError, attempts, generate
 
-__all__ = ["MAX_LENGTHS", "Attempt", "GeneratorError", "attempts", "case_name", "generate"]
+__all__ = ["MAX_LENGTHS", "Attempt", "GeneratorError", "attempts", "generate"]

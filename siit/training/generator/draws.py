@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from siit.catalogue import drawn_name
 from siit.graph.tiers import TIERS
 from siit.training.generator.checks import Inspected, Rejected, check_compiled, check_program
 from siit.training.generator.grammar import draw_program
@@ -98,7 +99,7 @@ def drawn(tier: str, seed: int, number: int) -> Case | None:
         number: of the draw; tier, seed and number decide all of it.
     """
     # A string seeds by its SHA-512, the same in every process and on every machine.
-    return draw_program(tier, case_name(tier, seed), random.Random(f"{tier}/{seed}/{number}"))
+    return draw_program(tier, drawn_name(tier, seed), random.Random(f"{tier}/{seed}/{number}"))
 
 
 def _checked(case: Case, tier: str) -> Attempt:
@@ -112,8 +113,3 @@ def _checked(case: Case, tier: str) -> Attempt:
     except Rejected as rejected:
         reason = rejected.reason
     return Attempt(case, reason, inspected, time.process_time() - started)
-
-
-def case_name(tier: str, seed: int) -> str:
-    """Names a random case, as `case=random` composes it."""
-    return f"random-{tier}-{seed}"

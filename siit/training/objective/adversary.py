@@ -123,8 +123,8 @@ class Adversary(nn.Module):
         n_nodes = len(drawn.replacement.nodes)
         self.nodes, self.edges = masks[:n_nodes], masks[n_nodes:]
         self.base, self.source = pairs.base[row], pairs.source[row]
-        if pairs.interchangeable is not None:
-            self.interchangeable = pairs.interchangeable[row]
+        assert pairs.interchangeable is not None  # `replace_last` sets it
+        self.interchangeable = pairs.interchangeable[row]
         self.source_positions, self.off_positions = drawn.source_positions[row], drawn.off_positions[row]
         interchanged = torch.arange(self.size, device=row.device) % 2 == 1
         self.choice = torch.where(interchanged, drawn.choice[row], NONE)

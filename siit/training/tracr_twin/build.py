@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from siit.catalogue import IOI, catalogue, is_drawn
+from siit.catalogue import IOI, catalogue, drawn_place
 from siit.training.generator import generate
 from siit.training.rasp import build_causal_model, task_from_case
 from siit.training.rasp.compiled import compile_program
@@ -39,9 +39,8 @@ def make_twin(case: str | Case) -> TracrTwin:
 
 def _program(name: str) -> Case:
     """Finds a program of the catalogue, or draws one of the generator's."""
-    if is_drawn(name):
-        kind, _, seed = name.removeprefix("random-").rpartition("-")
-        return generate(kind, int(seed))
+    if (place := drawn_place(name)) is not None:
+        return generate(*place)
     if name in catalogue() and catalogue()[name].family == IOI:
         raise ValueError(
             f"tracr_twin: found {name!r}, which is no RASP program, so that Tracr has nothing to compile; accepted are "

@@ -15,13 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siit.bundle import seed_folder
+from siit.catalogue import drawn_name
 from siit.causal import Inputs, Intervention, Interventions
 from siit.graph.tiers import TIERS, tier
 from siit.interchange import Pairs, permuted_positions
 from siit.interchange.interventions import differs
 from siit.training.configuration.settings import Settings
 from siit.training.fit.plan import plan_for
-from siit.training.generator import GeneratorError, attempts, case_name, generate
+from siit.training.generator import GeneratorError, attempts, generate
 from siit.training.generator.checks import Inspected, Rejected, check_program, hidden_nodes
 from siit.training.generator.draws import drawn
 from siit.training.rasp import task_from_case
@@ -157,7 +158,7 @@ def test_the_last_attempt_is_taken_and_no_other():
     *others, last = attempts("composed", 7)
     assert all(attempt.rejected is not None for attempt in others)
     assert last.rejected is None and last.case is not None
-    assert last.case.name == case_name("composed", 7) == "random-composed-7"
+    assert last.case.name == drawn_name("composed", 7) == "random-composed-7"
     assert last.compile_seconds is not None and last.compile_seconds > 0
 
 

@@ -1,6 +1,6 @@
 """Measures how faithful the circuits of a method's first edges, or nodes, are: all others are replaced.
 
-The shares of parts and the areas are those of MIB (arXiv 2504.13151, section 3). Its truth is the model's own answer;
+The shares of parts and the areas are those of MIB (arXiv 2504.13151, section 3). Its truth is the data set's answer;
 ours is the causal model's. Many circuits share a run, each example having the masks of one.
 """
 

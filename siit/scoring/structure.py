@@ -6,8 +6,8 @@ nodes are is drawn from the seed (`siit.interchange.alignment.draw_alignment`). 
 layers of the model, all choices being equally likely. Within a layer any set of heads is as likely as any other, so
 that the chances of a variable's heads add up.
 
-Who knows the program and this rule, but neither seed nor weights nor data, can do no better than these probabilities.
-They give away, for example, that `logits` reads late layers and that few circuits fill all heads.
+Who knows the program and this rule, but neither seed nor weights nor data, expects no higher ROC AUC or precision at
+size than these probabilities have. Average precision can be higher: the edges of one placement go together. They give away, for example, that `logits` reads late layers and that few circuits fill all heads.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ import safetensors.torch
 import torch
 
 from siit.bundle import MANIFEST_FILE, Bundle, BundleError, read_bundle, read_index, write_bundle
+from siit.bundle._folder import read_file
 from siit.bundle._names import FILES
 from tests.builders.bundles import change_tensor, make_bundle, reseal, salt_of
 
@@ -364,6 +365,13 @@ def test_a_file_that_is_larger_than_listed(folder: Path):
     with open(folder / "model.safetensors", "ab") as file:
         file.truncate(1 << 40)
     assert error(folder).startswith("model.safetensors: size: ")
+
+
+def test_a_file_of_more_bytes_than_any_may_have(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"0123456789")
+    assert read_file(tmp_path / "file", tmp_path, 10) == b"0123456789"
+    with pytest.raises(BundleError, match="file: size: found 'more than 9 bytes', accepted is at most 9 bytes"):
+        read_file(tmp_path / "file", tmp_path, 9)
 
 
 def test_damage_is_found_where_it_is_not_read(folder: Path):

@@ -13,9 +13,9 @@ from siit.certificate import FIELDS, ReferenceModel, measure
 from siit.certificate.answers import Answers
 from siit.certificate.held_out import HeldOutPairs
 from siit.certificate.off_circuit import OffCircuit
-from siit.certificate.questions import draw_subsets
+from siit.certificate.questions import Patch, draw_subsets
 from siit.certificate.report import rows
-from siit.certificate.tally import Count
+from siit.certificate.tally import Batch, Count, source_means
 from siit.graph.architecture import Edge, edges
 from siit.graph.circuit import Circuit
 from tests.builders import handmade
@@ -23,6 +23,7 @@ from tests.builders.handmade import BIAS, CIRCUIT, CONFIG, IS_X, PREV, TOKEN, ce
 
 torch.set_num_threads(1)
 
+CLASSES = Answers("categorical", None)
 LATER = ("strict_adversarial", "strict_subsets", "strict_node", "strict_edge")
 """Fields in the order in which they are measured, after all others."""
 
@@ -313,6 +314,36 @@ def test_means_are_over_all_source_rows():
     assert certify(weights, batch_size=100).joint_mean == 1.0
     weights["unembed.W_U"][BIAS, 0] = 0.9
     assert certify(weights, batch_size=100).joint_mean == 0.5
+
+
+def test_means_are_of_sources_alone():
+    """One base, all sources: an off-circuit MLP that adds 2 at x has the mean 1, and 0 among the bases."""
+    weights = parameters()
+    weights["blocks.1.mlp.W_in"][TOKEN + 1, 0] = 1
+    weights["blocks.1.mlp.W_out"][0, BIAS] = 2
+    pairs = HeldOutPairs({name: tensor[:16] for name, tensor in handmade.evidence().items()}, CLASSES)
+    assert len(pairs.base.unique(dim=0)) == 1
+    mean = source_means(ReferenceModel(CONFIG, weights), pairs, 7)["m1"]
+    assert mean[:, BIAS].tolist() == [0, 1, 1, 1, 1]
+
+
+def test_off_the_circuit_positions_are_the_permuted_ones():
+    model, pairs = ReferenceModel(CONFIG, parameters()), HeldOutPairs(handmade.evidence(), CLASSES)
+    batch = Batch(model, pairs, source_means(model, pairs, 100))
+    found = batch.values(Patch())["pos_embed"]
+    assert torch.equal(found, parameters()["pos_embed.W_pos"][pairs.tensors["source_positions"]])
+    assert not torch.equal(found, batch.source.outputs["pos_embed"])
+    assert torch.equal(batch.values(Patch())["tok_embed"], batch.source.outputs["tok_embed"])
+
+
+def test_changed_answers_are_scored_in_both_runs():
+    """Where an interchange leaves no answer its target is 0, which is no change."""
+    tensors = handmade.evidence()
+    name = "indices->prev<q>"
+    both = tensors["base_scored"] & tensors[f"do/{name}/scored"]
+    different = tensors["base_target"] != tensors[f"do/{name}/target"]
+    assert (different & ~both).any()
+    assert torch.equal(HeldOutPairs(tensors, CLASSES).changed(name), different & both)
 
 
 def test_no_off_circuit_parts():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from siit.certificate import Answers, ReferenceModel
+from siit.certificate.adversary import _best, _loss
 from siit.certificate.fields import KINDS, Kind
 from siit.certificate.held_out import HeldOutPairs, held_out_pairs
 from siit.certificate.off_circuit import OffCircuit
@@ -86,6 +87,20 @@ def test_what_the_adversary_finds_is_so(kind: Kind):
     share = 1 - float(attack.wrong.sum()) / handmade.SCORED
     assert share == parts.adversarial()[f"strict_adversarial.{kind}"]["all"].value
     assert (share < 0.8) == (kind == "resample")
+
+
+def test_an_ascent_flips_the_greater_half_of_what_promises_something():
+    gain = torch.tensor([[3.0, 1.0, 2.0, -1.0, 0.0], [0.0, -2.0, 5.0, -1.0, 0.0], [0.0] * 5])
+    assert _best(gain).int().tolist() == [[1, 0, 1, 0, 0], [0, 0, 1, 0, 0], [0] * 5]
+
+
+def test_the_adversary_aims_at_what_is_still_right():
+    """Margins -1, 2 (wrong already) and -4, of which the last is not scored; then none is right any more."""
+    logits = torch.tensor([[[1.0, 0.0], [0.0, 2.0], [4.0, 0.0]]])
+    target, scored = torch.zeros(1, 3, dtype=torch.int64), torch.tensor([[True, True, False]])
+    right = CLASSES.right(logits, target)
+    assert _loss(logits, target, CLASSES, scored, right).tolist() == [-1.0]
+    assert _loss(logits, target, CLASSES, torch.tensor([[False, True, False]]), right).tolist() == [2.0]
 
 
 def test_the_adversary_ends_where_its_bar_is_out_of_reach():

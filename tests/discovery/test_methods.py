@@ -258,6 +258,32 @@ def test_information_flow_by_hand():
     assert routes["tok_embed->m0"] == 0, "no route leads on from m0"
 
 
+def test_information_flow_adds_biases_and_takes_the_widest_route():
+    """Against a reference: importances at the logits, and every route from an edge to them."""
+    task = random_task("causal", None, 3, n_layers=2, n_heads=2)
+    with torch.no_grad():
+        for layer in range(2):
+            task.model.get_parameter(f"blocks.{layer}.attn.b_O").normal_()
+    _, run, _ = reference(task)
+    last = run.final
+    near = {
+        name: (last.abs().sum(-1) - (last - output).abs().sum(-1)).clamp(min=0) for name, output in run.outputs.items()
+    }
+    total = sum(near.values())
+    alone, routes = InformationFlow(routes=False)(task), InformationFlow()(task)
+    for name, value in near.items():
+        share = torch.where(task.scored, value / total, 0).sum(1) / task.scored.sum(1)
+        assert alone[f"{name}->logits"] == pytest.approx(float(share.mean()), abs=1e-5)
+
+    def widest(edge: str) -> float:
+        receiver = edge.partition("->")[2].partition("<")[0]
+        onward = [widest(other) for other in task.edges if other.startswith(f"{receiver}->")]
+        return min(alone[edge], 1.0 if receiver == LOGITS else max(onward))
+
+    for edge in task.edges:
+        assert routes[edge] == pytest.approx(widest(edge))
+
+
 def test_information_flow_of_a_silent_model_is_nothing():
     task = random_task("causal", None, 3)
     silent(task.model)

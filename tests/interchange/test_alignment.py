@@ -239,6 +239,13 @@ def test_a_set_with_an_mlp():
     assert {str(edge) for edge in found.edges[key_value]} == {"tokens->rank_share<k>", "tokens->rank_share<v>"}
 
 
+def test_a_head_that_reads_an_mlp_of_its_own_variable():
+    """Whatever it reads there, as query, key or value, is the variable's."""
+    nodes = {"sort_key": ["m0"], "rank_share": ["m1", "a2.h0"], "rank": ["m2"], "sort_by_key": ["a3.h1"]}
+    edges = carried(labels(task("sort_by_key"), nodes))
+    assert [edges[f"m1->a2.h0<{slot}>"] for slot in "qkv"] == [None] * 3
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_variable_with_the_mlp_of_its_layer(seed: int):
     """Drawn heads and MLP; the draw of the heads is that without it."""

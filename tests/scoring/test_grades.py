@@ -70,7 +70,17 @@ def test_many_ways_to_an_input(last: str, grade: Grade):
 def test_an_edge_off_the_circuit_must_reach_the_bar():
     off = Edge("tok_embed", "logits")
     assert grades(handmade.bundle())[off] == "off"
+    assert grades(changed(**{f"details/strict_edge/{off}": 0.999}))[off] == "off"
     assert grades(changed(**{f"details/strict_edge/{off}": 0.998}))[off] == "unlabelled"
+
+
+def test_what_carries_positions_and_tokens_is_resampled():
+    edge, both = Edge("tok_embed", "m0"), "indices+tokens->is_x"
+    circuit = dataclasses.replace(handmade.CIRCUIT, carries={**handmade.CIRCUIT.carries, edge: both})
+    data = copy.deepcopy(dict(handmade.bundle().certificate))
+    for place in (data["effect"]["edges"], data["details"]["effect"]["edges"]):
+        place[both] = place["tokens->is_x"]
+    assert grades(dataclasses.replace(handmade.bundle(), circuit=circuit, certificate=data))[edge] == "resampled"
 
 
 def test_certificates_of_the_first_kind_measure_some():

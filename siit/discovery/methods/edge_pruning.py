@@ -20,7 +20,8 @@ class EdgePruning(Parameters):
     An edge is kept where its own gate and that of its sender are open. The loss is the divergence from the clean run,
     as a share of that with everything replaced. A Lagrangian term l1 (t - s) + l2 (t - s)^2 is added. Here s is the
     expected share of pruned edges. t rises to `target` over the first `warm_up` of the steps, and l1 and l2 are trained
-    to raise the term. A score is the logarithm of the probability that an edge is kept.
+    to raise the term. The authors' code has a second such term, of nodes; here their gates are
+    pruned through edges alone. A score is the logarithm of the probability that an edge is kept.
 
     Attributes:
         target: the share of edges to prune.

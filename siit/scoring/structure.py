@@ -7,7 +7,8 @@ layers of the model, all choices being equally likely. Within a layer any set of
 that the chances of a variable's heads add up.
 
 Who knows the program and this rule, but neither seed nor weights nor data, expects no higher ROC AUC or precision at
-size than these probabilities have. Average precision can be higher: the edges of one placement go together. They give away, for example, that `logits` reads late layers and that few circuits fill all heads.
+size than these probabilities have. Average precision can be higher: the edges of one placement go together. They give
+away, for example, that `logits` reads late layers and that few circuits fill all heads.
 """
 
 from __future__ import annotations

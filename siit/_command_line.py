@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from siit._console import say, steady
-from siit._text import one_line
+from siit._text import one_line, shortened
 
 if TYPE_CHECKING:
     import torch
@@ -159,20 +159,22 @@ def suggestion(found: str, accepted: Collection[str]) -> str:
     return f"did you mean {' or '.join(near)}? " if near else ""
 
 
-def whole_number(least: int) -> Any:
-    """Makes an argument's type: an integer of `least` or more.
+def whole_number(least: int, most: int = 999_999_999) -> Any:
+    """Makes an argument's type: an integer from `least` to `most`.
 
     Args:
         least: 0 or more.
+        most: the largest that is accepted.
 
     Returns:
-        A function that reads a text of at most 9 decimal digits. It raises argparse.ArgumentTypeError, which says what
-        was found and what is accepted.
+        A function that reads decimal digits. It raises argparse.ArgumentTypeError, which says what was found and what
+        is accepted.
     """
 
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdecimal()) or len(text) > 9 or int(text) < least:
-            raise argparse.ArgumentTypeError(f"found {text!r}, accepted is an integer of {least} or more")
+        digits = text.isascii() and text.isdecimal() and len(text) <= len(str(most))
+        if not (digits and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"found {shortened(text)}, accepted is an integer from {least} to {most}")
         return int(text)
 
     return read

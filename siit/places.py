@@ -57,7 +57,7 @@ def no_such_root(name: str | Path) -> BundleError:
 def root_hint(name: str | Path) -> str:
     """Words "did you mean ...? " with a folder of a nearly right name; empty where there is none."""
     near = _near(Path(name))
-    return f"did you mean {str(near)!r}? " if near is not None else ""
+    return f"did you mean {str(near)!r}? " if near not in (None, Path(name)) else ""
 
 
 def no_such_model(where: str, case: str, seed: int, there: Sequence[tuple[str, int]]) -> BundleError:

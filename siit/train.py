@@ -1,8 +1,8 @@
 """`python -m siit.train`: from a program to a certified model in a bundle.
 
-python -m siit.train case=frac_prevs
+python -m siit.train case=frac_prevs seed=2
 python -m siit.train case=reverse model=interpbench seed=2
-python -m siit.train -m case=reverse,histogram seed=0,1,2
+python -m siit.train -m case=reverse,histogram seed=4,5,6
 
 It is a door: what it opens needs the extra `train`, and is loaded only then.
 """

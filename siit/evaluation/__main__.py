@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from siit.evaluation.progress import Progress
     from siit.evaluation.sweep import Loader, jobs_of, sweep
     from siit.loading import list_models
+    from siit.show.files import check_out
 
     torch.set_num_threads(options.threads)
     if any(":" in method for method in options.method):
@@ -79,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         entries = _chosen(listed, options.case, options.bundle)
         track, settings = _variables(options) if options.track == VARIABLES else _circuits(options)
         jobs = jobs_of(track, entries, options.method, settings)
+        check_out(options.out)
     except (ValueError, OSError) as error:
         return fail("evaluate", str(error).replace("root_or_repo:", "bundle:"), BAD_INPUT)
 

@@ -69,8 +69,11 @@ def pack_models(root: Path, *, recheck: bool, allow_uncertified: bool, report: R
     if not folders:
         raise BundleError(f"{root}: bundle: found no models, accepted is a folder of <case>/seed-<n>")
     packed, refused = [], []
+    if not allow_uncertified:  # before anything is measured
+        claims = {_place(folder): _claim(folder) for folder in folders}
+        _refuse(root, [f"{place} ({claim})" for place, claim in claims.items() if claim])
     for number, folder in enumerate(folders, 1):
-        place = f"{folder.parent.name}/{folder.name}"
+        place = _place(folder)
         report(f"{'Measuring' if recheck else 'Reading'} {number}/{len(folders)}: {place}")
         try:
             model, doubt = _pack(folder, recheck=recheck)
@@ -78,10 +81,33 @@ def pack_models(root: Path, *, recheck: bool, allow_uncertified: bool, report: R
             raise BundleError(f"{place}/{error}") from error
         packed.append(model)
         refused += [f"{place} ({doubt})"] if doubt else []
-    if refused and not allow_uncertified:
+    if not allow_uncertified:
+        _refuse(root, refused)
+    return sorted(packed, key=lambda model: (model.summary.case, model.summary.seed))
+
+
+def _place(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}"
+
+
+def _claim(folder: Path) -> str | None:
+    """Why a certificate says no; None where it says yes, or the model is damaged, which is told when it is read."""
+    try:
+        certificate = summarize(read_bundle(folder, weights=False, evidence=False)).certificate
+    except BundleError:
+        return None
+    return None if certificate.certified else printable(_doubts(certificate)[0])
+
+
+def _doubts(certificate: Certificate) -> tuple[str, ...]:
+    return certificate.failed or ("its certificate says no",)
+
+
+def _refuse(root: Path, refused: list[str]) -> None:
+    """Raises UncertifiedError where models may not pass."""
+    if refused:
         accepted = "certified models, or allow_uncertified=true"
         raise UncertifiedError(f"{root}: certified: found {'; '.join(refused)}, accepted are {accepted}")
-    return sorted(packed, key=lambda model: (model.summary.case, model.summary.seed))
 
 
 def _pack(folder: Path, *, recheck: bool) -> tuple[PackedModel, str | None]:
@@ -89,7 +115,7 @@ def _pack(folder: Path, *, recheck: bool) -> tuple[PackedModel, str | None]:
     bundle = read_bundle(folder)
     _check_causal_model(bundle)
     summary = summarize(bundle)
-    doubts = summary.certificate.failed or ("its certificate says no",)
+    doubts = _doubts(summary.certificate)
     sent = summary.certificate
     if recheck:
         verification = verify(bundle)

@@ -27,8 +27,8 @@ Trains models of many cases into one bundle, the longest first, and ends with su
 and gallery.html in that folder. All that is not named below is handed to `siit train`, the same for
 all models, Hydra's launchers included. Needs the extra train, and for the pictures the extra show.
 
-  siit suite                                        all cases of the catalogue, one after the other
-  siit suite tier=deep,composed seed=0,1 hydra/launcher=joblib hydra.launcher.n_jobs=2
+  siit suite out=mine                               all cases of the catalogue, one after the other
+  siit suite out=mine tier=deep,composed seed=0,1 hydra/launcher=joblib hydra.launcher.n_jobs=2
   siit suite case=ioi,reverse out=mine trainer.threads=2
   siit suite report_only=true out=mine              only the report, of the models that are there
 """
@@ -135,7 +135,7 @@ def _names(text: str) -> list[str]:
 
 
 def _seeds(text: str) -> list[int]:
-    return [whole_number(0)(seed) for seed in text.split(",")]
+    return [whole_number(0, 2**31 - 1)(seed) for seed in text.split(",")]
 
 
 def _folder(text: str) -> Path:

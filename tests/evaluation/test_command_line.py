@@ -77,8 +77,8 @@ def test_models_that_are_not_certified_are_left_out(
         (["{data}", "method=eap", "case=frac_prev"], "case: found 'frac_prev'; did you mean frac_prevs"),
         (["{data}", "method=eap", "ablation=none"], "--ablation: found 'none', accepted is resample, mean, zero"),
         (["{data}", "method=eap", "corruption=a/b"], "--corruption: found 'a/b', accepted is permuted, plain, or"),
-        (["{data}", "method=eap", "n_pairs=0"], "--n-pairs: found '0', accepted is an integer of 1 or more"),
-        (["{data}", "method=eap", "seed=0,x"], "--seed: found 'x', accepted is an integer of 0 or more"),
+        (["{data}", "method=eap", "n_pairs=0"], "--n-pairs: found '0', accepted is an integer from 1 to 999999999"),
+        (["{data}", "method=eap", "seed=0,x"], "--seed: found 'x', accepted is an integer from 0 to 999999999"),
         (["{data}", "method=eap", "device=tpu9"], "--device: found 'tpu9'"),
         (["{data}", "method=eap", "methods=eap"], "methods=eap: no such option; did you mean --method?"),
         (["nowhere", "method=eap"], "bundle: found 'nowhere'"),
@@ -92,6 +92,17 @@ def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Pat
     assert error.startswith("siit.evaluate: error: ") and error.count("\n") == 1
     assert message in error
     assert not (tmp_path / "out").exists()
+
+
+def test_a_place_that_cannot_be_written_is_found_before_a_method_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("siit.evaluation.sweep.sweep", None)
+    assert main([str(DATA), "method=eap", f"out={tmp_path}/file"]) == 2
+    assert capsys.readouterr().err == (
+        f"siit.evaluate: error: out: found {tmp_path}/file, a file, accepted is a folder, which is made if need be\n"
+    )
 
 
 def test_an_interrupted_sweep_says_how_to_go_on(

@@ -179,8 +179,10 @@ def test_uncertified(hub: Hub, root: Path):
     failed = "strict_edge: 0.75000 is 0.24900 below 0.999"
     honest = {**handmade.certificate().to_json(), "certified": False, "failed": [failed]}
     handmade.put(root, seed=1, certificate=honest)
+    lines: list[str] = []
     with pytest.raises(UncertifiedError) as caught:
-        send(hub, root)
+        send(hub, root, recheck=True, report=lines.append)
+    assert lines == [], "it is refused before anything is measured"
     accepted = "accepted are certified models, or allow_uncertified=true"
     assert str(caught.value) == f"{root}: certified: found previous_is_x/seed-1 ({failed}), {accepted}"
     assert R not in hub.repos

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Only now: --help need not wait for torch.
     import torch
 
-    from siit.bundle import read_bundle
+    from siit.bundle import BundleError, read_bundle
     from siit.places import model_folder
     from siit.verification import verify
 
@@ -55,7 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         device = usable_device(options.device, key="--device")
         folder = model_folder(options.model)
-        bundle = read_bundle(folder)
+        try:
+            bundle = read_bundle(folder)
+        except BundleError as error:
+            raise BundleError(f"{folder}: {error}") from error
         verification = verify(bundle, seed=options.seed, device=device, folder=folder)
     except (ValueError, OSError, torch.OutOfMemoryError) as error:
         return fail("certify", error, BAD_INPUT)

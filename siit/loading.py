@@ -392,9 +392,9 @@ def _read_local(root: Path, case: str, seed: int, whole: bool) -> Bundle:
         read_index(root)
     try:
         return read_bundle(place, weights=whole, evidence=whole)
-    except BundleError:
+    except BundleError as error:
         if place.exists():
-            raise
+            raise BundleError(f"{place}: {error}") from error
         there = [(entry.case, entry.seed) for entry in list_folders(root)]
         raise no_such_model(str(root), case, seed, there) from None
 
@@ -405,7 +405,10 @@ def _read_downloaded(root: Path, case: str, seed: int, whole: bool) -> Bundle:
     listed = {entry.path: entry.manifest_sha256 for entry in entries}
     if place not in listed:
         raise no_such_model(INDEX_FILE, case, seed, [(entry.case, entry.seed) for entry in entries])
-    bundle = read_bundle(root / place, weights=whole, evidence=whole, within=within)
+    try:
+        bundle = read_bundle(root / place, weights=whole, evidence=whole, within=within)
+    except BundleError as error:
+        raise BundleError(f"{place}: {error}") from error
     if hashlib.sha256((root / place / MANIFEST_FILE).read_bytes()).hexdigest() != listed[place]:
         raise BundleError(
             f"{place}/{MANIFEST_FILE}: sha256: found another one, accepted is {listed[place]}, as {INDEX_FILE} lists"

@@ -16,6 +16,7 @@ from pathlib import Path
 from siit.bundle import EVIDENCE_FILE, INDEX_FILE, MANIFEST_FILE, WEIGHTS_FILE, BundleError, read_index
 from siit.bundle.untrusted import CONFIG_FILE, MANIFEST_LIMIT, FileEntry, parse, read_file, read_manifest
 from siit.graph.architecture import ModelConfig
+from siit.hub.endpoint import checked_endpoint
 from siit.hub.errors import HubError, hub_errors
 from siit.hub.guard import Guard, guarded
 
@@ -124,7 +125,7 @@ class _Source:
 
     def __init__(self, repo_id: str, revision: str | None, cache_dir: str | Path | None, endpoint: str | None) -> None:
         self._repo_id, self._revision = repo_id, revision
-        self._cache_dir, self._endpoint = cache_dir, endpoint
+        self._cache_dir, self._endpoint = cache_dir, checked_endpoint(endpoint)
 
     def root(self) -> Path:
         """Downloads the index, and returns the snapshot that it is in."""

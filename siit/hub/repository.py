@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siit._text import shortened
-from siit.bundle import File
+from siit.bundle import BundleError, File
+from siit.hub.endpoint import checked_endpoint
 from siit.hub.errors import LOG_IN, HubError, hub_errors
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class Repository:
         url: where the Hub shows it, without a user and a password that the endpoint may hold.
 
     Raises:
-        HubError: from every method that asks the Hub; and at once where the Hub can have no such repository or branch.
+        BundleError: at once where the Hub can have no such repository or branch, or the endpoint is no address.
+        HubError: from every method that asks the Hub.
     """
 
     def __init__(self, repo_id: str, revision: str | None = None, endpoint: str | None = None) -> None:
@@ -38,7 +40,7 @@ class Repository:
         from huggingface_hub import HfApi
 
         _check_names(repo_id, revision)
-        self._api: HfApi = HfApi(endpoint=endpoint)
+        self._api: HfApi = HfApi(endpoint=checked_endpoint(endpoint))
         self._repo_id = repo_id
         self._branch = revision or MAIN
         self.url = f"{re.sub('//[^/@]*@', '//', self._api.endpoint)}/{repo_id}"
@@ -112,12 +114,12 @@ class Repository:
 
 
 def _check_names(repo_id: str, revision: str | None) -> None:
-    """Raises HubError unless the Hub can have a repository and a branch of these names; both reach the card's code."""
+    """Raises BundleError unless the Hub can have such a repository and branch; both names reach the card's code."""
     if not _ID.fullmatch(repo_id):
         accepted = "<organization or user>/<name>, of letters, digits, -, _ and ., as the Hub has them"
-        raise HubError(f"repo_id: found {shortened(repo_id)}, accepted is {accepted}")
+        raise BundleError(f"repo_id: found {shortened(repo_id)}, accepted is {accepted}")
     if revision is not None and (not _BRANCH.fullmatch(revision) or ".." in revision or revision.endswith(("/", "."))):
-        raise HubError(f"revision: found {shortened(revision)}, accepted is a branch's name, such as {MAIN}")
+        raise BundleError(f"revision: found {shortened(revision)}, accepted is a branch's name, such as {MAIN}")
 
 
 def is_same(file: File, remote: RepoFile) -> bool:

@@ -71,6 +71,8 @@ def measure_effects(
     """
     if pairs < 1:
         raise ValueError(f"pairs: found {pairs}, accepted is at least 1")
+    if replacement not in REPLACEMENTS:
+        raise ValueError(f"replace: found {replacement!r}, accepted is {' or '.join(REPLACEMENTS)}")
     check_parameters(bundle.config, bundle.parameters)
     checked = held_out_pairs(bundle.circuit, bundle.evidence, bundle.answers)
     evidence, permuted = _with_positions(_some(checked, pairs))

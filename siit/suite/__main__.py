@@ -38,7 +38,7 @@ from their last check. One that fails stops no other. While it runs, each has a 
 OUT/.runs/sweeps.
 
 exit status:
-  0  all models are certified
+  0  all models are certified, or allow_uncertified=true lets them pass
   1  some are not
   2  some could not be trained or read, or the usage is wrong
 """

@@ -78,6 +78,8 @@ def outcomes(folder: Path) -> list[Outcome]:
 def last_outcomes(root: Path) -> dict[tuple[str, int | str], Outcome]:
     """Finds how the last job of each model ended, by case and seed, whichever sweep it belonged to.
 
+    One that failed before its first step takes nothing back that an earlier one measured.
+
     Args:
         root: of the bundles.
 
@@ -85,7 +87,13 @@ def last_outcomes(root: Path) -> dict[tuple[str, int | str], Outcome]:
         ValueError: a file that is no outcome.
     """
     found = [outcome for folder in sorted((root / SWEEPS).glob("*/")) for outcome in outcomes(folder)]
-    return {(outcome.case, outcome.seed): outcome for outcome in sorted(found, key=lambda outcome: outcome.began)}
+    last: dict[tuple[str, int | str], Outcome] = {}
+    for outcome in sorted(found, key=lambda outcome: outcome.began):
+        before = last.get((outcome.case, outcome.seed))
+        refused = outcome.verdict == FAILED and outcome.steps is None
+        if not (refused and before is not None and before.steps is not None):
+            last[outcome.case, outcome.seed] = outcome
+    return last
 
 
 def exit_status(found: Sequence[Outcome]) -> int:

@@ -278,14 +278,26 @@ def test_no_password_of_an_endpoint_is_published(hub: Hub, single: Path):
     ],
 )
 def test_impossible_repositories(single: Path, repo_id: str):
-    with pytest.raises(HubError, match=r"^repo_id: found .*, accepted is <organization or user>/<name>"):
+    with pytest.raises(BundleError, match=r"^repo_id: found .*, accepted is <organization or user>/<name>"):
         publish(single, repo_id, dry_run=True)
 
 
 @pytest.mark.parametrize("revision", ['v"2', "v 2", "../v", "v/", "`", "v\n"])
 def test_impossible_branches(single: Path, revision: str):
-    with pytest.raises(HubError, match=r"^revision: found .*, accepted is a branch's name, such as main"):
+    with pytest.raises(BundleError, match=r"^revision: found .*, accepted is a branch's name, such as main"):
         publish(single, R, revision=revision, dry_run=True)
+
+
+@pytest.mark.parametrize("endpoint", ["foo", "foo/bar", "ftp://host", "http://", "http://a b", ""])
+def test_impossible_endpoints(single: Path, endpoint: str):
+    with pytest.raises(BundleError, match=r"^endpoint: found .*, accepted is an address, such as https://hug"):
+        publish(single, R, dry_run=True, endpoint=endpoint)
+    with pytest.raises(BundleError, match=r"^endpoint: found "):
+        siit.load(R, CASE, endpoint=endpoint)
+
+
+def test_an_endpoint_may_end_with_a_slash(published: Hub):
+    assert siit.load(R, CASE, endpoint=f"{published.url}/").case == CASE
 
 
 def test_names_stay_text_on_the_card():

@@ -303,7 +303,7 @@ def test_another_owners_repository(hub: Hub, root: Path):
 
 @pytest.mark.parametrize("repo_id", ["a/b/c", "no such", "-name"])
 def test_no_repository_id(hub: Hub, root: Path, repo_id: str):
-    with pytest.raises(HubError, match=rf"^repo_id: found '{repo_id}', accepted is <organization or user>/<name>"):
+    with pytest.raises(BundleError, match=rf"^repo_id: found '{repo_id}', accepted is <organization or user>/<name>"):
         send(hub, root, repo_id)
 
 

@@ -23,7 +23,7 @@ from siit.show.style import SLOT_COLOURS
 from siit.show.thumbnail import thumbnail
 from siit.suite.gallery import gallery
 from siit.suite.models import DAMAGED, UNFINISHED, SuiteModel
-from siit.suite.outcomes import ALLOWED, CERTIFIED, FAILED, NOT_CERTIFIED, SWEEPS, Outcome
+from siit.suite.outcomes import ALLOWED, CERTIFIED, FAILED, NOT_CERTIFIED, SWEEPS, Outcome, last_outcomes
 from siit.suite.report import GALLERY_FILE, SUITE_FILE, write_report
 from siit.suite.summary import shortfalls, tier_table
 from tests.builders import handmade
@@ -255,3 +255,16 @@ def test_what_is_no_outcome_is_named(tmp_path: Path):
     (tmp_path / SWEEPS / "1/0.json").write_text("[1]")
     with pytest.raises(ValueError, match=r"0\.json: found no outcome of a job; delete the file"):
         write_report(tmp_path, pages=False, say=print)
+
+
+def test_a_job_that_was_refused_takes_nothing_back(tmp_path: Path):
+    """As where the same suite is started again with another model's sizes, before it trains a step."""
+    measured = Outcome(0, "reverse", 0, (), NOT_CERTIFIED, MISSED[0], 200, failed=MISSED, began=1.0)
+    measured.write(tmp_path / SWEEPS / "1")
+    Outcome(0, "reverse", 0, (), FAILED, "a checkpoint of another configuration", began=2.0).write(
+        tmp_path / SWEEPS / "2"
+    )
+    assert last_outcomes(tmp_path) == {("reverse", 0): measured}
+    failed = Outcome(0, "reverse", 0, (), FAILED, "weights that are not finite", 300, began=3.0)
+    failed.write(tmp_path / SWEEPS / "3")
+    assert last_outcomes(tmp_path) == {("reverse", 0): failed}

@@ -82,11 +82,13 @@ def _chosen(options: argparse.Namespace) -> list[CaseInfo]:
     if options.interchanges and not options.cases:
         raise UsageError("--interchanges: found no case, accepted are one or more: siit cases reverse --interchanges")
     named = [find_case(name) for name in options.cases] or list(catalogue().values())
+    given = {"--tier": options.tier, "--family": options.family}
     tiers = [tier for together in options.tier or [TIERS] for tier in together]
     among = [family for together in options.family or [families()] for family in together]
     cases = [case for case in named if case.tier in tiers and case.family in among]
     if not cases:
-        raise UsageError(f"--tier, --family: found none of {len(named)} cases that is of both, accepted are others")
+        asked = " ".join(f"{flag} {','.join(map(','.join, values))}" for flag, values in given.items() if values)
+        raise UsageError(f"{asked}: found none of {len(named)} cases, `siit cases` lists all")
     return cases
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from siit._text import shortened
 from siit.bundle import INDEX_FILE, BundleError
 
 STARTER = "starter"
@@ -17,8 +19,10 @@ def with_starter(path: str | Path) -> Path:
     """Replaces the name of the starter release at the head of a path by its folder; a folder of that name goes first.
 
     Raises:
-        BundleError: this installation has no starter release.
+        BundleError: this installation has no starter release; or what is given is no path.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise BundleError(f"root_or_repo: found {shortened(path)}, accepted is a folder, or a repository, 'org/name'")
     path = Path(path)
     if path.is_absolute() or path.parts[:1] != (STARTER,) or Path(STARTER).exists():
         return path

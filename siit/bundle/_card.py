@@ -56,8 +56,9 @@ tags:
 # Transformers with known circuits
 
 Small transformers for testing methods that claim to find circuits. Each was trained by Strict Interchange Intervention
-Training so that a given high-level causal model (a RASP program) is its true mechanism: named heads and MLPs compute
-the program's variables, and nothing else matters. The labels say so at node and at edge level (q, k and v apart).
+Training so that a given high-level causal model is its true mechanism: named heads and MLPs compute its variables, and
+nothing else matters. Such a model is a RASP program, or written by hand (Indirect Object Identification). The labels
+say so at node and at edge level (q, k and v apart).
 """
 _CERTIFICATION = f"""\
 ## How they were certified

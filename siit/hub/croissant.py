@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from siit._version import __version__
 from siit.bundle import EVIDENCE_FILE
 from siit.graph.tiers import TIERS
 from siit.hub.models import PackedModel
@@ -57,6 +58,7 @@ _DESCRIPTION = (
     "smallest dtype that holds it exactly, often uint8 (int64 and float32 in models of the format siit-bundle/1)."
 )
 _CITE = (
+    f"siit: Transformers whose circuits are known and measured to be true, version {__version__}. "
     "Gupta, Arcuschin, Kwa, Garriga-Alonso: InterpBench: Semi-Synthetic Transformers for Evaluating Mechanistic "
     "Interpretability Techniques. arXiv:2407.14494 (2024). Lindner et al.: Tracr: Compiled Transformers as a "
     "Laboratory for Interpretability. arXiv:2301.05062 (2023)."
@@ -97,7 +99,7 @@ def render_croissant(models: Sequence[PackedModel], repo_id: str, url: str, revi
         "citeAs": _CITE,
         "creator": {"@type": "sc:Organization", "name": repo_id.partition("/")[0]},
         "datePublished": max(model.content.created for model in models)[:10],
-        "version": "1.0.0",
+        "version": __version__,
         "distribution": [_file(model, f"{url}/resolve/{revision}") for model in models],
         "recordSet": [_splits(models), _records(models)],
     }

@@ -233,8 +233,10 @@ def plain_scores(scores: Mapping[Any, Any], config: ModelConfig) -> dict[str, fl
         config: the architecture.
 
     Raises:
-        ValueError: a name that is given twice, or no number.
+        ValueError: a name that is given twice, or no number; or no mapping.
     """
+    if not isinstance(scores, Mapping):
+        raise ValueError(f"scores: found {shortened(scores)}, accepted is a number for each edge, by its name")
     hooks = edges_by_hooks(config) if any(isinstance(key, str) and ARROW in key for key in scores) else {}
     values: dict[str, float] = {}
     for key, value in scores.items():

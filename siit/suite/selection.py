@@ -34,8 +34,14 @@ def choose(
         if (tiers is None or tier_of(name) in tiers) and (families is None or family_of(name) in families)
     ]
     if not chosen:
-        raise UsageError(f"tier, family: found none of {len(among)} cases that is of both, accepted are others")
+        raise UsageError(f"{_asked(tiers, families)}: found none of {len(among)} cases, `siit cases` lists all")
     return longest_first(chosen)
+
+
+def _asked(tiers: Collection[str] | None, families: Collection[str] | None) -> str:
+    """Words the filters that were given."""
+    given = {"tier": tiers, "family": families}
+    return ", ".join(f"{name}={','.join(values)}" for name, values in given.items() if values is not None)
 
 
 def read_list(path: Path) -> list[str]:

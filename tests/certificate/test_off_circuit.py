@@ -131,6 +131,8 @@ def test_edges_into_a_node_that_no_node_shows():
     assert not certificate.certified
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_what_only_the_adversary_shows():
     """Each edge alone, all at once and a hundred random subsets do no harm; half of the heads together do."""
     certificate = certify(handmade.conspiring(), MANY_CIRCUIT, subsets=100)

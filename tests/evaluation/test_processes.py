@@ -70,6 +70,8 @@ def without_times(one: Evaluation) -> Evaluation:
     return dataclasses.replace(one, seconds=0.0)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_processes_find_what_one_finds(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     command = [str(DATA), "method=eap,structure,hisp", "n_pairs=4"]
     assert main([*command, f"out={tmp_path / 'one'}"]) == 0

@@ -137,6 +137,8 @@ def test_a_large_file_that_does_not_arrive(hub: Hub, root: Path, monkeypatch: py
     send(hub, root)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_dry_run(hub: Hub, single: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("HF_TOKEN")
     lines: list[str] = []

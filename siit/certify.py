@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             bundle = read_bundle(folder)
         except BundleError as error:
-            raise BundleError(f"{folder}: {error}") from error
+            raise BundleError(f"{folder}/{error}") from error
         verification = verify(bundle, seed=options.seed, device=device, folder=folder)
     except (ValueError, OSError, torch.OutOfMemoryError) as error:
         return fail("certify", error, BAD_INPUT)

@@ -394,7 +394,7 @@ def _read_local(root: Path, case: str, seed: int, whole: bool) -> Bundle:
         return read_bundle(place, weights=whole, evidence=whole)
     except BundleError as error:
         if place.exists():
-            raise BundleError(f"{place}: {error}") from error
+            raise BundleError(f"{place}/{error}") from error
         there = [(entry.case, entry.seed) for entry in list_folders(root)]
         raise no_such_model(str(root), case, seed, there) from None
 
@@ -408,7 +408,7 @@ def _read_downloaded(root: Path, case: str, seed: int, whole: bool) -> Bundle:
     try:
         bundle = read_bundle(root / place, weights=whole, evidence=whole, within=within)
     except BundleError as error:
-        raise BundleError(f"{place}: {error}") from error
+        raise BundleError(f"{place}/{error}") from error
     if hashlib.sha256((root / place / MANIFEST_FILE).read_bytes()).hexdigest() != listed[place]:
         raise BundleError(
             f"{place}/{MANIFEST_FILE}: sha256: found another one, accepted is {listed[place]}, as {INDEX_FILE} lists"

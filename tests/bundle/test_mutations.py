@@ -160,7 +160,7 @@ def test_what_is_no_plain_json(folder: Path, name: str, change: Callable[[str], 
     with pytest.raises(BundleError) as caught:
         use(folder)
     assert len(str(caught.value)) < 2000 and str(caught.value).isprintable()
-    assert str(caught.value).startswith(f"{folder}: {name}: ")
+    assert str(caught.value).startswith(f"{folder}/{name}: ")
 
 
 @pytest.mark.parametrize(

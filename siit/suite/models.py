@@ -15,6 +15,7 @@ from siit.graph.tiers import TIERS
 from siit.suite.outcomes import (
     ALLOWED,
     CERTIFIED,
+    ELSEWHERE,
     FAILED,
     NOT_CERTIFIED,
     RUNNING,
@@ -162,7 +163,7 @@ def _of_outcome(outcome: Outcome) -> SuiteModel:
         seed=outcome.seed,
         tier=tier_of(outcome.case),
         family=family_of(outcome.case),
-        outcome=UNFINISHED if outcome.verdict == RUNNING else outcome.verdict,
+        outcome=UNFINISHED if outcome.verdict in (RUNNING, ELSEWHERE) else outcome.verdict,
         steps=outcome.steps,
         cpu_seconds=outcome.cpu_seconds,
         circuit_nodes=known.circuit_nodes if known else None,

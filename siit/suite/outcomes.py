@@ -17,7 +17,8 @@ SWEEPS = ".runs/sweeps"
 """Where the folders of sweeps are, below the root of the bundles."""
 RUNNING, CERTIFIED, NOT_CERTIFIED, FAILED = "running", "certified", "not certified", "failed"
 ALLOWED = "not certified, as allowed"
-STATUS = {CERTIFIED: 0, ALLOWED: 0, NOT_CERTIFIED: 1, FAILED: 2, RUNNING: 2}
+ELSEWHERE = "in the hands of another process"
+STATUS = {CERTIFIED: 0, ALLOWED: 0, NOT_CERTIFIED: 1, FAILED: 2, ELSEWHERE: 2, RUNNING: 2}
 """Verdict -> the exit status of a sweep in which there is nothing worse."""
 
 
@@ -29,7 +30,7 @@ class Outcome:
         job: its number.
         case, seed: of its model.
         overrides: what else it was given.
-        verdict: certified, not certified, failed, or running.
+        verdict: one of STATUS.
         why: which bar, or which error.
         steps, seconds: trained in all; None where nothing was.
         cpu_seconds: likewise, of all threads.
@@ -78,7 +79,8 @@ def outcomes(folder: Path) -> list[Outcome]:
 def last_outcomes(root: Path) -> dict[tuple[str, int | str], Outcome]:
     """Finds how the last job of each model ended, by case and seed, whichever sweep it belonged to.
 
-    One that failed before its first step takes nothing back that an earlier one measured.
+    One that failed before its first step takes nothing back that an earlier one measured. One that found its model in
+    the hands of another process takes nothing back at all.
 
     Args:
         root: of the bundles.
@@ -91,7 +93,7 @@ def last_outcomes(root: Path) -> dict[tuple[str, int | str], Outcome]:
     for outcome in sorted(found, key=lambda outcome: outcome.began):
         before = last.get((outcome.case, outcome.seed))
         refused = outcome.verdict == FAILED and outcome.steps is None
-        if not (refused and before is not None and before.steps is not None):
+        if before is None or not (outcome.verdict == ELSEWHERE or (refused and before.steps is not None)):
             last[outcome.case, outcome.seed] = outcome
     return last
 

@@ -23,7 +23,7 @@ from siit.show.style import SLOT_COLOURS
 from siit.show.thumbnail import thumbnail
 from siit.suite.gallery import gallery
 from siit.suite.models import DAMAGED, UNFINISHED, SuiteModel
-from siit.suite.outcomes import ALLOWED, CERTIFIED, FAILED, NOT_CERTIFIED, SWEEPS, Outcome, last_outcomes
+from siit.suite.outcomes import ALLOWED, CERTIFIED, ELSEWHERE, FAILED, NOT_CERTIFIED, SWEEPS, Outcome, last_outcomes
 from siit.suite.report import GALLERY_FILE, SUITE_FILE, write_report
 from siit.suite.summary import shortfalls, tier_table
 from tests.builders import handmade
@@ -268,3 +268,14 @@ def test_a_job_that_was_refused_takes_nothing_back(tmp_path: Path):
     failed = Outcome(0, "reverse", 0, (), FAILED, "weights that are not finite", 300, began=3.0)
     failed.write(tmp_path / SWEEPS / "3")
     assert last_outcomes(tmp_path) == {("reverse", 0): failed}
+
+
+def test_a_model_in_the_hands_of_another_process_has_not_failed(tmp_path: Path):
+    """As where two suites train into one folder at once."""
+    held = Outcome(0, "reverse", 0, (), ELSEWHERE, "process 7 on here trains it", began=2.0)
+    held.write(tmp_path / SWEEPS / "2")
+    (model,) = write_report(tmp_path, pages=False, say=print)
+    assert (model.outcome, model.diagnosis, model.status) == (UNFINISHED, (held.why,), 2)
+    running = Outcome(0, "reverse", 0, (), began=1.0)
+    running.write(tmp_path / SWEEPS / "1")
+    assert last_outcomes(tmp_path) == {("reverse", 0): running}

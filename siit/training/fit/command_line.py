@@ -24,7 +24,7 @@ from omegaconf import DictConfig
 
 from siit._console import say
 from siit._text import printable
-from siit.suite.outcomes import ALLOWED, CERTIFIED, FAILED, NOT_CERTIFIED, Outcome, exit_status, outcomes
+from siit.suite.outcomes import ALLOWED, CERTIFIED, ELSEWHERE, FAILED, NOT_CERTIFIED, Outcome, exit_status, outcomes
 from siit.tasks import TooFewInputsError
 from siit.training.configuration.groups import register_groups
 from siit.training.configuration.help import register_help
@@ -33,6 +33,7 @@ from siit.training.configuration.overrides import check_overrides, open_maps
 from siit.training.configuration.settings import ConfigError
 from siit.training.fit.checkpoints import TrainingError
 from siit.training.fit.display import Display, LiveDisplay
+from siit.training.fit.lock import Locked
 from siit.training.fit.loop import Terminated
 from siit.training.fit.pipeline import train_model
 from siit.training.fit.shortfall import COMMAND, NotCertified
@@ -148,7 +149,7 @@ def _train_one(config: DictConfig, prefix: str, command: str) -> dict[str, Any]:
         return {**why, "diagnosis": error.diagnosis, **_spent({"steps": error.steps, "seconds": error.seconds})}
     except _USAGE as error:
         _complain(f"{prefix}{_in_words(error)}")
-        return {"verdict": FAILED, "why": _in_words(error)}
+        return {"verdict": ELSEWHERE if isinstance(error, Locked) else FAILED, "why": _in_words(error)}
     except Exception as error:  # a fault of our own: shown in full, and the other jobs go on
         traceback.print_exc()
         return {"verdict": FAILED, "why": f"{type(error).__name__}: {error}"}

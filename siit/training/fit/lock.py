@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from siit._text import one_line
+from siit.training.fit.checkpoints import TrainingError
 
 LOCK, LOCK_FILE = ".lock", ".locked-by"
 """What is locked; and, where the file system has no locks, the file whose existence is the lock."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
-class Locked(RuntimeError):
+class Locked(TrainingError):
     """Another process trains this model; the message says which, and what to do."""
 
 

@@ -25,7 +25,7 @@ from siit.training.fit.diagnosis import diagnosis
 from siit.training.fit.display import Display
 from siit.training.fit.escalation import next_widening
 from siit.training.fit.existing import Existing, find_existing, make_room
-from siit.training.fit.lock import Locked, run_lock
+from siit.training.fit.lock import run_lock
 from siit.training.fit.loggers import log_certificate, run_loggers
 from siit.training.fit.loop import Fitted, fit, validation_evidence
 from siit.training.fit.plan import Plan, find_task, make_plan
@@ -95,8 +95,6 @@ def train_model(config: DictConfig, display: Display, command: str | None = None
             if (there := find_existing(settings, record, display.say)) is not None:
                 return _already_there(there, display)
             return _train(task, settings, record, folder, display, command)
-    except Locked as error:
-        raise TrainingError(str(error)) from error
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from siit.training.fit.sweep_jobs import key_and_value, sweep_jobs, sweep_overrides
+from siit.training.fit.sweep_jobs import composed, key_and_value, sweep_jobs, sweep_overrides
 
 
 def shared_folders(config: DictConfig) -> str | None:
@@ -26,34 +24,29 @@ def shared_folders(config: DictConfig) -> str | None:
     parsed = sweep_overrides(config)
     if parsed is None:
         return None
-    loader, jobs = GlobalHydra.instance().config_loader(), sweep_jobs(parsed)
+    jobs = sweep_jobs(parsed)
     swept = {override.key_or_group for override in parsed if override.is_sweep_override()}
     named = any(override.key_or_group == "case.name" for override in parsed)
     if swept <= {"case", "seed"} and not named and len(set(map(tuple, jobs))) == len(jobs):
         return None  # other cases and seeds have other folders; to compose hundreds of jobs takes a while
-    groups = set(loader.list_groups(""))
-    before = HydraConfig.instance().cfg
     folders: dict[Path, list[list[str]]] = defaultdict(list)
-    try:
-        for job in jobs:
-            folder = _folder(loader, config, job)
-            if folder is not None:
-                folders[folder].append(job)
-    finally:
-        HydraConfig.instance().cfg = before
+    for job in jobs:
+        folder = _folder(config, job)
+        if folder is not None:
+            folders[folder].append(job)
     for folder, sharing in folders.items():
         if len(sharing) > 1:
             plain: Any = OmegaConf.to_container(config, resolve=False)
+            groups = set(GlobalHydra.instance().config_loader().list_groups(""))
             return _refusal(folder, sharing, str(plain["out"]), groups)
     return None
 
 
-def _folder(loader: ConfigLoader, config: DictConfig, overrides: list[str]) -> Path | None:
+def _folder(config: DictConfig, overrides: list[str]) -> Path | None:
     """Tells where a job's model goes; None where its configuration cannot say, which the job itself reports."""
     try:
-        job = loader.load_sweep_config(config, overrides)
-        HydraConfig.instance().set_config(job)
-        out, case, seed = str(job.out), str(job.case.name), str(job.seed)
+        with composed(config, overrides) as job:
+            out, case, seed = str(job.out), str(job.case.name), str(job.seed)
     except (HydraException, OmegaConfBaseException):
         return None
     return Path(out).absolute() / case / f"seed-{seed}"

@@ -17,6 +17,7 @@ from rich.table import Table
 from siit._text import duration, printable
 from siit.suite.outcomes import RUNNING, Outcome
 from siit.training.configuration.overrides import quoted
+from siit.training.fit.common_refusal import common_refusal
 from siit.training.fit.shared_folders import shared_folders
 
 
@@ -51,15 +52,15 @@ def _escaped(text: str) -> str:
 class SweepFolder(Callback):
     """Pins the sweep's folder for all of its jobs, as Hydra's callback, and knows it afterwards.
 
-    Without that a job which sets `out` would take another one. A sweep whose jobs would share a model's folder ends
-    before it starts.
+    Without that a job which sets `out` would take another one. A sweep whose jobs would share a model's folder, or have
+    settings that are wrong in all of them, ends before it starts.
     """
 
     current: Path | None = None
     """Of the sweep that this process has started; None if it has started none."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        if (refusal := shared_folders(config)) is not None:
+        if (refusal := shared_folders(config) or common_refusal(config)) is not None:
             # Hydra takes an error of a callback for a warning, but not the end of the process.
             print(f"siit.train: {printable(refusal)}", file=sys.stderr, flush=True)
             sys.exit(2)

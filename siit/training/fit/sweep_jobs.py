@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, flag_override
 
 
 def sweep_overrides(config: DictConfig) -> list[Override] | None:
@@ -32,6 +34,28 @@ def sweep_overrides(config: DictConfig) -> list[Override] | None:
 def sweep_jobs(overrides: Sequence[Override]) -> list[list[str]]:
     """Lists each job's own overrides, in the order of the jobs' numbers."""
     return [list(job) for batch in BasicSweeper.split_arguments(list(overrides), None) for job in batch]
+
+
+@contextmanager
+def composed(config: DictConfig, job: Sequence[str]) -> Iterator[DictConfig]:
+    """Composes the configuration of one job, whose ${hydra:...} can be resolved inside of the block.
+
+    Args:
+        config: of the sweep, as Hydra hands it to its callbacks.
+        job: its own overrides.
+
+    Raises:
+        HydraException: what cannot be composed.
+    """
+    known, before = HydraConfig.instance(), HydraConfig.instance().cfg
+    found: DictConfig = GlobalHydra.instance().config_loader().load_sweep_config(config, list(job))
+    known.set_config(found)
+    with flag_override(found, ["readonly", "struct"], False):
+        del found["hydra"]  # as Hydra hands it to the job
+    try:
+        yield found
+    finally:
+        known.cfg = before
 
 
 def key_and_value(text: str) -> tuple[str, str]:

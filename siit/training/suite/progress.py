@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from siit._text import duration, printable
-from siit.suite.outcomes import ALLOWED, CERTIFIED, FAILED, NOT_CERTIFIED, RUNNING, Outcome
+from siit.suite.outcomes import ALLOWED, CERTIFIED, ELSEWHERE, FAILED, NOT_CERTIFIED, RUNNING, Outcome
 from siit.suite.selection import size
+
+_TRAINED = (CERTIFIED, ALLOWED, NOT_CERTIFIED)
+_VERDICTS = (*_TRAINED, FAILED, ELSEWHERE)
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class SuiteProgress:
     def summary(self) -> str:
         """Says it in one line: done, by verdict, running, and the time that is left."""
         counts = Counter(outcome.verdict for outcome in self.ended)
-        verdicts = [f"{counts[name]} {name}" for name in (CERTIFIED, ALLOWED, NOT_CERTIFIED, FAILED) if counts[name]]
+        verdicts = [f"{counts[name]} {name}" for name in _VERDICTS if counts[name]]
         parts = [
             f"{len(self.ended)} of {len(self._jobs)} done" + (f": {', '.join(verdicts)}" if verdicts else ""),
             f"{len(self.running)} running",
@@ -59,7 +62,7 @@ class SuiteProgress:
         trained = [
             outcome
             for outcome in self.ended
-            if outcome.verdict != FAILED and outcome.took is not None and not self._jobs[outcome.job].there
+            if outcome.verdict in _TRAINED and outcome.took is not None and not self._jobs[outcome.job].there
         ]
         if not trained:
             return None

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.console import Console
@@ -21,6 +22,7 @@ from rich.console import Console
 from siit.suite.outcomes import (
     ALLOWED,
     CERTIFIED,
+    ELSEWHERE,
     FAILED,
     NOT_CERTIFIED,
     RUNNING,
@@ -30,6 +32,8 @@ from siit.suite.outcomes import (
 )
 from siit.training.configuration.groups import register_groups
 from siit.training.configuration.location import conf_dir
+from siit.training.fit.common_refusal import common_refusal
+from siit.training.fit.lock import run_lock
 from siit.training.fit.shared_folders import shared_folders
 from siit.training.fit.sweep import sweep_table
 from tests.builders.runs import SMALL
@@ -167,6 +171,24 @@ def test_jobs_with_folders_of_their_own_are_let_be(jobs: list[str]) -> None:
         assert shared_folders(config) is None
 
 
+@pytest.mark.parametrize(
+    ("jobs", "refusal"),
+    [
+        (["case=square,reverse", "trainer.batch_size=0"], "trainer.batch_size: found 0"),
+        (["case=square", "trainer.batch_size=0"], "trainer.batch_size: found 0"),
+        (["case=square", "trainer.batch_size=0,8"], None),
+        (["case=square,reverse", "out=${hydra:runtime.choices.case}"], None),
+        (["case=square,nope", "trainer.batch_size=0"], None),
+    ],
+)
+def test_what_no_job_can_have_is_found_before_the_first(jobs: list[str], refusal: str | None) -> None:
+    with sweep_config(*jobs) as config:
+        before = HydraConfig.instance().cfg
+        found = common_refusal(config)
+        assert HydraConfig.instance().cfg is before
+    assert found is None if refusal is None else found is not None and found.startswith(refusal)
+
+
 @contextmanager
 def sweep_config(*overrides: str) -> Iterator[DictConfig]:
     """The configuration that Hydra hands to its callbacks when a sweep starts."""
@@ -175,6 +197,14 @@ def sweep_config(*overrides: str) -> Iterator[DictConfig]:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         yield loader.load_configuration("config", list(overrides), RunMode.MULTIRUN)
+
+
+@pytest.mark.slow
+def test_a_model_that_another_process_trains_has_not_failed(tmp_path: Path) -> None:
+    with run_lock(tmp_path / "out/.runs/square/seed-0"):
+        done = sweep(tmp_path, "case=square")
+    assert done.returncode == 2, done.stderr
+    assert ELSEWHERE in done.stdout and str(os.getpid()) in done.stdout and FAILED not in done.stdout
 
 
 @pytest.mark.slow

@@ -219,11 +219,11 @@ def fail(command: str, error: object, status: int) -> int:
     return status
 
 
-def usable_device(name: str, *, key: str) -> torch.device:
-    """Returns the device of this name.
+def usable_device(name: torch.device | str, *, key: str) -> torch.device:
+    """Returns a device that torch can compute on.
 
     Args:
-        name: torch's name of it, such as cuda:1.
+        name: of the device, as torch calls it, such as cuda:1; or the device.
         key: what the argument is called.
 
     Raises:
@@ -235,6 +235,6 @@ def usable_device(name: str, *, key: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise ValueError(f"{key}: found {name!r} ({reason}), accepted is a device that torch can use here") from error
+        found = f"{str(name)!r} ({(str(error).splitlines() or [''])[0]})"
+        raise ValueError(f"{key}: found {found}, accepted is a device that torch can use here") from error
     return device

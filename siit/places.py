@@ -45,6 +45,22 @@ def model_folder(path: Path) -> Path:
     return path
 
 
+def no_models(root: Path) -> BundleError:
+    """Makes the error for what should be a bundle's folder and has no models; says what it is instead."""
+    if (root / MANIFEST_FILE).exists():
+        what = f", the folder of a model; did you mean {root.absolute().parent.parent}?"
+    elif _seeds(root):
+        what = f", the folder of a case; did you mean {root.absolute().parent}?"
+    elif root.is_dir():
+        what = ", a folder without models"
+    elif root.exists():
+        what = ", a file"
+    else:
+        near = _near(root)
+        what = ", which is not there" + (f"; did you mean {near}?" if near is not None else "")
+    return BundleError(f"bundle: found {root}{what}; accepted is a folder of <case>/seed-<n>")
+
+
 def no_such_root(name: str | Path) -> BundleError:
     """Makes the error for what is neither a bundle's folder nor a repository's id."""
     hint = root_hint(name)

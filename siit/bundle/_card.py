@@ -11,6 +11,7 @@ from siit._install import how_to_install, repository
 from siit._text import one_line
 from siit._version import __version__
 from siit.bundle._summary import Summary
+from siit.catalogue import IOI, catalogue
 from siit.certificate import BARS
 from siit.graph.tiers import TIERS
 
@@ -126,6 +127,18 @@ These models; the papers of the method, InterpBench, and of the compiler that pr
 
 Papers: [arXiv:2407.14494](https://arxiv.org/abs/2407.14494), [arXiv:2301.05062](https://arxiv.org/abs/2301.05062).
 """
+_IOI_CITATION = """\
+The paper of the task Indirect Object Identification, [arXiv:2211.00593](https://arxiv.org/abs/2211.00593):
+
+```bibtex
+@article{wang2022interpretability,
+  title   = {Interpretability in the Wild: a Circuit for Indirect Object Identification in GPT-2 small},
+  author  = {Wang, Kevin and Variengien, Alexandre and Conmy, Arthur and Shlegeris, Buck and Steinhardt, Jacob},
+  journal = {arXiv preprint arXiv:2211.00593},
+  year    = {2022}
+}
+```
+"""
 
 
 @dataclass(frozen=True)
@@ -163,12 +176,14 @@ def render_card(
     if measured_again is not None:
         parts.append(_measured(measured_again))
     tables = _tables(models, lambda model: _call(model, repo_id, revision) if repo_id else None, pictures or {})
-    return "\n".join([*parts, *tables, _LIMITS, _citation()])
+    return "\n".join([*parts, *tables, _LIMITS, *_citation(models)])
 
 
-def _citation() -> str:
+def _citation(models: Sequence[Summary | Unreadable]) -> list[str]:
     address = repository()
-    return _CITATION % {"version": __version__, "url": f",\n  url     = {{{address}}}" if address else ""}
+    ours = _CITATION % {"version": __version__, "url": f",\n  url     = {{{address}}}" if address else ""}
+    known = catalogue()
+    return [ours, *([_IOI_CITATION] if any(m.case in known and known[m.case].family == IOI for m in models) else [])]
 
 
 def _warning(models: Sequence[Summary | Unreadable]) -> list[str]:

@@ -23,6 +23,7 @@ from siit.causal import CausalModel
 from siit.certificate import Certificate
 from siit.certificate.report import disagreements
 from siit.graph.circuit import Circuit
+from siit.places import no_models
 from siit.verification import Verification, verify
 
 Report = Callable[[str], object]
@@ -67,7 +68,7 @@ def pack_models(root: Path, *, recheck: bool, allow_uncertified: bool, report: R
     """
     folders = find_folders(root)
     if not folders:
-        raise BundleError(f"{root}: bundle: found no models, accepted is a folder of <case>/seed-<n>")
+        raise no_models(root)
     packed, refused = [], []
     if not allow_uncertified:  # before anything is measured
         claims = {_place(folder): _claim(folder) for folder in folders}

@@ -13,6 +13,7 @@ from siit.hub.models import PackedModel, Report, pack_models
 from siit.hub.pictures import PICTURES, draw_pictures, picture_path
 from siit.hub.preview import write_preview
 from siit.hub.repository import MAIN, Repository, is_same
+from siit.starter import with_starter
 
 _UNITS = ("B", "kB", "MB", "GB")
 
@@ -55,7 +56,7 @@ def publish(
     What the Hub has already is not sent again, so that a call which failed is finished by the same call.
 
     Args:
-        bundle: a bundle's folder, such as `checkpoints`.
+        bundle: a bundle's folder, such as `checkpoints`, or `starter`.
         repo_id: `<organization or user>/<name>`; made if it does not exist.
         private: whether the repository is private; None for public, or as it is.
         revision: a branch, made if it does not exist; `main` by default.
@@ -76,7 +77,8 @@ def publish(
     repository = Repository(repo_id, revision, endpoint)
     if not dry_run:
         repository.check(private)
-    models = pack_models(Path(bundle), recheck=recheck, allow_uncertified=allow_uncertified, report=report)
+    bundle = with_starter(bundle)
+    models = pack_models(bundle, recheck=recheck, allow_uncertified=allow_uncertified, report=report)
     drawn = draw_pictures(models, report) if pictures else {}
     pages = _pages(models, drawn, repo_id, repository.url, revision, measured_again=recheck)
     files = dict(pages)
@@ -84,7 +86,7 @@ def publish(
         files |= {f"{model.content.entry.path}/{name}": file for name, file in model.content.files.items()}
     if dry_run:
         _show(files, report)
-        return Published(repository.url, None, files, list(files), write_preview(Path(bundle), pages))
+        return Published(repository.url, None, files, list(files), write_preview(bundle, pages))
 
     head = repository.prepare(private)
     there = repository.files(head)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siit._command_line import CommandParser, UsageError, fail, one_of, run, usable_device, whole_number
+from siit._command_line import CommandParser, UsageError, fail, one_of, run, whole_number
 from siit._text import printable
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # More threads than cores that are free cost these tiny products more than they bring.
     torch.set_num_threads(1)
     try:
-        device = usable_device(options.device, key="device")
         bundle = read_bundle(model_folder(options.model))
         out = options.out or Path("show") / f"{bundle.case}-seed-{bundle.seed}"
         check_out(out)
@@ -68,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tokens=options.tokens,
             pairs=options.pairs,
             replace=options.replace,
-            device=device,
+            device=options.device,
         )
         written = put_files(out, files)
     except (ValueError, ImportError, OSError, torch.OutOfMemoryError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from siit._command_line import usable_device
 from siit._extras import require
 from siit.bundle import Bundle, BundleError
 from siit.certificate import Certificate
@@ -38,10 +39,12 @@ def draw_model(
         device: where to compute.
 
     Raises:
-        ValueError: an example that there is not, tokens that the model does not know, or a damaged certificate.
+        ValueError: an example that there is not, tokens that the model does not know, a damaged certificate, or a
+            device that torch cannot use.
         ImportError: matplotlib is not installed; names the extra.
     """
     require("matplotlib", extra="show", needed_by="siit.show")
+    device = usable_device(device, key="device")
     from siit.show.attention_picture import attention_picture
     from siit.show.circuit_picture import circuit_picture
     from siit.show.effects_picture import effects_picture

@@ -62,7 +62,8 @@ def test_tiers_have_tables_with_the_code_that_loads_each_model_and_pictures(summ
 
 def test_the_citation_is_that_of_the_file(summary: Summary):
     cited = yaml.safe_load((Path(__file__).parents[2] / "CITATION.cff").read_text())
-    card = render_card([summary])
+    card = render_card([summary, dataclasses.replace(summary, case="ioi")])
+    assert "2211.00593" not in render_card([summary])
     assert cited["version"] == siit.__version__
     assert f"version = {{{siit.__version__}}}" in card and cited["title"].replace("siit:", "{siit}:") in card
     for reference in cited["references"]:

@@ -254,9 +254,23 @@ def test_a_folder_of_another_name(hub: Hub, root: Path):
         send(hub, root)
 
 
-def test_nothing_to_publish(hub: Hub, tmp_path: Path):
-    with pytest.raises(BundleError, match="bundle: found no models"):
-        send(hub, tmp_path / "nowhere")
+@pytest.mark.parametrize(
+    ("place", "what"),
+    [
+        ("nowhere", "which is not there; accepted"),
+        ("bundel", r"which is not there; did you mean .*bundle\?; accepted"),
+        ("file", "a file; accepted"),
+        ("empty", "a folder without models; accepted"),
+        (f"bundle/{PLACE}", r"the folder of a model; did you mean .*bundle\?; accepted"),
+        ("bundle/previous_is_x", r"the folder of a case; did you mean .*bundle\?; accepted"),
+    ],
+)
+def test_nothing_to_publish(hub: Hub, tmp_path: Path, root: Path, place: str, what: str):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    shutil.copytree(root, tmp_path / "bundle", dirs_exist_ok=True)
+    with pytest.raises(BundleError, match=f"bundle: found .*{place}, {what}"):
+        send(hub, tmp_path / place)
 
 
 def test_a_bundle_that_changes_meanwhile(hub: Hub, root: Path):

@@ -125,3 +125,8 @@ def test_a_certificate_without_a_table():
     without = {**bundle.certificate, "details": {**bundle.certificate["details"], "effect": {}}}
     with pytest.raises(BundleError, match=r"^certificate.json: details.effect: found \{\}, accepted is an object of"):
         draw_model(dataclasses.replace(bundle, certificate=without), pairs=1)
+
+
+def test_a_device_that_torch_cannot_use_is_named():
+    with pytest.raises(ValueError, match=r"device: found 'cuda:77' \(.*\), accepted is a device that torch can use"):
+        draw_model(handmade.bundle(), device="cuda:77")

@@ -151,3 +151,10 @@ def interchanges(name: str) -> Interchanges:
 
 def everything() -> rasp.Select:
     return rasp.Select(rasp.tokens, rasp.tokens, rasp.Comparison.TRUE)
+
+
+def derive(model: CausalModel, nodes: Mapping[str, Sequence[str]]) -> Labels:
+    """Derives labels of a model of four layers with these nodes for its variables."""
+    sizes: dict[str, Any] = dict.fromkeys(("n_heads", "d_model", "d_head", "d_mlp", "d_vocab_out"), 2)
+    config = ModelConfig(n_layers=4, n_ctx=model.max_len + 1, d_vocab=len(model.vocab) + 2, **sizes)
+    return derive_labels(model, config, draw_alignment(model, config, AlignmentConfig(nodes=nodes), 0))

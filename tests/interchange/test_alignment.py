@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from tracr.rasp import rasp
 
-from siit.causal import CausalModel
-from siit.graph.architecture import Edge, ModelConfig, layer_of
+from siit.graph.architecture import Edge, layer_of
 from siit.graph.circuit import Circuit
 from siit.interchange.alignment import (
     AlignmentConfig,
@@ -24,7 +23,7 @@ from siit.interchange.alignment import (
 from siit.interchange.capacity import one_head_each
 from siit.training.rasp.from_rasp import build_causal_model
 from tests.builders.ioi import task as ioi_task
-from tests.builders.programs import NAMES, causal_model, config_for, exclusions, labels, own, task
+from tests.builders.programs import NAMES, causal_model, config_for, derive, exclusions, labels, own, task
 
 
 def carried(found: Labels) -> dict[str, str | None]:
@@ -348,12 +347,6 @@ def test_a_chain_of_shared_nodes_is_one_unit():
     assert set(found.units[unit]) == {"a", "b", "c"}
     assert found.circuit.alignment[unit] == ("m0", "m1")
     assert carried(found)["m0->m1"] is None
-
-
-def derive(model: CausalModel, nodes: Mapping[str, Sequence[str]]) -> Labels:
-    sizes: dict[str, Any] = dict.fromkeys(("n_heads", "d_model", "d_head", "d_mlp", "d_vocab_out"), 2)
-    config = ModelConfig(n_layers=4, n_ctx=model.max_len + 1, d_vocab=len(model.vocab) + 2, **sizes)
-    return derive_labels(model, config, draw_alignment(model, config, AlignmentConfig(nodes=nodes), 0))
 
 
 def test_excluded_variables_leave_the_circuit():

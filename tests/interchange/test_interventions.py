@@ -24,6 +24,7 @@ from tests.builders.programs import (
     answer,
     causal_model,
     config_for,
+    derive,
     encode,
     exclusions,
     interchanges,
@@ -172,6 +173,25 @@ def test_a_variable_that_depends_on_positions_is_exchanged_as_such():
     found = Interchanges(subject.model, labels(subject))
     moved = {name for name, moved in zip(found.names, found.position_only, strict=True) if moved}
     assert {"place_share", "place", "place->late", "indices->place_share<q>"} <= moved
+
+
+def test_what_carries_positions_and_tokens_at_once_has_the_source_s_own_positions():
+    """Two variables in one MLP are exchanged together, though one of them depends on positions only."""
+
+    def make() -> rasp.SOp:
+        early = rasp.Map(lambda x: x < 2, rasp.indices).named("early")
+        is_a = rasp.Map(lambda x: x == "a", rasp.tokens).named("is_a")
+        return rasp.SequenceMap(lambda x, y: f"{x}{y}", early, is_a).named("both")
+
+    model = build_causal_model(own(make))
+
+    def permuted(nodes: dict[str, list[str]]) -> set[str]:
+        found = Interchanges(model, derive(model, nodes))
+        return {name for name, moved in zip(found.names, found.position_only, strict=True) if moved}
+
+    apart = permuted({"early": ["m0"], "is_a": ["m1"], "both": ["m2"]})
+    assert apart == {"early", "indices->early", "early->both"}
+    assert permuted({"early": ["m0"], "is_a": ["m0"], "both": ["m1"]}) == {"indices->early"}
 
 
 def test_what_no_longer_reaches_the_output():

@@ -17,6 +17,8 @@ from siit.graph.architecture import EMBEDDINGS, Edge, ModelConfig, edges
 from siit.graph.circuit import Circuit
 from siit.graph.hooks import hook_edge
 from siit.scoring import Score
+from siit.scoring.ranking import rank
+from siit.scoring.structure import edge_probabilities
 from tests.builders import handmade
 
 CONFIG = ModelConfig(n_layers=1, n_heads=2, d_model=4, d_head=2, d_mlp=4, n_ctx=4, d_vocab=4, d_vocab_out=2)
@@ -49,6 +51,18 @@ def test_the_labels_themselves_are_perfect():
         None: (2, 5),
     }
     assert siit.score({edge: -value for edge, value in labels().items()}, CIRCUIT).roc_auc == 0
+
+
+def test_the_structure_null_of_each_slot_ranks_the_same_edges():
+    found, chances = siit.score(labels(), CIRCUIT), edge_probabilities(CIRCUIT)
+    ranked = {*CIRCUIT.carries, *CIRCUIT.off_edges_of_members}
+    assert set(found.structure_by_slot) == set(found.by_slot)
+    for slot, ranking in found.structure_by_slot.items():
+        own = [edge for edge in ranked if edge.slot == slot]
+        by_hand = rank(np.array([edge in CIRCUIT.carries for edge in own]), np.array([chances[edge] for edge in own]))
+        assert ranking.roc.thresholds.tolist() == by_hand.roc.thresholds.tolist()
+        assert ranking.average_precision == by_hand.average_precision
+        assert (ranking.positives, ranking.negatives) == (by_hand.positives, by_hand.negatives)
 
 
 def test_without_embeddings_by_hand():

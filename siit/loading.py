@@ -389,7 +389,10 @@ def _read_local(root: Path, case: str, seed: int, whole: bool) -> Bundle:
     place = root / seed_folder(case, seed)
     # An index that lags behind the folders is no fault (a writer may have died just before it wrote one).
     if (root / INDEX_FILE).exists():
-        read_index(root)
+        try:
+            read_index(root)
+        except BundleError as error:
+            raise BundleError(f"{root}/{error}; siit.bundle.write_index makes it anew from the models") from error
     try:
         return read_bundle(place, weights=whole, evidence=whole)
     except BundleError as error:

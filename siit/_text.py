@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Sequence
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 120
@@ -26,6 +27,12 @@ def one_line(message: object) -> str:
 def shortened(found: object) -> str:
     """Shows a value that was found, cut where it is long."""
     return _cut(_REPR.repr(found), _SHOWN)
+
+
+def listed(names: Sequence[object], most: int = 3) -> str:
+    """Lists the first few of many names, and says how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more
 
 
 def duration(seconds: float) -> str:

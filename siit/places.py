@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from siit._command_line import suggestion
+from siit._text import listed
 from siit.bundle import MANIFEST_FILE, BundleError, find_folders
 from siit.starter import STARTER, with_starter
 
@@ -38,7 +39,7 @@ def model_folder(path: Path) -> Path:
     if seeds := _seeds(path):
         raise BundleError(f"{found}, the folder of a case, accepted is a model's; did you mean {_or(seeds)}?")
     if path.is_dir() and (models := find_folders(path)):
-        raise BundleError(f"{found}, the folder of a bundle, accepted is a model's, one of {_listed(models)}")
+        raise BundleError(f"{found}, the folder of a bundle, accepted is a model's, one of {listed(models, _LISTED)}")
     if not path.exists() and (near := _near(path)) is not None:
         meant = _or(_seeds(near) or [near])
         raise BundleError(f"{found}, which is not there, accepted is a model's folder; did you mean {meant}?")
@@ -92,8 +93,8 @@ def no_such_model(where: str, case: str, seed: int, there: Sequence[tuple[str, i
     cases = list(dict.fromkeys(name for name, _ in there))
     same = [f"{name}/{_SEED}{number}" for name, number in there if name == case]
     if same:
-        return BundleError(f"{found}, accepted are {_listed(same)}")
-    models = _listed([f"{name}/{_SEED}{number}" for name, number in there])
+        return BundleError(f"{found}, accepted are {listed(same, _LISTED)}")
+    models = listed([f"{name}/{_SEED}{number}" for name, number in there], _LISTED)
     return BundleError(f"{found}; {suggestion(case, cases)}accepted are {models}")
 
 
@@ -124,8 +125,3 @@ def _near(path: Path) -> Path | None:
 
 def _or(paths: Sequence[Path]) -> str:
     return " or ".join(map(str, paths[:_LISTED]))
-
-
-def _listed(names: Sequence[object]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(map(str, names[:_LISTED])) + more

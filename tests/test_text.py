@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import siit
-from siit._text import one_line, printable, shortened
+from siit._text import listed, one_line, printable, shortened
 
 
 def test_names_do_not_steer_the_terminal():
@@ -32,6 +32,12 @@ def test_the_words_of_an_error_stay():
 def test_what_was_found_is_cut_where_it_is_long(found: object):
     assert len(shortened(found)) <= 125 and "..." in shortened(found)
     assert shortened("as it is") == "'as it is'" and shortened(("a", 1, None)) == "('a', 1, None)"
+
+
+def test_of_many_names_a_few_are_listed():
+    assert listed(["a", "b", "c"]) == "a, b, c" and listed([]) == ""
+    assert listed(["a", "b", "c", 4, "e"]) == "a, b, c and 2 more"
+    assert listed(range(5), most=1) == "0 and 4 more"
 
 
 def test_there_is_one_function_for_text_from_outside():

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from siit._text import shortened
+from siit._text import listed, shortened
 from siit.discovery.task import Level
 from siit.evaluation.result import HEADLINE, PERMUTED, Baseline, Rated
 from siit.graph.architecture import EMBEDDINGS, LOGITS, Edge, ModelConfig, components, edges
@@ -28,8 +28,6 @@ from siit.scoring.ranking import Chance, Ranking, chance
 from siit.scoring.score import INPUT, plain_scores
 
 _LARGEST = sys.float_info.max
-_NAMED = 3
-"""Parts that an error names."""
 
 
 def complete(scores: Any, config: ModelConfig) -> dict[Level, dict[str, float]]:
@@ -54,12 +52,12 @@ def complete(scores: Any, config: ModelConfig) -> dict[Level, dict[str, float]]:
         known |= {*own.values()}
         missing = [name for name, given in own.items() if given not in values]
         if len(missing) < len(own) and missing:
-            raise ValueError(f"method: found no score of {_listed(missing)}, accepted is one of every {level}")
+            raise ValueError(f"method: found no score of {listed(missing)}, accepted is one of every {level}")
         if not missing:
             found[level] = {name: min(max(values[given], -_LARGEST), _LARGEST) for name, given in own.items()}
     unknown = [name for name in values if name not in known]
     if unknown or not found:
-        what = f"{_listed(unknown)}" if unknown else "no scores"
+        what = listed(unknown) if unknown else "no scores"
         raise ValueError(f"method: found {what}, accepted are scores of every edge, or node, of task.edges, task.nodes")
     return found
 
@@ -171,8 +169,3 @@ def _own_name(part: Edge | str, values: Mapping[str, float]) -> str:
         if merged in values:
             return merged
     return str(part)
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

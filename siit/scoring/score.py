@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from siit._text import shortened
+from siit._text import listed, shortened
 from siit.graph.architecture import EMBEDDINGS, LOGITS, Edge, ModelConfig, Slot, components, edges
 from siit.graph.circuit import Circuit
 from siit.graph.hooks import ARROW, edges_by_hooks
@@ -21,8 +21,6 @@ from siit.scoring.structure import edge_probabilities, node_probabilities
 
 INPUT = "input"
 """Both embeddings as one sender, as EAP-IG and MIB have them."""
-_NAMED = 3
-"""Items that an error names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,8 +253,8 @@ def plain_scores(scores: Mapping[Any, Any], config: ModelConfig) -> dict[str, fl
 def _check_known(values: Mapping[str, float], known: Collection[str], what: str) -> None:
     unknown = [name for name in values if name not in known]
     if unknown:
-        accepted = ", ".join(sorted(known)[:_NAMED])
-        raise ValueError(f"scores: found {_listed(unknown)}, accepted are {what} of the model: {accepted}, ...")
+        accepted = listed(sorted(known))
+        raise ValueError(f"scores: found {listed(unknown)}, accepted are {what} of the model: {accepted}")
 
 
 def _scores(items: list[_Item], values: Mapping[str, float]) -> np.ndarray:
@@ -266,12 +264,12 @@ def _scores(items: list[_Item], values: Mapping[str, float]) -> np.ndarray:
         names = (item.name,) if item.name in values or not item.parts else item.parts
         doubled = [part for part in item.parts if part not in names and part in values]
         if doubled:
-            raise ValueError(f"scores: found {item.name} beside {_listed(doubled)}, accepted is one or the other")
+            raise ValueError(f"scores: found {item.name} beside {listed(doubled)}, accepted is one or the other")
         missing += [name for name in names if name not in values]
         scores.append(max(values.get(name, math.nan) for name in names))
     if missing:
         missing = list(dict.fromkeys(missing))
-        raise ValueError(f"scores: found none for {_listed(missing)}, accepted is a score for each that has a label")
+        raise ValueError(f"scores: found none for {listed(missing)}, accepted is a score for each that has a label")
     return np.array(scores)
 
 
@@ -282,8 +280,3 @@ def _by_slot(slots: list[Slot | None], labels: np.ndarray, scores: np.ndarray) -
         if labels[chosen].any() and not labels[chosen].all():
             rankings[slot] = rank(labels[chosen], scores[chosen])
     return rankings
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from siit._text import listed
 from siit.causal import CausalModel
 from siit.graph.architecture import is_head
 from siit.graph.circuit import Circuit
 from siit.interchange.alignment import Alignment, Labels, derive_labels
-
-_NAMED = 3
-"""How many edges, nodes or names a message names."""
 
 
 def placement(circuit: Circuit, model: CausalModel) -> Alignment:
@@ -74,14 +72,14 @@ def differences(circuit: Circuit, derived: Circuit) -> Iterator[str]:
         yield f"alignment: found {_items(circuit.alignment)}, accepted is {_items(derived.alignment)}"
     spurious = [str(edge) for edge in circuit.carries if edge not in derived.carries]
     if spurious:
-        yield f"edges: found {_few(spurious)} on the circuit, which no edge of the causal model runs over"
+        yield f"edges: found {listed(spurious)} on the circuit, which no edge of the causal model runs over"
     misnamed = [
         f"{edge} carrying {circuit.carries[edge]!r} instead of {name!r}"
         for edge, name in derived.carries.items()
         if edge in circuit.carries and circuit.carries[edge] != name
     ]
     if misnamed:
-        yield f"edges: found {_few(misnamed)}"
+        yield f"edges: found {listed(misnamed)}"
     # Earlier versions wrote no programs.
     for field in ("idle", "variables", "roles", *(("programs",) if circuit.programs else ())):
         ours, theirs = getattr(derived, field), getattr(circuit, field)
@@ -92,9 +90,4 @@ def differences(circuit: Circuit, derived: Circuit) -> Iterator[str]:
 
 
 def _items(alignment: Mapping[str, tuple[str, ...]]) -> str:
-    return _few([f"{unit}: {' '.join(nodes)}" for unit, nodes in alignment.items()])
-
-
-def _few(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return listed([f"{unit}: {' '.join(nodes)}" for unit, nodes in alignment.items()])

@@ -56,7 +56,7 @@ class TrainerSettings:
     validation_bar: float = 0.9994
     """Share of right answers that each figure of a check must reach. It is more than the certificate's bar of 0.999,
     because the test pairs are others. Each set has to reach it. The worst of 20 random subsets, a minimum over many
-    small samples, keeps the certificate's 0.999, and the adversary's bar is half-way between both."""
+    small samples, keeps the certificate's 0.999. Bars of interchanges and of the adversary are half-way between."""
     evidence_pairs: int | None = None
     """Pairs of the held-out evidence; null: drawn until everything that the certificate asks rests on enough of them.
     With fewer, which a trial run may have to save time, no model is certified."""

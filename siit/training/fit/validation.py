@@ -79,9 +79,9 @@ def circuit_alone(module: SIITModule, evidence: Mapping[str, Tensor], bar: float
 def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], check: int = 0) -> Certificate:
     """Measures the averaged weights on validation pairs, with validation's own bar for the shares.
 
-    The worst of the random subsets, a minimum over many small samples already, keeps the certificate's bar. The
-    adversary's is half-way between validation's and the certificate's. Whether a member of the circuit is idle is told
-    by `narrowing.idle_in`.
+    The worst of the random subsets, a minimum over many small samples already, keeps the certificate's bar. Those of
+    interchanges and of the adversary are half-way between validation's and the certificate's. Whether a member of the
+    circuit is idle is told by `narrowing.idle_in`.
 
     Args:
         module: whose averaged weights are measured.
@@ -91,7 +91,7 @@ def validation_certificate(module: SIITModule, evidence: Mapping[str, Tensor], c
     rolled = {name: tensor.roll(-check * PARTS_PAIRS, 0) for name, tensor in evidence.items()}
     own = module.settings.validation_bar
     bars = {**BARS, **{name: own for name in SHARES if name != "strict_subsets"}}
-    bars["strict_adversarial"] = min(own, (own + BARS["strict_adversarial"]) / 2)
+    bars |= {name: min(own, (own + BARS[name]) / 2) for name in ("iia", "edge_iia", "strict_adversarial")}
     circuit = module.objective.interchanges.labels.circuit
     return measure(
         module.model.config,

@@ -36,7 +36,7 @@ def test_gates_are_open_as_often_as_is_said(log_alpha: float):
 
 
 def test_gates_start_at_nine_tenths():
-    """Without noise, that is; about a third are exactly 1 by it."""
+    """Without noise, as the paper has a trained gate."""
     stretched = 1.2 * torch.tensor(START).sigmoid() - 0.1
     assert float(stretched) == pytest.approx(0.9)
 

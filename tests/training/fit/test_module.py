@@ -165,7 +165,7 @@ def test_only_the_first_step_copies_to_the_device(composed: Compose, case: str) 
     assert not copies.found
 
 
-def test_each_check_measures_off_circuit_parts_on_the_next_pairs(
+def test_each_check_measures_off_circuit_parts_on_the_next_pairs_by_its_own_bars(
     composed: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = read_settings(composed(f"trainer.validation_pairs={2 * PARTS_PAIRS}"))
@@ -174,6 +174,9 @@ def test_each_check_measures_off_circuit_parts_on_the_next_pairs(
 
     def measured(*arguments: Any, **how: Any) -> Certificate:
         seen.append(arguments[3])
+        bars = how["bars"]
+        assert bars["accuracy"] == bars["strict_joint"] == 0.9994 and bars["strict_subsets"] == 0.999
+        assert bars["iia"] == bars["edge_iia"] == bars["strict_adversarial"] == pytest.approx(0.9992)
         return dataclasses.replace(HELD, certified=False)
 
     monkeypatch.setattr("siit.training.fit.validation.measure", measured)

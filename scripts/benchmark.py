@@ -98,7 +98,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="where the figures go")
     options = parser.parse_args()
 
-    from siit._command_line import UsageError, usable_device
+    from siit._command_line import UsageError
+    from siit._device import usable_device
     from siit.suite.selection import choose
 
     try:

@@ -8,13 +8,10 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from siit._console import say, steady
 from siit._text import one_line, shortened
-
-if TYPE_CHECKING:
-    import torch
 
 BAD_PLACE, FAULT = 2, 3
 """Exit statuses that all commands share; a fault is one of our own, or of a library, and says nothing of a model."""
@@ -217,24 +214,3 @@ def fail(command: str, error: object, status: int) -> int:
     """Prints an error as one line, without what a terminal would obey, and returns the status."""
     say(f"siit.{command}: error: {one_line(error)}", error=True)
     return status
-
-
-def usable_device(name: torch.device | str, *, key: str) -> torch.device:
-    """Returns a device that torch can compute on.
-
-    Args:
-        name: of the device, as torch calls it, such as cuda:1; or the device.
-        key: what the argument is called.
-
-    Raises:
-        ValueError: torch cannot compute there; says why.
-    """
-    import torch
-
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        found = f"{str(name)!r} ({(str(error).splitlines() or [''])[0]})"
-        raise ValueError(f"{key}: found {found}, accepted is a device that torch can use here") from error
-    return device

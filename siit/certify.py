@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siit._command_line import CommandParser, UsageError, fail, run, usable_device, whole_number
+from siit._command_line import CommandParser, UsageError, fail, run, whole_number
+from siit._device import usable_device
 from siit._text import one_line, printable
 
 if TYPE_CHECKING:

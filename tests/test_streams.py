@@ -39,7 +39,6 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 @pytest.mark.parametrize(("place", "encoding"), list(zip(PLACES, ENCODINGS, strict=True)))
 def test_certify_says_the_same_to_every_stream(model: Path, place: str, encoding: str):
     assert shell(f"siit certify {model}", place, encoding) == 0

@@ -105,6 +105,7 @@ def test_a_name_is_one_classs():
     assert len(names) > 80 and [name for name, count in names.items() if count > 1] == []
 
 
+@pytest.mark.slow
 def test_the_check_sees_a_module_that_does():
     with pytest.raises(AssertionError, match=r"siit\.training\.objective imports"):
         _import(["siit.graph", "siit.training.objective"])

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siit._command_line import CommandParser, UsageError, fail, one_of, run, suggestion, usable_device, whole_number
+from siit._command_line import CommandParser, UsageError, fail, one_of, run, suggestion, whole_number
+from siit._device import usable_device
 
 if TYPE_CHECKING:
     from siit.bundle import IndexEntry

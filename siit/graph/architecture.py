@@ -7,6 +7,7 @@ EAP-IG / MIB for components: `tok_embed`, `pos_embed`, `a{layer}.h{head}`, `m{la
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -56,6 +57,11 @@ class ModelConfig:
     def __post_init__(self) -> None:
         _check_fields(vars(self))
         check_sums(self.n_layers, self.n_heads, self.parameter_shapes().values())
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers the weights are."""
+        return sum(math.prod(shape) for shape in self.parameter_shapes().values())
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Lists every parameter's name, as HookedTransformer names it, and shape."""

@@ -6,18 +6,18 @@ The manifest comes first. Then comes what it lists and nothing else, each file a
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from siit._text import shortened
 from siit.bundle import EVIDENCE_FILE, INDEX_FILE, MANIFEST_FILE, WEIGHTS_FILE, BundleError, read_index
 from siit.bundle.untrusted import CONFIG_FILE, MANIFEST_LIMIT, FileEntry, parse, read_file, read_manifest
 from siit.graph.architecture import ModelConfig
 from siit.hub.endpoint import checked_endpoint
-from siit.hub.errors import HubError, hub_errors
+from siit.hub.errors import REVISION, HubError, hub_errors
 from siit.hub.guard import Guard, guarded
 
 INDEX_LIMIT = 16 << 20
@@ -54,7 +54,7 @@ def fetch_model(
     Raises:
         HubError: no such repository or revision, or neither the Hub nor the cache has it. Raised too where it is more
             than is accepted, or the Hub takes too long.
-        BundleError: the index or the manifest is damaged.
+        BundleError: the index or the manifest is damaged; or a revision or `cache_dir` that can be none.
     """
     source = _Source(repo_id, revision, cache_dir, endpoint)
     root = source.root()
@@ -89,7 +89,7 @@ def fetch_index(
         endpoint: the Hub's address; HF_ENDPOINT or the public Hub by default.
 
     Raises:
-        HubError: see `fetch_model`.
+        HubError, BundleError: see `fetch_model`.
     """
     return _Source(repo_id, revision, cache_dir, endpoint).root()
 
@@ -107,7 +107,7 @@ def _check_weights(config: Path, within: Path, size: int) -> None:
         shape = ModelConfig.from_json({name: value for name, value in fields.items() if name in names})
     except ValueError as error:
         raise BundleError(f"{CONFIG_FILE}: {error}") from error
-    accepted = 4 * _numbers(shape) + _WEIGHTS_OVERHEAD
+    accepted = 4 * shape.n_parameters + _WEIGHTS_OVERHEAD
     if size > accepted:
         raise BundleError(
             f"{MANIFEST_FILE}: files.{WEIGHTS_FILE}.size: found {size}, accepted are {accepted} at most, by "
@@ -115,15 +115,14 @@ def _check_weights(config: Path, within: Path, size: int) -> None:
         )
 
 
-def _numbers(config: ModelConfig) -> int:
-    """How many numbers the weights of an architecture are."""
-    return sum(math.prod(shape) for shape in config.parameter_shapes().values())
-
-
 class _Source:
     """A repository at a revision: the first call finds the commit, which the others keep to."""
 
     def __init__(self, repo_id: str, revision: str | None, cache_dir: str | Path | None, endpoint: str | None) -> None:
+        if revision is not None and (not isinstance(revision, str) or not revision):
+            raise BundleError(f"revision: found {shortened(revision)}, accepted is {REVISION}")
+        if cache_dir is not None and not isinstance(cache_dir, (str, os.PathLike)):
+            raise BundleError(f"cache_dir: found {shortened(cache_dir)}, accepted is a folder's path")
         self._repo_id, self._revision = repo_id, revision
         self._cache_dir, self._endpoint = cache_dir, checked_endpoint(endpoint)
 

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 from siit._text import one_line
 from siit.bundle import BundleError
 
+REVISION = "a branch, tag or commit"
 LOG_IN = "a token: set HF_TOKEN or run `hf auth login`"
 _AGAIN = "the same command goes on where this one stopped"
 _SECRET = "<secret>"
@@ -73,7 +74,7 @@ def _said(error: Exception, revision: str | None) -> str:
         case errors.HFValidationError():
             return "repo_id: found one that the Hub does not take, accepted is <organization or user>/<name>"
         case errors.RevisionNotFoundError():
-            return f"revision: found no {revision!r}, accepted is a branch, tag or commit"
+            return f"revision: found no {revision!r}, accepted is {REVISION}"
         case errors.RepositoryNotFoundError():
             return (
                 "repository: found none that may be read, accepted is one that exists; if it is private or gated, with "

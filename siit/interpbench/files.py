@@ -168,8 +168,7 @@ def _check_archive(stream: io.BytesIO, file: str) -> None:
 
 def _weights_limit(config: ModelConfig) -> int:
     """How large a file of weights may be, in bytes: with the masks of attention, which are published too."""
-    numbers = sum(math.prod(shape) for shape in config.parameter_shapes().values())
-    return 4 * numbers + config.n_layers * config.n_ctx**2 + _OVERHEAD
+    return 4 * config.n_parameters + config.n_layers * config.n_ctx**2 + _OVERHEAD
 
 
 def _checked(tensor: object, name: str, shape: tuple[int, ...], file: str) -> Tensor:

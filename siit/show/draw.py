@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siit._command_line import usable_device
+from siit._device import usable_device
 from siit._extras import require
 from siit.bundle import Bundle, BundleError
 from siit.certificate import Certificate

@@ -57,7 +57,7 @@ class _Killed(BaseException):
     """Stands for SIGKILL: nothing of the writer's own cleaning up takes place."""
 
 
-@pytest.mark.parametrize("exchange", [True, False])
+@pytest.mark.parametrize("exchange", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_killed_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool):
     """Dies before the n-th change to the file system, for every n: the old bundle is found, then the new one."""
     if not exchange:

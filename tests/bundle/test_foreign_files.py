@@ -80,7 +80,6 @@ def snapshot(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_a_snapshot_is_loaded_listed_and_certified(snapshot: Path, capsys: pytest.CaptureFixture[str]):
     entries = siit.list_models(snapshot)
     assert [entry.path for entry in entries] == ["previous_is_x/seed-0"]

@@ -27,7 +27,6 @@ def test_certified(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main([str(handmade.put(tmp_path)), "--json", "--seed", "3"]) == 0
     captured = capsys.readouterr()
@@ -38,7 +37,6 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_not_certified(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     weights = handmade.broken()
     measured = handmade.certify(weights, subsets=100).to_json()
@@ -55,7 +53,6 @@ def test_not_certified(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_the_first_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """Its claims are held against the measurement, and the verdict is that of every edge."""
     weaker = "certificate.json is of the first kind (edges between members only, subsets resampled); the verdict is"

@@ -48,7 +48,7 @@ def test_true_labels_are_certified():
     assert certificate.evidence["exchanges"]["indices->prev<q>"]["undefined_share"] > 0
 
 
-@pytest.mark.parametrize("batch_size", [1000, 100, 31])
+@pytest.mark.parametrize("batch_size", [pytest.param(1000, marks=pytest.mark.slow), 31])
 def test_batches_do_not_matter(batch_size: int):
     weights = parameters()
     weights["blocks.1.attn.W_V"][0, TOKEN + 1, 0] = 0.8

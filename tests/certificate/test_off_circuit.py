@@ -103,6 +103,8 @@ def test_the_adversary_aims_at_what_is_still_right():
     assert _loss(logits, target, CLASSES, torch.tensor([[False, True, False]]), right).tolist() == [2.0]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_adversary_ends_where_its_bar_is_out_of_reach():
     """With a share above what all pairs have it ends early, and short of the bar; else it is as without one."""
     model = ReferenceModel(CONFIG, handmade.broken())

@@ -162,7 +162,6 @@ def test_integrated_mask_gradients_are_complete(level: Level, by: Kind, norm: st
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 @pytest.mark.parametrize("by", ["resample", "mean", "zero"])
 def test_gradients_along_a_nodes_activation_add_up_to_its_patch(by: Kind):
     task = random_task("causal", "LN", 3)

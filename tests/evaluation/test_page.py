@@ -30,7 +30,6 @@ BLOCKS = re.findall(r"```(python|bash)\n(.*?)```", PAGE, re.S)
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("scipy")
     (tmp_path / "tests").mkdir()

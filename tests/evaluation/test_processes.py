@@ -41,20 +41,18 @@ def die(number: int) -> int:
     return number
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_each_job_is_done_once(processes: int):
     assert dict(shared(square, {number: number for number in range(5)}, processes)) == {n: n**2 for n in range(5)}
     assert list(shared(square, {}, processes)) == []
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_of_a_process_that_is_killed_it_is_said_so():
     assert dict(shared(die, {0: 0, 1: 1}, 2)) == {0: KILLED, 1: KILLED}
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_nothing_runs_on_where_nobody_listens():
     ending = shared(time.sleep, {0: 0.0, 1: 600.0, 2: 600.0}, 2)
     before = set(multiprocessing.active_children())
@@ -84,7 +82,6 @@ def test_processes_find_what_one_finds(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_jobs_that_were_lost_are_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -96,7 +93,6 @@ def test_jobs_that_were_lost_are_listed(
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(
     ("to", "what", "status", "told"),

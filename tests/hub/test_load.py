@@ -131,6 +131,19 @@ def test_errors(published: Hub, monkeypatch: pytest.MonkeyPatch):
         load("org/other")
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"revision": 1}, "revision: found 1, accepted is a branch, tag or commit"),
+        ({"revision": ""}, "revision: found '', accepted is a branch, tag or commit"),
+        ({"cache_dir": 5}, "cache_dir: found 5, accepted is a folder's path"),
+    ],
+)
+def test_what_can_be_no_revision_or_folder(options: Any, said: str):
+    with pytest.raises(BundleError, match=f"^{said}$"):
+        siit.load(R, CASE, **options)
+
+
 def test_a_repository_that_is_no_bundle(published: Hub):
     published.repos[R].commit("main", {"README.md": b""})
     with pytest.raises(BundleError, match=r"^org/name: bundle\.json: file: found none of this name"):

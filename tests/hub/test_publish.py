@@ -67,7 +67,6 @@ def test_one_commit_holds_everything(hub: Hub, root: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_a_model_in_format_1_is_sent_as_it_is(hub: Hub, root: Path):
     in_format_1(root / PLACE)
     before = folder_files(root)
@@ -79,7 +78,6 @@ def test_a_model_in_format_1_is_sent_as_it_is(hub: Hub, root: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_a_certificate_measured_again_leaves_the_format(hub: Hub, single: Path):
     handmade.put(single, certificate=handmade.first_kind(handmade.certificate()))
     in_format_1(single / PLACE)
@@ -138,7 +136,6 @@ def test_a_large_file_that_does_not_arrive(hub: Hub, root: Path, monkeypatch: py
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_dry_run(hub: Hub, single: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("HF_TOKEN")
     lines: list[str] = []
@@ -156,6 +153,7 @@ def test_dry_run(hub: Hub, single: Path, monkeypatch: pytest.MonkeyPatch):
         send(hub, single, dry_run=True)
 
 
+@pytest.mark.slow
 def test_pictures(hub: Hub, root: Path):
     """One for each model, which its card shows; a removed model takes its own along."""
     send(hub, root, pictures=True)
@@ -452,7 +450,6 @@ def test_a_file_that_a_model_had_before(hub: Hub, root: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_certify_from_the_download(hub: Hub, single: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """A copy of the repository, as `hf download --local-dir` makes it, certifies with the same numbers."""
     from huggingface_hub import snapshot_download

@@ -11,6 +11,7 @@ from siit.leaderboard.__main__ import main
 from tests.builders.boards import release_root, results
 
 
+@pytest.mark.slow
 def test_results_become_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     some = ("eap", "hisp")
     file, board = tmp_path / "results.json", tmp_path / "board"

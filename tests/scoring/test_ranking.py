@@ -68,7 +68,7 @@ def test_as_scikit_learn(items: list[tuple[bool, int]]):
     np.testing.assert_array_equal(ranking.roc.thresholds, thresholds)
 
 
-@given(_ITEMS.filter(lambda items: len(items) <= 6))
+@given(_ITEMS.filter(lambda items: len(items) <= 5))
 @settings(max_examples=30, deadline=None)
 def test_average_precision_of_ties_is_the_mean_of_all_their_orders(items: list[tuple[bool, int]]):
     labels, scores = np.array([label for label, _ in items]), np.array([float(value) for _, value in items])

@@ -98,8 +98,11 @@ def test_nothing_in_a_bundle_becomes_code():
 
 @pytest.mark.parametrize(
     "bundle",
-    [random_bundle(numerical=True), random_bundle(numerical=False, normalized=False), large_bundle(3, 4)],
-    ids=["numerical", "categorical", "words"],
+    [
+        pytest.param(random_bundle(numerical=True), id="numerical"),
+        pytest.param(random_bundle(numerical=False, normalized=False), id="categorical"),
+        pytest.param(large_bundle(3, 4), id="words", marks=pytest.mark.slow),
+    ],
 )
 def test_other_models(bundle: Bundle):
     certificate = {**handmade.bundle().certificate, "certified": False, "failed": ["accuracy: 0.5 is below"]}

@@ -175,7 +175,6 @@ def test_the_gallery_has_every_model(root: Path, models: list[SuiteModel]):
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_pages_are_written_once_and_linked(root: Path, models: list[SuiteModel]):
     page = root / "pages/reverse-seed-1/index.html"
     write_report(root, pages=True, say=print)

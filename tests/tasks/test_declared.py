@@ -21,7 +21,17 @@ def again(name: str, changes: dict[str, Any] | None = None) -> Any:
     return subject, task_from_json(name, subject.model, data, subject.special_tokens)
 
 
-@pytest.mark.parametrize("name", ["frac_prevs", "reverse_if_sorted", "histogram", "ioi", "ioi_full", "ioi_next_token"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "frac_prevs",
+        pytest.param("reverse_if_sorted", marks=pytest.mark.slow),
+        "histogram",
+        "ioi",
+        "ioi_full",
+        "ioi_next_token",
+    ],
+)
 def test_a_declared_task_draws_the_same_pairs(name: str):
     subject, found = again(name)
     assert isinstance(found, SentenceTask) == name.startswith("ioi")

@@ -63,7 +63,6 @@ def test_splits_of_an_enumerated_space_share_no_pair(name: str):
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 @pytest.mark.parametrize("name", ["detect_abc", "reverse_if_sorted"])
 def test_splits_of_a_large_space_share_no_input(name: str):
     inputs: dict[str, set[tuple[int, ...]]] = {}
@@ -151,7 +150,7 @@ def test_inputs_are_bos_tokens_padding(name: str):
     assert len(pairs) == 500
 
 
-@pytest.mark.parametrize("name", ["frac_prevs", "detect_abc"])
+@pytest.mark.parametrize("name", ["frac_prevs", pytest.param("detect_abc", marks=pytest.mark.slow)])
 def test_a_seed_is_a_draw(name: str):
     def draw(drawn_by: ProgramPairSampler, seed: int = 3) -> Tensor:
         pairs = drawn_by.draw(64, generator(seed))

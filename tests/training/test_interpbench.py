@@ -63,7 +63,6 @@ def test_tokens_are_renumbered(bundle: Bundle):
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_it_is_a_bundle_like_any_other(folder: Path, bundle: Bundle, tmp_path: Path):
     import_interpbench(folder, tmp_path)
     assert certify.main([str(tmp_path / "interpbench-3/seed-67")]) == 0
@@ -75,7 +74,6 @@ def test_it_is_a_bundle_like_any_other(folder: Path, bundle: Bundle, tmp_path: P
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_a_label_that_is_missing_fails_at_that_edge(tmp_path: Path):
     """As in the peer's own labels: the head is in the circuit, but not all of what it reads."""
     edges = [edge for edge in EDGES if edge != ("hook_pos_embed", "blocks.1.hook_k_input[2]")]

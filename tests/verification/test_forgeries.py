@@ -42,18 +42,10 @@ AT_ONCE = (
 """Those that are refused before anything is measured."""
 EVERY_TIME = (
     "random_weights_with_their_own_answers",
-    "a_backdoor_at_a_length_that_the_evidence_lacks",
-    "an_idle_head_with_a_harmless_leak",
     "an_edge_left_out_that_carries_a_half",
-    "another_cases_name",
-    "one_wrong_answer",
-    "one_pair_repeated",
-    "positions_that_are_not_permuted",
-    "a_tolerance_a_little_too_wide",
     "shares_a_little_too_high",
-    "lower_bars",
 )
-"""Those of the rest that every commit is held against: one of each kind of lie."""
+"""Those of the rest that every commit is held against: false weights, false labels, false numbers."""
 
 
 @cache
@@ -125,7 +117,6 @@ def test_two_heads_that_share_the_work_are_honest():
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_an_honest_model_of_an_own_program():
     found = verify(handmade.bundle(), seed=0)
     assert found.findings == () and found.provenance == "an own program"
@@ -138,7 +129,6 @@ def test_the_seed_is_drawn_and_told():
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_exhaustive_evidence_that_lacks_a_pair():
     fewer = {name: tensor[:-1] for name, tensor in handmade.evidence().items()}
     found = [str(finding) for finding in verify(handmade.bundle(evidence=fewer), seed=0).findings]

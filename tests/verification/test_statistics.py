@@ -28,6 +28,7 @@ def test_the_chance_of_errors_at_its_ends():
     assert chance_of(4096, 4096, 0.001) == pytest.approx(0.0)
 
 
+@pytest.mark.slow
 def test_pairs_of_two_samplers_in_turn():
     subject = task("reverse_if_sorted")
     plain = subject.plain()

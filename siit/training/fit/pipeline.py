@@ -225,12 +225,12 @@ def _write(bundle: Bundle, settings: Settings, folder: RunFolder, display: Displ
 def _describe(plan: Plan, settings: Settings, folder: RunFolder, display: Display) -> None:
     """Says what will be trained, on what, and where it goes."""
     shape, circuit = plan.config, plan.interchanges.labels.circuit
-    parameters = sum(torch.Size(size).numel() for size in shape.parameter_shapes().values())
     threads, accelerator = settings.trainer.threads, settings.trainer.accelerator
     on_gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
     device = "GPU" if on_gpu else f"CPU, {threads} thread{'s' if threads > 1 else ''}"
     display.say(
-        f"model: {shape.n_layers} layers of {shape.n_heads} heads, d_model {shape.d_model}, {parameters:,} parameters"
+        f"model: {shape.n_layers} layers of {shape.n_heads} heads, d_model {shape.d_model}, "
+        f"{shape.n_parameters:,} parameters"
     )
     display.say(
         f"circuit: {len(circuit.members)} nodes and {len(circuit.carries)} edges; "

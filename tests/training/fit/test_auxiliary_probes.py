@@ -74,6 +74,7 @@ def test_no_probes(composed: Compose, tmp_path: Path) -> None:
     assert all(torch.equal(tensor, watch.seen[-1][name]) for name, tensor in weights(untrained).items())
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_with_its_probes(composed: Compose, tmp_path: Path) -> None:
     settings = read_settings(composed("objective.circuit_first=1", "trainer.max_steps=20"))
     whole = fitted(settings, tmp_path / "whole")

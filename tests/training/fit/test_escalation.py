@@ -98,7 +98,6 @@ def test_it_is_widened_in_place_until_nothing_is_free_and_then_ends_with_what_is
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 @pytest.mark.usefixtures("stands_still")
 def test_an_interruption_changes_nothing(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "next_widening", only_of_frac_prevs)

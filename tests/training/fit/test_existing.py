@@ -40,7 +40,7 @@ def certified(monkeypatch: pytest.MonkeyPatch) -> None:
     ("change", "found"),
     [
         ("trainer.learning_rate=0.003", r"trainer\.learning_rate: 0\.01 there, 0\.003 here"),
-        ("model.d_model=8", r"model\.d_model: 16 there, 8 here"),
+        pytest.param("model.d_model=8", r"model\.d_model: 16 there, 8 here", marks=pytest.mark.slow),
         ("case.min_len=2", r"case\.min_len: None there, 2 here; task\.min_len: 3 there, 2 here"),
     ],
 )
@@ -92,6 +92,7 @@ def test_a_finished_model_is_that_of_the_same_configuration_and_program(
     assert "did not note its program" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_uncertified_model_is_finished_only_for_those_who_allow_it(composed: Compose) -> None:
     path = train(composed(SHORT))
     before = content(path)
@@ -102,6 +103,8 @@ def test_an_uncertified_model_is_finished_only_for_those_who_allow_it(composed: 
     assert content(path) == before
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_certified_model_is_never_replaced_by_one_that_is_not(
     composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,7 +132,6 @@ def test_the_writer_itself_keeps_a_certified_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 @pytest.mark.parametrize("damage", ["a missing file", "a byte", "train.yaml", "a file in its place"])
 def test_a_damaged_model_is_moved_aside_with_the_users_word_only(
     composed: Compose, tmp_path: Path, damage: str

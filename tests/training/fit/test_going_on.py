@@ -77,7 +77,6 @@ def test_runs_that_were_moved_go_on_without_a_warning(
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_with_fewer_steps_than_are_done_it_says_so(composed: Compose) -> None:
     with pytest.raises(NotCertified):
         train(composed("trainer.max_steps=20", STRICT))
@@ -85,6 +84,8 @@ def test_with_fewer_steps_than_are_done_it_says_so(composed: Compose) -> None:
         train(composed("trainer.max_steps=10", STRICT))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.usefixtures("checks_pass")
 def test_after_a_failed_test_it_trains_on_and_each_test_has_pairs_of_its_own(
     composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -41,7 +41,6 @@ def test_a_resumed_run_goes_on_in_the_same_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_training_logs_losses_and_checks_once_each(composed: Compose, tmp_path: Path) -> None:
     config = ("allow_uncertified=false", "trainer.check_every=25", "trainer.validation_pairs=16")
     for steps in (50, 100):
@@ -151,6 +150,7 @@ def test_an_offline_run_is_written_for_later(
         assert list(run.glob("files/media/images/circuit*.png")), "the picture"
 
 
+@pytest.mark.slow
 def test_tensorboard_has_its_files(composed: Compose, tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
     with pytest.raises(NotCertified):

@@ -127,8 +127,14 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("circuit_first", ["1", "null"])
-@pytest.mark.parametrize(("log_every", "times"), [(50, 0), (10, 2)])
+@pytest.mark.parametrize(
+    ("log_every", "times", "circuit_first"),
+    [
+        (10, 2, "1"),
+        (50, 0, "null"),
+        *(pytest.param(*rest, marks=pytest.mark.slow) for rest in ((50, 0, "1"), (10, 2, "null"))),
+    ],
+)
 def test_a_step_waits_for_the_device_only_where_losses_are_logged(
     composed: Compose,
     tmp_path: Path,

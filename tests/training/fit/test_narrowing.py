@@ -126,6 +126,7 @@ def test_a_run_goes_on_with_narrower_labels(
     assert "every bar holds, and node a1.h" in said and f"leave the circuit: {edge}" in said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("first_check_narrows")
 def test_idle_members_are_sought_once_the_circuit_holds_whatever_else_fails(
     composed: Compose, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -142,6 +143,7 @@ def test_idle_members_are_sought_once_the_circuit_holds_whatever_else_fails(
     assert "everything: the circuit holds, and node a1.h" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("first_check_narrows")
 def test_idle_members_are_sought_again_and_again(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*arguments: Any) -> Certificate:
@@ -164,7 +166,6 @@ CIRCUIT = ("accuracy", "iia", "edge_iia", "strict_joint", "joint_mean", "joint_z
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 @pytest.mark.usefixtures("first_check_narrows")
 def test_an_interruption_changes_nothing(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped_as_whole(functools.partial(composed, *OVERRIDES), tmp_path, monkeypatch, times=1)

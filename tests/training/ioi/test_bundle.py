@@ -94,7 +94,6 @@ def test_a_model_of_indirect_objects_in_its_folder(composed: Compose, tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 @pytest.mark.parametrize("case", ["ioi", "ioi_full"])
 def test_the_other_cases(composed: Compose, tmp_path: Path, case: str) -> None:
     train(composed(f"case={case}", *TINY, "model.n_layers=5"))

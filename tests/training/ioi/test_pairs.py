@@ -50,7 +50,7 @@ def drawn(split: Split, case: str = "ioi") -> tuple[list[Sentence], list[Sentenc
     return sentences(pairs.base), sentences(pairs.source), pairs.interchangeable.tolist()
 
 
-@pytest.mark.parametrize("part", ["names", "place and object"])
+@pytest.mark.parametrize("part", [pytest.param("names", marks=pytest.mark.slow), "place and object"])
 def test_splits_share_no_pair_of_names_nor_of_fillers(part: str):
     """Bases and sources; names in either order."""
     seen = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,14 +23,15 @@ from siit.suite.outcomes import (
     STATUS,
     Outcome,
     last_outcomes,
+    never_begun,
 )
 from siit.suite.selection import family_of, tier_of
 
-DAMAGED, UNFINISHED = "damaged", "not finished"
+DAMAGED, UNFINISHED, NOT_BEGUN = "damaged", "not finished", "not begun"
 WEAKLY = "certified, of the first kind"
-OUTCOMES = (CERTIFIED, WEAKLY, ALLOWED, NOT_CERTIFIED, FAILED, UNFINISHED, DAMAGED)
+OUTCOMES = (CERTIFIED, WEAKLY, ALLOWED, NOT_CERTIFIED, FAILED, UNFINISHED, NOT_BEGUN, DAMAGED)
 _OTHER = "other"
-_STATUS = {**STATUS, WEAKLY: 0, UNFINISHED: STATUS[RUNNING], DAMAGED: 2}
+_STATUS = {**STATUS, WEAKLY: 0, UNFINISHED: STATUS[RUNNING], NOT_BEGUN: STATUS[RUNNING], DAMAGED: 2}
 
 
 @dataclass(frozen=True)
@@ -98,22 +100,28 @@ class SuiteModel:
 def read_models(root: Path) -> Iterator[tuple[SuiteModel, Bundle | None]]:
     """Yields every model of a root with its bundle, then those that have none, but a job that did not bring one.
 
+    Last come those that the latest suite was to have, and that never began.
+
     A damaged bundle is a model too, with what is wrong as its diagnosis.
 
     Args:
         root: of the bundles.
 
     Raises:
-        ValueError: a file of a sweep that is no outcome of a job.
+        ValueError: a file of a sweep that is no outcome of a job, or no plan.
     """
     left = last_outcomes(root)
+    waiting = dict.fromkeys(model for model in never_begun(root) if model not in left)
     for folder in find_folders(root):
         model, bundle = _of_folder(folder)
         left.pop((model.case, model.seed), None)
+        waiting.pop((model.case, model.seed), None)
         yield model, bundle
     for outcome in sorted(left.values(), key=lambda outcome: (outcome.case, str(outcome.seed))):
         if outcome.verdict not in (CERTIFIED, ALLOWED):  # what these made was removed since
             yield _of_outcome(outcome), None
+    for case, seed in waiting:
+        yield _without_bundle(case, seed, NOT_BEGUN), None
 
 
 def by_tier(models: Sequence[SuiteModel]) -> dict[str, list[SuiteModel]]:
@@ -157,17 +165,25 @@ def _of_folder(folder: Path) -> tuple[SuiteModel, Bundle | None]:
 
 
 def _of_outcome(outcome: Outcome) -> SuiteModel:
-    known = catalogue().get(outcome.case)
-    return SuiteModel(
-        case=outcome.case,
-        seed=outcome.seed,
-        tier=tier_of(outcome.case),
-        family=family_of(outcome.case),
-        outcome=UNFINISHED if outcome.verdict in (RUNNING, ELSEWHERE) else outcome.verdict,
+    ended = UNFINISHED if outcome.verdict in (RUNNING, ELSEWHERE) else outcome.verdict
+    return dataclasses.replace(
+        _without_bundle(outcome.case, outcome.seed, ended),
         steps=outcome.steps,
         cpu_seconds=outcome.cpu_seconds,
-        circuit_nodes=known.circuit_nodes if known else None,
-        circuit_edges=known.circuit_edges if known else None,
         failed=outcome.failed,
         diagnosis=outcome.diagnosis or ((outcome.why,) if outcome.why and not outcome.failed else ()),
+    )
+
+
+def _without_bundle(case: str, seed: int | str, outcome: str) -> SuiteModel:
+    """Says of a model what the catalogue does."""
+    known = catalogue().get(case)
+    return SuiteModel(
+        case=case,
+        seed=seed,
+        tier=tier_of(case),
+        family=family_of(case),
+        outcome=outcome,
+        circuit_nodes=known.circuit_nodes if known else None,
+        circuit_edges=known.circuit_edges if known else None,
     )

@@ -15,6 +15,8 @@ from siit._files import write_whole
 
 SWEEPS = ".runs/sweeps"
 """Where the folders of sweeps are, below the root of the bundles."""
+PLAN_FILE = "plan.json"
+"""Which models a suite is to have, in its sweep's folder."""
 RUNNING, CERTIFIED, NOT_CERTIFIED, FAILED = "running", "certified", "not certified", "failed"
 ALLOWED = "not certified, as allowed"
 ELSEWHERE = "in the hands of another process"
@@ -96,6 +98,42 @@ def last_outcomes(root: Path) -> dict[tuple[str, int | str], Outcome]:
         if before is None or not (outcome.verdict == ELSEWHERE or (refused and before.steps is not None)):
             last[outcome.case, outcome.seed] = outcome
     return last
+
+
+def write_plan(folder: Path, models: Sequence[tuple[str, int | str]], began: float) -> None:
+    """Writes into a sweep's folder which models there will be, so that those that never begin are known too.
+
+    Args:
+        folder: the sweep's.
+        models: case and seed of each, by the number of its job.
+        began: when the sweep did, in seconds since 1970.
+    """
+    write_whole(folder / PLAN_FILE, json.dumps({"began": began, "models": models}))
+
+
+def never_begun(root: Path) -> list[tuple[str, int | str]]:
+    """Lists case and seed of the jobs that the latest suite was to have and that left no outcome.
+
+    Args:
+        root: of the bundles.
+
+    Raises:
+        ValueError: a file that is no plan, or no outcome.
+    """
+    latest: tuple[float, Path, list[tuple[str, int | str]]] | None = None
+    for path in (root / SWEEPS).glob(f"*/{PLAN_FILE}"):
+        try:
+            data = json.loads(path.read_text())
+            began = float(data["began"])
+            models = [(str(case), seed if isinstance(seed, int) else str(seed)) for case, seed in data["models"]]
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise ValueError(f"{path}: found no plan of a suite; delete the file, and the plan is forgotten") from error
+        if latest is None or began > latest[0]:
+            latest = began, path.parent, models
+    if latest is None:
+        return []
+    begun = {outcome.job for outcome in outcomes(latest[1])}
+    return [model for job, model in enumerate(latest[2]) if job not in begun]
 
 
 def exit_status(found: Sequence[Outcome]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from siit._text import duration, printable
-from siit.suite.models import OUTCOMES, SuiteModel, by_tier
+from siit.suite.models import NOT_BEGUN, OUTCOMES, SuiteModel, by_tier
 from siit.suite.outcomes import ALLOWED
 
 
@@ -34,10 +34,10 @@ def tier_table(models: Sequence[SuiteModel]) -> Table:
 
 
 def shortfalls(models: Sequence[SuiteModel]) -> list[str]:
-    """Says of each model that is not certified what is wrong, in lines that are safe to print."""
+    """Says of each model that was begun and is not certified what is wrong, in lines that are safe to print."""
     lines = []
     for model in models:
-        if not model.certified and model.outcome != ALLOWED:
+        if not model.certified and model.outcome not in (ALLOWED, NOT_BEGUN):
             what = [printable(line) for line in model.reasons] or ["nothing says why"]
             lines += [printable(f"{model.name}: {model.outcome}: ") + what[0], *(f"  {line}" for line in what[1:])]
     return lines

@@ -22,8 +22,20 @@ from siit.show.circuit_picture import circuit_picture
 from siit.show.style import SLOT_COLOURS
 from siit.show.thumbnail import thumbnail
 from siit.suite.gallery import gallery
-from siit.suite.models import DAMAGED, UNFINISHED, SuiteModel
-from siit.suite.outcomes import ALLOWED, CERTIFIED, ELSEWHERE, FAILED, NOT_CERTIFIED, SWEEPS, Outcome, last_outcomes
+from siit.suite.models import DAMAGED, NOT_BEGUN, UNFINISHED, SuiteModel
+from siit.suite.outcomes import (
+    ALLOWED,
+    CERTIFIED,
+    ELSEWHERE,
+    FAILED,
+    NOT_CERTIFIED,
+    PLAN_FILE,
+    SWEEPS,
+    Outcome,
+    last_outcomes,
+    never_begun,
+    write_plan,
+)
 from siit.suite.report import GALLERY_FILE, SUITE_FILE, write_report
 from siit.suite.summary import shortfalls, tier_table
 from tests.builders import handmade
@@ -82,6 +94,10 @@ def outcomes(root: Path) -> None:
     ]
     for sweep, job in jobs:
         job.write(root / SWEEPS / sweep)
+    write_plan(root / SWEEPS / "1", [("reverse", 0), ("largest_depth", 0), ("median", 0)], began=1.0)
+    # The second began last; its last three never did, and one of them is there.
+    jobs_of_second = [(job.case, job.seed) for sweep, job in jobs if sweep == "2"]
+    write_plan(root / SWEEPS / "2", [*jobs_of_second, ("sort_ints", 0), ("reverse", 1), ("sort_ints", 1)], began=5.0)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +130,19 @@ def test_it_tells_how_each_model_ended(models: list[SuiteModel]):
         ("reverse", 1, CERTIFIED, 0),
         ("reverse", 2, ALLOWED, 0),
         ("reverse", 10, DAMAGED, 2),
+        ("sort_ints", 0, NOT_BEGUN, 2),
+        ("sort_ints", 1, NOT_BEGUN, 2),
     ]
+
+
+def test_a_plan_that_is_none(tmp_path: Path):
+    folder = tmp_path / SWEEPS / "1"
+    write_plan(folder, [("reverse", 0)], began=1.0)
+    assert never_begun(tmp_path) == [("reverse", 0)]
+    for content in ("{", "[]", '{"began": 1}', '{"began": 1, "models": [3]}'):
+        (folder / PLAN_FILE).write_text(content)
+        with pytest.raises(ValueError, match=f"{PLAN_FILE}: found no plan of a suite; delete the file"):
+            never_begun(tmp_path)
 
 
 def test_the_json_s_content(root: Path, models: list[SuiteModel]):
@@ -126,6 +154,7 @@ def test_the_json_s_content(root: Path, models: list[SuiteModel]):
         NOT_CERTIFIED: 1,
         FAILED: 1,
         UNFINISHED: 1,
+        NOT_BEGUN: 2,
         DAMAGED: 1,
     }
     weights = (root / "reverse/seed-0" / WEIGHTS_FILE).read_bytes()
@@ -152,7 +181,7 @@ def test_the_json_s_content(root: Path, models: list[SuiteModel]):
     stuck = found["models"][2]
     assert (stuck["steps"], stuck["cpu_seconds"], stuck["tier"], stuck["path"]) == (200, 7.5, "deep", None)
     assert (stuck["failed"], stuck["diagnosis"]) == (list(MISSED), ["worst: sort"])
-    (damage,) = found["models"][-1]["diagnosis"]
+    (damage,) = found["models"][6]["diagnosis"]
     assert damage.startswith("model.safetensors: size: found '9 bytes', accepted is")
 
 
@@ -226,9 +255,9 @@ def test_the_table_and_what_is_wrong(models: list[SuiteModel]):
     Console(file=text, width=250).print(tier_table(models))
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in text.getvalue().splitlines()]
     by_name = {row[0]: row[1:] for row in rows if len(row) > 5}
-    assert by_name["all"][:6] == ["2", "1", "1", "1", "1", "1"]
+    assert by_name["all"][:7] == ["2", "1", "1", "1", "1", "2", "1"]
     assert by_name["composed"][-3:] == ["3 min", "reverse, seed 0: 62 s", "1.00000"]
-    assert by_name["deep"] == ["0", "0", "1", "0", "0", "0", "8 s", "largest_depth, seed 0: 8 s", ""]
+    assert by_name["deep"] == ["0", "0", "1", "0", "0", "0", "0", "8 s", "largest_depth, seed 0: 8 s", ""]
     lines = shortfalls(models)
     assert lines[:2] == ["ioi, seed 1: not finished: nothing says why", "ioi, seed x: failed: seed: found 'x'"]
     assert lines[2:4] == [

@@ -20,10 +20,12 @@ class SuiteJob:
 
     Attributes:
         case: of its model, or the option that names it.
+        seed: of its model, or what was given for it.
         there: whether its model was there before the suite began, so that it takes no time.
     """
 
     case: str
+    seed: int | str
     there: bool
 
 

@@ -22,7 +22,7 @@ from rich.table import Table
 from siit._console import Steady
 from siit._text import duration, printable
 from siit.bundle import MANIFEST_FILE
-from siit.suite.outcomes import RUNNING, Outcome, outcomes
+from siit.suite.outcomes import RUNNING, Outcome, outcomes, write_plan
 from siit.training.fit.sweep import SweepFolder
 from siit.training.fit.sweep_jobs import key_and_value, sweep_jobs, sweep_overrides
 from siit.training.suite.log import last_check
@@ -40,7 +40,9 @@ class SuiteWatch(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         assert SweepFolder.current is not None
-        SuiteWatch.current = Watcher(SweepFolder.current, planned_jobs(config))
+        jobs = planned_jobs(config)
+        write_plan(SweepFolder.current, [(job.case, job.seed) for job in jobs.values()], time.time())
+        SuiteWatch.current = Watcher(SweepFolder.current, jobs)
         SuiteWatch.current.start()
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -68,9 +70,9 @@ def planned_jobs(config: DictConfig) -> dict[int, SuiteJob]:
     jobs = {}
     for number, job in enumerate([] if overrides is None else sweep_jobs(overrides)):
         given = dict(map(key_and_value, job))
-        case, seed = given.get("case", str(config.case.name)), given.get("seed", config.seed)
+        case, seed = given.get("case", str(config.case.name)), str(given.get("seed", config.seed))
         there = (Path(str(config.out)) / case / f"seed-{seed}" / MANIFEST_FILE).exists()
-        jobs[number] = SuiteJob(case, there)
+        jobs[number] = SuiteJob(case, int(seed) if seed.isdecimal() else seed, there)
     return jobs
 
 
@@ -114,7 +116,7 @@ class Watcher(threading.Thread):
         except (ValueError, OSError):
             return  # a file system that is not there for a moment; the sweep's own table says it if it stays so
         for outcome in found:
-            self._jobs.setdefault(outcome.job, SuiteJob(outcome.case, False))
+            self._jobs.setdefault(outcome.job, SuiteJob(outcome.case, outcome.seed, False))
         progress = SuiteProgress(self._jobs, found, time.time())
         news = [outcome for outcome in found if self._said.get(outcome.job) != outcome.verdict]
         for outcome in news:

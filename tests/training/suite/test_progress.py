@@ -9,9 +9,9 @@ from siit.suite.selection import size
 from siit.training.suite.progress import SuiteJob, SuiteProgress, event
 
 JOBS = {
-    number: SuiteJob(case, case == "caesar_shift") for number, case in enumerate(["ioi", "reverse", "caesar_shift"])
+    number: SuiteJob(case, 1, case == "caesar_shift") for number, case in enumerate(["ioi", "reverse", "caesar_shift"])
 }
-JOBS[3] = SuiteJob("square", False)
+JOBS[3] = SuiteJob("square", 1, False)
 
 
 def test_before_anything_is_trained_nothing_is_estimated():
@@ -40,9 +40,9 @@ def test_what_takes_longer_than_thought_counts_as_done():
 
 
 def test_events_in_words():
-    job = SuiteJob("ioi", False)
+    job = SuiteJob("ioi", 1, False)
     assert event(Outcome(0, "ioi", 1, ()), job) == "ioi, seed 1: started"
     ended = Outcome(0, "ioi", 1, (), CERTIFIED, "", 2500, 1200.0)
     assert event(ended, job) == "ioi, seed 1: certified, 2,500 steps, 20 min"
-    assert event(ended, SuiteJob("ioi", True)) == "ioi, seed 1: certified, was there already"
+    assert event(ended, SuiteJob("ioi", 1, True)) == "ioi, seed 1: certified, was there already"
     assert event(Outcome(0, "\x1b", 1, (), FAILED, "a\nb"), job) == "\ufffd, seed 1: failed (a\ufffdb)"

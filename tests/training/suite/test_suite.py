@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from siit.suite.outcomes import ALLOWED, FAILED
+from siit.suite.report import write_report
 from tests.builders.runs import SMALL
 
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
@@ -75,6 +76,8 @@ def test_one_that_was_killed_ends_with_the_same_models(tmp_path: Path):
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
     assert not (killed / "suite.json").exists()
+    planned = [("frac_prevs", 0), ("square", 0)]
+    assert [(model.case, model.seed) for model in write_report(killed, pages=False, say=print)] == planned
     done = suite(killed, *overrides)
     assert done.returncode == 0, done.stderr
     assert "frac_prevs, seed 0: not certified, as allowed, was there already" in done.stdout

@@ -51,8 +51,6 @@ class CaseSettings(ABC):
     """Share of right answers at which the circuit-only phase ends, in the circuit's worst interchange."""
     probe_weight: float = 1.0
     """Factor of the loss of the auxiliary probes."""
-    replay_interchanges: bool = False
-    """Whether replayed pairs meet the interchange again under which they went wrong."""
     off_circuit: OffCircuitSettings = field(default_factory=recipe_off_circuit)
     """What is replaced off the circuit after the circuit-only phase."""
     alignment: AlignmentSettings = field(default_factory=AlignmentSettings)

@@ -47,9 +47,8 @@ class ObjectiveSettings:
     """Prioritised sampling: share of the interchanges, and of the single off-circuit parts, that are drawn in
     proportion to their running errors. The others follow the probabilities of the terms."""
     replay: float = 0.25
-    """Share of the pairs that come from the replay buffer: earlier ones that went wrong, with new interventions."""
-    replay_interchanges: bool = CaseSettings.replay_interchanges
-    """Whether such a pair meets again the interchange, with the same permuted positions, under which it went wrong."""
+    """Share of the pairs that come from the replay buffer: earlier ones that went wrong. Each meets again the
+    interchange under which it did, with the same permuted positions; what is replaced off the circuit is drawn anew."""
 
     adversarial: float = 0.5
     """Share of the pairs that are attacked once the circuit-only phase is over. Earlier pairs come again, with the
@@ -70,8 +69,6 @@ class ObjectiveSettings:
             require(f"objective.{name}", share, 0 <= share < 1, "a number from 0 to below 1")
         attacked = self.adversarial
         require("objective.adversarial", attacked, 0 <= attacked <= 0.5, "a number from 0 to 0.5")
-        again, possible = self.replay_interchanges, self.replay > 0
-        require("objective.replay_interchanges", again, possible or not again, "false where objective.replay is 0")
         for name in ("probe_weight", "attention_weight", "leakage_weight", "next_token"):
             require(f"objective.{name}", getattr(self, name), getattr(self, name) >= 0, "0 or more")
         first, accepted = self.circuit_first, "null or a number above 0, at most 1"

@@ -108,16 +108,16 @@ class SIITModule(pl.LightningModule):
             pairs = replayed.pairs
         priorities = self.errors.priorities(chosen.prioritised) if chosen.prioritised else None
         drawn = self.objective.draw(pairs, generator, circuit_only, priorities)
-        if replayed is not None and chosen.replay_interchanges:
+        if replayed is not None:
             drawn = replayed.interchanged_again(drawn)
-        attacked = self.adversary is not None and not circuit_only
-        if self.adversary is not None and attacked:
-            pairs, drawn = self.adversary.replace_last(pairs, drawn)
+        adversary = None if circuit_only else self.adversary
+        if adversary is not None:
+            pairs, drawn = adversary.replace_last(pairs, drawn)
         probed = chosen.probe_weight > 0
         step = self.objective.evaluate(self.model, pairs, drawn, self.auxiliary_probes if probed else None)
         wrong = self._note(pairs, step)
-        if self.adversary is not None and attacked:
-            self._ascend = functools.partial(self.adversary.ascend, pairs, step.drawn, wrong, generator)
+        if adversary is not None:
+            self._ascend = functools.partial(adversary.ascend, pairs, step.drawn, wrong, generator)
         return step.loss
 
     def on_after_backward(self) -> None:
@@ -140,7 +140,11 @@ class SIITModule(pl.LightningModule):
             step.drawn.choice, step.drawn.replacement.single, wrong.sum(1) * counted, step.scored.sum(1) * counted
         )
         if self.chosen.replay:
-            self.replay_buffer.add(pairs, step.drawn, wrong.any(1))
+            kept = wrong.any(1)
+            if self.adversary is not None and self.everything_from is not None:
+                # The adversary shows its own again; here they would crowd out all others.
+                kept = kept & ~self.adversary.attacked(len(kept))
+            self.replay_buffer.add(pairs, step.drawn, kept)
         return wrong.any(1)
 
     @property

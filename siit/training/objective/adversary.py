@@ -58,6 +58,14 @@ class Adversary(nn.Module):
         self.register_buffer("interchangeable", torch.zeros(size, dtype=torch.bool))
         self.register_buffer("ready", torch.zeros((), dtype=torch.bool))
 
+    def attacked(self, batch: int) -> Bool[Tensor, " batch"]:
+        """Tells which places of a batch the attacked examples take; none before the first ascent.
+
+        Args:
+            batch: how many places there are.
+        """
+        return self.ready & (torch.arange(batch, device=self.ready.device) >= batch - self.size)
+
     def replace_last(self, pairs: Pairs, drawn: Drawn) -> tuple[Pairs, Drawn]:
         """Puts the attacked examples into the last places of a batch; none before the first ascent.
 
@@ -77,13 +85,13 @@ class Adversary(nn.Module):
 
         true = torch.ones(len(pairs), dtype=torch.bool, device=pairs.base.device)
         fresh = true if pairs.fresh is None else pairs.fresh
-        attacked = torch.arange(len(pairs), device=fresh.device) >= len(pairs) - self.size
+        attacked = self.attacked(len(pairs))
         replacement = drawn.replacement
         with_attacked = Pairs(
             last("base", pairs.base),
             last("source", pairs.source),
             last("interchangeable", true if pairs.interchangeable is None else pairs.interchangeable),
-            fresh & ~(attacked & self.ready),
+            fresh & ~attacked,
         )
         return with_attacked, Drawn(
             choice=last("choice", drawn.choice),
@@ -95,7 +103,7 @@ class Adversary(nn.Module):
                 nodes=last("nodes", replacement.nodes, 1).float().requires_grad_(),
                 edges=last("edges", replacement.edges, 1).float().requires_grad_(),
                 ablation=last("ablation", replacement.ablation),
-                single=torch.where(attacked & self.ready, -1, replacement.single),
+                single=torch.where(attacked, -1, replacement.single),
             ),
             all_off=drawn.all_off,
         )

@@ -1,7 +1,7 @@
-"""Replays pairs that the model got wrong, with the interchange under which they were wrong or one drawn anew.
+"""Replays pairs that the model got wrong, with the interchange under which they were wrong.
 
-The worst case rests on what is rare among the pairs: a long sentence with a short source, a large count. The optimiser
-sees it least.
+The worst case rests on what is rare: a long sentence with a short source, a large count, positions permuted in one way
+of many. The optimiser sees it least.
 """
 
 from __future__ import annotations

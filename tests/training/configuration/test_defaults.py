@@ -88,7 +88,7 @@ def test_what_differs_in_the_options_of_case():
     assert settings_of("case=random-deep-0").case == DrawnCase(tier="deep", generator_seed=0)
     assert settings_of("case=quadratic_of_first").case == CatalogueCase(name="quadratic_of_first", min_len=4)
     assert settings_of(*OWN).case == CustomCase(program="a:b", vocab=["a", "b"], max_len=4)
-    assert settings_of("case=ioi").case == SentenceCase(name="ioi", circuit_first=0.997, replay_interchanges=True)
+    assert settings_of("case=ioi").case == SentenceCase(name="ioi", circuit_first=0.997)
 
 
 def test_no_case_sets_its_alignment():
@@ -148,7 +148,7 @@ def test_a_plain_term_has_the_same_defaults():
 def test_the_default_term_is_that_of_the_recipe():
     """The case's recipe and the objective's term are one default, from two places that a model may be told from."""
     assert Settings().objective.terms["siit"].off_circuit == recipe_off_circuit() == Settings().case.off_circuit
-    for name in ("circuit_first", "probe_weight", "replay_interchanges"):
+    for name in ("circuit_first", "probe_weight"):
         assert getattr(ObjectiveSettings(), name) == getattr(CaseSettings, name)
 
 
@@ -157,11 +157,10 @@ def test_a_changed_recipe_is_read_by_siit_alone():
         "case.circuit_first=0.5",
         "case.probe_weight=7",
         "case.off_circuit.none=0.25",
+        "case.off_circuit.all=0.2",
     )
-    recipe = (*recipe, "case.off_circuit.all=0.2", "case.replay_interchanges=true")
     chosen = settings_of(*recipe).objective
-    found = (chosen.circuit_first, chosen.probe_weight, chosen.replay_interchanges)
-    assert found == (0.5, 7.0, True)
+    assert (chosen.circuit_first, chosen.probe_weight) == (0.5, 7.0)
     assert terms_of(chosen)["siit"].off_circuit == OffCircuitDraw(none=0.25, all=0.2, subset=0.35, one=0.2)
     for other in ("iit", "siit_node", "behaviour"):
         assert settings_of(*recipe, f"objective={other}").objective == settings_of(f"objective={other}").objective
@@ -172,7 +171,7 @@ def test_a_cases_own_recipe_is_that_of_siit(case: str):
     settings = settings_of(f"case={case}")
     chosen, recipe = settings.objective, settings.case
     assert chosen.terms["siit"].off_circuit == recipe.off_circuit
-    for name in ("circuit_first", "probe_weight", "replay_interchanges"):
+    for name in ("circuit_first", "probe_weight"):
         assert getattr(chosen, name) == getattr(recipe, name)
 
 
@@ -181,7 +180,7 @@ def test_the_recipe_of_ioi_full_is_read_by_siit_alone():
         chosen = settings_of("case=ioi_full", f"objective={objective}").objective
         assert chosen == settings_of(f"objective={objective}").objective
         assert "siit" not in chosen.terms
-        assert (chosen.probe_weight, chosen.replay, chosen.replay_interchanges) == (0, 0, False)
+        assert (chosen.probe_weight, chosen.replay) == (0, 0)
 
 
 def _leaves(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -80,12 +80,6 @@ def test_bad_values(default: dict[str, Any], key: str, value: Any, message: str)
         read_settings(changed(default, {key: value}))
 
 
-def test_values_that_cannot_stand_together(default: dict[str, Any]):
-    message = "objective.replay_interchanges: found True, accepted is false where objective.replay is 0"
-    with pytest.raises(ConfigError, match=message):
-        read_settings(changed(default, {"objective.replay": 0, "objective.replay_interchanges": True}))
-
-
 def test_an_objective_needs_terms():
     with pytest.raises(ConfigError, match=r"objective.terms: found {}, accepted is at least one term"):
         ObjectiveSettings(terms={}).check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 import json
 import re
 import traceback
@@ -58,6 +59,21 @@ def test_wrong_pairs_are_kept_where_they_are_replayed(composed: Compose, tmp_pat
         bos = module.replay_buffer.inputs[:, : added[-1], 0]
         assert bool((bos == 4).all()), "what is kept are inputs of frac_prevs"
     assert added[0] > 10 and added[1] == 0
+
+
+def test_attacked_examples_are_not_kept(composed: Compose) -> None:
+    """An untrained model answers nearly all of them wrong."""
+    settings = read_settings(composed("case=frac_prevs", "objective.replay=0.5", "objective.adversarial=0.25"))
+    module, batch = module_of(settings), settings.trainer.batch_size
+    module.everything_from = 0
+    assert module.adversary is not None and module.adversary.size == batch // 4
+    data, added = PairDataModule(plan_of(settings).task, batch, 50, settings.seed), [0]
+    for step in range(3):
+        module.training_step(data.draw(step, torch.device("cpu")), step).backward()
+        module.on_after_backward()
+        added.append(int(module.replay_buffer.added))
+    first, *others = (after - before for before, after in itertools.pairwise(added))
+    assert first > batch * 3 // 4 and all(0 < kept <= batch * 3 // 4 for kept in others)
 
 
 def test_the_circuit_alone_is_checked_until_it_passes_and_then_the_certificate(

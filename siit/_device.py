@@ -1,4 +1,4 @@
-"""Devices that torch can compute on."""
+"""Finds out whether torch can compute on a device."""
 
 from __future__ import annotations
 

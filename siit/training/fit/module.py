@@ -115,7 +115,7 @@ class SIITModule(pl.LightningModule):
             pairs, drawn = adversary.replace_last(pairs, drawn)
         probed = chosen.probe_weight > 0
         step = self.objective.evaluate(self.model, pairs, drawn, self.auxiliary_probes if probed else None)
-        wrong = self._note(pairs, step)
+        wrong = self._note(pairs, step, adversary)
         if adversary is not None:
             self._ascend = functools.partial(adversary.ascend, pairs, step.drawn, wrong, generator)
         return step.loss
@@ -126,7 +126,7 @@ class SIITModule(pl.LightningModule):
             self._ascend = None
 
     @torch.no_grad()
-    def _note(self, pairs: Pairs, step: Step) -> Bool[Tensor, " batch"]:
+    def _note(self, pairs: Pairs, step: Step, adversary: Adversary | None) -> Bool[Tensor, " batch"]:
         """Keeps a step's losses, and its errors for prioritised sampling and replay; returns who was wrong.
 
         It never waits for the device.
@@ -141,9 +141,9 @@ class SIITModule(pl.LightningModule):
         )
         if self.chosen.replay:
             kept = wrong.any(1)
-            if self.adversary is not None and self.everything_from is not None:
+            if adversary is not None:
                 # The adversary shows its own again; here they would crowd out all others.
-                kept = kept & ~self.adversary.attacked(len(kept))
+                kept = kept & ~adversary.attacked(len(kept))
             self.replay_buffer.add(pairs, step.drawn, kept)
         return wrong.any(1)
 

@@ -37,6 +37,7 @@ def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_another_process_is_named_and_nothing_is_written(composed: Compose, tmp_path: Path) -> None:
     folder = tmp_path / ".runs" / "frac_prevs" / "seed-0"
     command = [sys.executable, "-c", HOLD, str(folder)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -33,10 +35,18 @@ def test_a_mean_is_spread_over_the_selected_slots():
     assert causal[0, 1:].tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0]]
 
 
-def test_a_count_leaves_its_share_on_bos():
+def test_bos_weighs_as_much_as_all_slots_in_a_count():
     found = patterns(Variable("smaller", None, SelectionShare(selection())))
-    torch.testing.assert_close(found[0, 1:, 0], torch.tensor([1 / 2, 1 / 3, 1]))
-    torch.testing.assert_close(found[0, 2], torch.tensor([1 / 3, 1 / 3, 0, 1 / 3]))
+    torch.testing.assert_close(found[0, 1:, 0], torch.tensor([3 / 4, 3 / 5, 1]))
+    torch.testing.assert_close(found[0, 2], torch.tensor([3 / 5, 1 / 5, 0, 1 / 5]))
+
+
+def test_a_head_writes_the_attention_that_it_leaves_on_bos():
+    share = SelectionShare(selection())
+    values = torch.tensor([[1, 1 / 2, 1 / 3, math.nan]])
+    torch.testing.assert_close(share.written(values), torch.tensor([[1, 3 / 4, 3 / 5, math.nan]]), equal_nan=True)
+    mean = Aggregate(selection(), "weight", 0.0)
+    torch.testing.assert_close(mean.written(values), values, equal_nan=True)
 
 
 def test_any_pattern_will_do_where_the_selection_is_undecided():
@@ -80,7 +90,7 @@ def check(model: CausalModel, run: Run, name: str, pattern: Tensor, is_token: Te
     assert bool(((total - 1).abs().lt(1e-6) | total.eq(0)).all())
     if isinstance(mechanism, SelectionShare):
         defined = ~values.isnan() & is_token
-        torch.testing.assert_close(pattern[..., 0][defined], values[defined])
+        torch.testing.assert_close(pattern[..., 0][defined], mechanism.written(values)[defined])
         return
     assert isinstance(mechanism, Aggregate)
     read = run.values[mechanism.value].double()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
-from jaxtyping import Bool, Float, Num
+from jaxtyping import Bool, Float, Num, Shaped
 from torch import Tensor
 
 from siit._text import shortened
@@ -39,9 +39,9 @@ def undefined(values: Values) -> Bool[Tensor, "batch pos"]:
     return values.isnan() if values.is_floating_point() else values < 0
 
 
-def spread_evenly(slots: Bool[Tensor, "batch query key"]) -> Attention:
-    """Spreads each position's attention evenly over some slots; over none where there are none."""
-    return slots / slots.sum(-1, keepdim=True).clamp(min=1)
+def spread(weights: Shaped[Tensor, "batch query key"]) -> Attention:
+    """Spreads each position's attention over slots in proportion to whole weights; over none where all are 0."""
+    return weights / weights.sum(-1, keepdim=True).clamp(min=1)
 
 
 def kind_of(values: ValueSet) -> Kind:
@@ -176,6 +176,16 @@ class Mechanism:
             Rows that sum to 1, and to 0 where any pattern will do.
         """
         return None
+
+    def written(self, values: Values) -> Values:
+        """Gives the numbers that a head with the pattern of `attention` writes for the variable's values.
+
+        Training may teach them to its nodes. They are the values themselves, unless a pattern has others of its own.
+
+        Args:
+            values: of the variable, [batch, pos].
+        """
+        return values
 
     def check(self, context: Context) -> None:
         """Checks that kinds, shapes and entries fit the parents, so that no run can fail or read a wrong entry.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from siit._text import shortened
 from siit.causal.mechanisms import fields
-from siit.causal.mechanisms.base import UNDEFINED, Attention, Context, Mechanism, Read, Values, spread_evenly
+from siit.causal.mechanisms.base import UNDEFINED, Attention, Context, Mechanism, Read, Values, spread
 
 AMBIGUOUS = -2
 """Several different values were found, or an ambiguous one was read; undefined too, and never a value."""
@@ -48,7 +48,7 @@ def _at_found(
     """Spreads attention over what was found; over the beginning of the sequence where that is nothing."""
     slots = selected & found.unsqueeze(-1)
     slots[..., 0] |= ~found
-    return spread_evenly(slots & ~ambiguous.unsqueeze(-1))
+    return spread(slots & ~ambiguous.unsqueeze(-1))
 
 
 class _Comparison(Mechanism):

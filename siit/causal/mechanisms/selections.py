@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from siit.causal.mechanisms import fields
-from siit.causal.mechanisms.base import TOKENS, UNDEFINED, Attention, Context, Mechanism, Read, Values, spread_evenly
+from siit.causal.mechanisms.base import TOKENS, UNDEFINED, Attention, Context, Mechanism, Read, Values, spread
 
 NOT_SELECTED, SELECTED, UNDECIDED = 0, 1, 2
 """Entries of a selection's predicate; undecided where the predicate itself is undefined (it raises)."""
@@ -55,16 +55,17 @@ class Selection:
             reachable = reachable & (read(TOKENS, "k") >= 0).unsqueeze(-2)
         return (state == SELECTED) & reachable, ((state == UNDECIDED) & reachable).any(-1)
 
-    def attention(self, read: Read, *, start: bool) -> Attention:
+    def attention(self, read: Read, *, start: int) -> Attention:
         """Spreads a position's attention evenly over what it selects; where that is undecided, any will do.
 
         Args:
             read: gives a parent's values in a slot.
-            start: whether the beginning of the sequence counts as selected. It does where nothing else is.
+            start: how many selected slots the beginning of the sequence weighs; if none, 1 where nothing is selected.
         """
         selected, undecided = self(read)
-        selected[..., 0] = start | ~selected.any(-1)
-        return spread_evenly(selected & ~undecided.unsqueeze(-1))
+        weights = selected.long()
+        weights[..., 0] = start or ~selected.any(-1)
+        return spread(weights * ~undecided.unsqueeze(-1))
 
     def check(self, context: Context) -> None:
         """Raises ValueError unless the predicate fits query and key; see `Mechanism.check`."""
@@ -133,7 +134,7 @@ class Aggregate(Mechanism):
         return torch.where((selected & missing).any(-1) | undecided, torch.nan, mean)
 
     def attention(self, read: Read) -> Attention:
-        return self.selection.attention(read, start=False)
+        return self.selection.attention(read, start=0)
 
     def check(self, context: Context) -> None:
         self.selection.check(context)
@@ -181,7 +182,18 @@ class SelectionShare(Mechanism):
         return torch.where(undecided, torch.nan, share)
 
     def attention(self, read: Read) -> Attention:
-        return self.selection.attention(read, start=True)
+        """Gives a pattern in which the beginning weighs as much as all other slots together.
+
+        As Tracr has it, weighing as much as one, 7 and 8 selected slots leave 0.125 and 0.111 on it. If it weighs 9,
+        they leave 0.5625 and 0.529, so that neighbouring numbers differ more evenly.
+        """
+        return self.selection.attention(read, start=_slots(read(TOKENS, "v")))
+
+    def written(self, values: Values) -> Values:
+        """Gives the attention that this pattern leaves on the beginning."""
+        selected = 1.0 / values - 1.0
+        start = _slots(values)
+        return start / (start + selected)
 
     def check(self, context: Context) -> None:
         self.selection.check(context)
@@ -196,3 +208,8 @@ class SelectionShare(Mechanism):
     @classmethod
     def from_json(cls, data: Mapping[str, Any], categorical: bool) -> SelectionShare:
         return cls(Selection.from_json(data))
+
+
+def _slots(values: Values) -> int:
+    """Counts the slots of an input beside the beginning."""
+    return values.shape[-1] - 1

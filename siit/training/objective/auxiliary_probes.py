@@ -21,7 +21,8 @@ from siit.training.objective.losses import cross_entropies
 class AuxiliaryProbes(nn.Module):
     """Holds a linear map for each hidden variable of the circuit; the answer needs none, the logits show it.
 
-    That a lookup finds nothing is a class of its own; other undefined values are not scored.
+    Of a number it reads what a head would write (`siit.causal.Mechanism.written`). That a lookup finds nothing is a
+    class of its own; other undefined values are not scored.
 
     Args:
         model: the causal model.
@@ -38,6 +39,7 @@ class AuxiliaryProbes(nn.Module):
             for name in members
             if name != model.answer.name
         }
+        self.mechanisms = {name: model.variables[name].mechanism for name in self.nodes}
         self.finds_nothing: dict[str, int] = {}
         """Lookup -> the class that stands for nothing found."""
         maps = []
@@ -77,7 +79,8 @@ class AuxiliaryProbes(nn.Module):
             values = torch.where(values == UNDEFINED, self.finds_nothing[name], values)
         counted = counted & ~undefined(values)
         if values.is_floating_point():
-            each = (read[..., 0] - values.nan_to_num(0.0)).square()
+            written = self.mechanisms[name].written(values)
+            each = (read[..., 0] - written.nan_to_num(0.0)).square()
         else:
             each = cross_entropies(read, torch.where(counted, values, 0))
         return torch.where(counted, each, 0.0).sum() / counted.sum().clamp(min=1)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from siit.causal import CausalModel, Inputs, Lookup, Table, Variable
+from siit.causal import CausalModel, Inputs, Lookup, Nearest, Selection, SelectionShare, Table, Variable
 from siit.graph.architecture import ModelConfig
 from siit.interchange.alignment import Labels, derive_labels
 from siit.interchange.interventions import Interchanges
@@ -117,6 +117,24 @@ def test_the_loss_by_hand():
     expected = sum(sum(each) / len(each) for each in losses) / 3
     loss = found.loss(written, causal_model().run(Inputs(TOKENS)), IS_TOKEN)
     assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_count_is_read_as_its_head_writes_it():
+    """Of three slots BOS weighs three: where one token is an a, 3 / 4 of the attention is left on it."""
+    is_a = Selection("tokens", "tokens", torch.tensor([[1, 0, 0, 0]] * 4, dtype=torch.int8), causal=False, valid=False)
+    share = Variable("share", None, SelectionShare(is_a))
+    points = torch.tensor([1 / 4, 1 / 3, 1 / 2, 1])
+    count = Variable("count", (0, 1, 2, 3), Nearest("share", points, torch.tensor([3, 2, 1, 0])))
+    model = CausalModel("abc", 3, [share, count])
+    made = derive_labels(model, CONFIG, {"share": ("a0.h0",), "count": ("m0",)})
+    found = AuxiliaryProbes(model, made, CONFIG.d_model, seed=0)
+    with torch.no_grad():
+        maps(found)[0].weight.zero_()
+        maps(found)[0].bias.fill_(0.5)
+    run = model.run(Inputs(TOKENS))
+    # a a b: 3 / (3 + 2) of it three times; c b: all of it, twice.
+    expected = (3 * (3 / 5 - 1 / 2) ** 2 + 2 * (1 - 1 / 2) ** 2) / 5
+    assert found.loss(senders(), run, IS_TOKEN).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_what_is_ambiguous_is_not_decoded():

@@ -3,8 +3,8 @@
 The rule reads mechanisms and numbers of values, never names. One head is enough to copy or to average what few values
 select. What one head was seen to do badly has more (`docs/notes/recipes.md`, `docs/notes/ioi.md`):
 
-- Counting. A head leaves 1 / (1 + count) of its attention on BOS, so that 7 and 8 differ by 0.014. One head tells them
-  apart less well where all else is replaced by zero. Two do, whatever selects what is counted.
+- Counting. How much attention a head leaves on BOS tells. One head told 7 from 8 less well where all else is replaced
+  by zero. Two do, whatever selects what is counted.
 - Looking up among many words. Selecting a word, and saying which it is, takes more directions than a head has.
 - Avoiding a word. Whatever is not that word must be selected alike.
 - Finding nothing, or too little, where no query says what to look for. How much attention is left on BOS tells. The MLP

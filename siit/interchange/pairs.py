@@ -19,7 +19,8 @@ class Pairs:
         source: the inputs whose activations replace the base's.
         interchangeable: in which pairs the source can take part in an interchange; in the others it only replaces what
             is off the circuit. None: in all.
-        fresh: which pairs are drawn anew and stand for the data, rather than replayed. None: all.
+        fresh: which pairs are drawn anew and stand for the data, rather than replayed, or drawn for their rare
+            answers. None: all.
     """
 
     base: Int[Tensor, "batch pos"]

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from siit.interchange.pairs import Pairs, permuted_positions
+from siit.interchange.pairs import Pairs, PairSampler, permuted_positions
 from siit.tasks.balance import answer_weights
 from siit.tasks.inputs import InputSpace
 
@@ -145,6 +145,35 @@ class ProgramPairSampler:
         low, high = self.running[start], self.running[end]
         place = torch.searchsorted(self.running, low + chance * (high - low), right=True) - 1
         return torch.minimum(torch.maximum(place, start), end - 1)
+
+
+class MixedPairSampler:
+    """Draws each pair by one of two samplers of the same split, by either as often.
+
+    Args:
+        own: draws as the data is, and its pairs are fresh.
+        other: draws otherwise, on the same device.
+    """
+
+    def __init__(self, own: PairSampler, other: PairSampler) -> None:
+        self.own, self.other = own, other
+
+    @property
+    def device(self) -> torch.device:
+        """Where pairs are drawn and live."""
+        return self.own.device
+
+    def draw(self, count: int, generator: torch.Generator) -> Pairs:
+        """Draws pairs.
+
+        Args:
+            count: how many.
+            generator: on the samplers' device.
+        """
+        fresh = torch.rand(count, device=self.device, generator=generator) < 0.5
+        chosen, own, other = fresh.unsqueeze(1), self.own.draw(count, generator), self.other.draw(count, generator)
+        base, source = torch.where(chosen, own.base, other.base), torch.where(chosen, own.source, other.source)
+        return Pairs(base, source, fresh=fresh)
 
 
 def _choices(present: Bool[Tensor, " length"], causal: bool) -> Int[Tensor, " choice"]:

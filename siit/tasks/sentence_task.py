@@ -76,6 +76,10 @@ class SentenceTask(Task):
         """
         return SentencePairSampler(self, split, device)
 
+    def training_pairs(self, device: torch.device | str = "cpu", seed: int = 0) -> SentencePairSampler:
+        """Makes what draws the pairs to train on: the split's own, for no answer is rare."""
+        return self.pairs("train", device, seed)
+
     def sample_pairs(self, count: int, generator: torch.Generator) -> Pairs:
         """Draws `count` training pairs, on the CPU."""
         return SentencePairSampler(self, "train").draw(count, generator)

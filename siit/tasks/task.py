@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,7 @@ from siit.interchange.evidence import answer_tensors
 from siit.interchange.pairs import Pairs, PairSampler, permuted_positions
 from siit.tasks.fingerprint import causal_fingerprint
 from siit.tasks.inputs import InputSpace
-from siit.tasks.pairs import ProgramPairSampler, Split
+from siit.tasks.pairs import MixedPairSampler, ProgramPairSampler, Split
 
 MAX_TOLERANCE = 0.05
 """Numerical outputs are right within this, or half the smallest gap between two outputs of a position."""
@@ -86,6 +87,20 @@ class Task(InputSpace):
             seed: the same for all splits of one run.
         """
         return ProgramPairSampler(self, split, device, seed)
+
+    def training_pairs(self, device: torch.device | str = "cpu", seed: int = 0) -> PairSampler:
+        """Makes what draws the pairs to train on: half of them balanced, where answers are classes.
+
+        A rare answer would be forgotten between two inputs that have it.
+
+        Args:
+            device: where pairs are drawn and live.
+            seed: the same for all splits of one run.
+        """
+        own = self.pairs("train", device, seed)
+        if self.balanced or self.model.classes is None:
+            return own
+        return MixedPairSampler(own, dataclasses.replace(self, balanced=True).pairs("train", device, seed))
 
     def permuted_positions(self, pairs: Pairs, generator: torch.Generator) -> Int[Tensor, "batch pos"]:
         """Draws position ids of sources, for interchanges of what depends on positions only; BOS and PAD keep theirs.

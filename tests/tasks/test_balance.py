@@ -9,9 +9,10 @@ from tracr.rasp import rasp
 from siit.causal import Inputs
 from siit.tasks import ProgramPairSampler, Task
 from siit.tasks.balance import REGARDLESS, answer_weights
-from siit.tasks.pairs import Split
+from siit.tasks.pairs import MixedPairSampler, Split
 from siit.training.rasp import task_from_case
 from siit.training.rasp.from_rasp import build_causal_model
+from tests.builders import programs
 from tests.builders.programs import everything, own
 from tracr_cases.shared import flag
 
@@ -26,8 +27,8 @@ def is_a() -> rasp.SOp:
     return rasp.Map(lambda x: x == "a", rasp.tokens).named("is_a")
 
 
-def task(make: object, **changes: object) -> Task:
-    case = own(make, balanced=True, **changes)  # type: ignore[arg-type]
+def task(make: object, balanced: bool = True, **changes: object) -> Task:
+    case = own(make, balanced=balanced, **changes)  # type: ignore[arg-type]
     return task_from_case(case, build_causal_model(case))
 
 
@@ -65,3 +66,34 @@ def test_rare_answers_are_drawn_as_often(split: Split, max_len: int, sampler: st
             share = answers[lengths == length].double().mean().item()
             if drawn_by.enumerated or share:  # else its one input that is all 'a' is in another split
                 assert share == pytest.approx((1 - REGARDLESS) / 2, abs=0.15)
+
+
+def test_half_of_the_pairs_to_train_on_are_balanced():
+    """Those that are not stand for the data: of inputs of length 6, 1 of 729 is all 'a'."""
+    subject = task(all_are_a, balanced=False, max_len=6)
+    drawn_by = subject.training_pairs()
+    assert isinstance(drawn_by, MixedPairSampler) and drawn_by.device == torch.device("cpu")
+    pairs = drawn_by.draw(8000, torch.Generator().manual_seed(0))
+    fresh = pairs.fresh
+    assert fresh is not None and fresh.double().mean().item() == pytest.approx(0.5, abs=0.03)
+    for tokens in (pairs.base, pairs.source):
+        longest = (tokens < subject.bos_id).sum(1) == 6
+        answers = subject.model.run(Inputs(tokens)).output[:, 1].double()
+        assert answers[longest & fresh].mean().item() < 0.02
+        assert answers[longest & ~fresh].mean().item() == pytest.approx((1 - REGARDLESS) / 2, abs=0.15)
+
+
+def test_pairs_to_train_on_belong_to_the_training_split():
+    subject = task(all_are_a, balanced=False, max_len=12, sampler="often_equal")
+    held_out = {tuple(row) for row in ProgramPairSampler(subject, "test").draw(4000, generator(0)).base.tolist()}
+    trained_on = {tuple(row) for row in subject.training_pairs().draw(4000, generator(1)).base.tolist()}
+    assert len(held_out) > 1000 and not held_out & trained_on
+
+
+def test_pairs_to_train_on_are_the_tasks_own_where_they_are_balanced_or_answers_are_numbers():
+    assert isinstance(task(all_are_a).training_pairs(), ProgramPairSampler)
+    assert isinstance(programs.task("frac_prevs").training_pairs(), ProgramPairSampler)
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)

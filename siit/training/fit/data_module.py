@@ -69,5 +69,5 @@ class PairDataModule(pl.LightningDataModule):
             device: where the pairs live.
         """
         if self._sampler is None:
-            self._sampler = self.task.pairs("train", device, self.seed)
+            self._sampler = self.task.training_pairs(device, self.seed)
         return self._sampler.draw(self.batch_size, step_generator(self.seed, 2 * step, device))

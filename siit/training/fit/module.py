@@ -134,7 +134,7 @@ class SIITModule(pl.LightningModule):
         self.losses = {"loss": step.loss.detach()}
         self.losses |= {f"loss/{name}": loss.detach() for name, loss in step.losses.items()}
         wrong = ~self.answers.right(step.logits, step.target) & step.scored
-        # Pairs that come again since they were wrong would make the errors seem larger than they are.
+        # Pairs that come again since they were wrong, or for rare answers, would make errors seem larger than they are.
         counted = torch.ones_like(wrong[:, 0]) if pairs.fresh is None else pairs.fresh
         self.errors.update(
             step.drawn.choice, step.drawn.replacement.single, wrong.sum(1) * counted, step.scored.sum(1) * counted

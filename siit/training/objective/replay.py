@@ -25,12 +25,14 @@ class Replayed:
     """A batch of which some pairs are replayed, with the interchanges under which these were wrong.
 
     Attributes:
-        pairs: fresh and replayed ones; `pairs.fresh` tells them apart.
+        pairs: new and replayed ones.
+        again: which are replayed.
         choice: the interchange of each replayed pair, as `siit.interchange.interventions` numbers them.
         source_positions: position ids of each replayed pair's source run.
     """
 
     pairs: Pairs
+    again: Bool[Tensor, " batch"]
     choice: Int[Tensor, " batch"]
     source_positions: Int[Tensor, "batch pos"]
 
@@ -38,14 +40,12 @@ class Replayed:
         """Gives each replayed pair the interchange under which it was wrong.
 
         Args:
-            drawn: interventions drawn anew for all pairs; fresh pairs keep theirs.
+            drawn: interventions drawn anew for all pairs; new pairs keep theirs.
         """
-        fresh = self.pairs.fresh
-        assert fresh is not None
         return dataclasses.replace(
             drawn,
-            choice=torch.where(fresh, drawn.choice, self.choice),
-            source_positions=torch.where(fresh.unsqueeze(1), drawn.source_positions, self.source_positions),
+            choice=torch.where(self.again, self.choice, drawn.choice),
+            source_positions=torch.where(self.again.unsqueeze(1), self.source_positions, drawn.source_positions),
         )
 
 
@@ -73,23 +73,29 @@ class ReplayBuffer(nn.Module):
 
     @torch.no_grad()
     def replay(self, pairs: Pairs, share: float, generator: torch.Generator) -> Replayed:
-        """Replaces some fresh pairs by kept ones; none as long as none is kept.
+        """Replaces some new pairs by kept ones; none as long as none is kept.
 
         Args:
-            pairs: fresh ones.
+            pairs: new ones.
             share: probability that a pair is replaced.
             generator: on the pairs' device.
         """
         chance, place = torch.rand(2, len(pairs), device=generator.device, generator=generator)
-        fresh = (chance >= share) | (self.added == 0)
+        again = (chance < share) & (self.added > 0)
         row = (place * self.added.clamp(max=CAPACITY)).long()
-        interchangeable = torch.ones_like(fresh) if pairs.interchangeable is None else pairs.interchangeable
+        true = torch.ones_like(again)
+        interchangeable = true if pairs.interchangeable is None else pairs.interchangeable
         base, source = (
-            torch.where(fresh.unsqueeze(1), new, old[row])
+            torch.where(again.unsqueeze(1), old[row], new)
             for new, old in zip((pairs.base, pairs.source), self.inputs, strict=True)
         )
-        replayed = Pairs(base, source, torch.where(fresh, interchangeable, self.interchangeable[row]), fresh)
-        return Replayed(replayed, self.choice[row], self.source_positions[row])
+        replayed = Pairs(
+            base,
+            source,
+            torch.where(again, self.interchangeable[row], interchangeable),
+            ~again & (true if pairs.fresh is None else pairs.fresh),
+        )
+        return Replayed(replayed, again, self.choice[row], self.source_positions[row])
 
     @torch.no_grad()
     def add(self, pairs: Pairs, drawn: Drawn, wrong: Bool[Tensor, " batch"]) -> None:

@@ -81,15 +81,18 @@ def test_they_are_part_of_a_checkpoint():
 
 def test_wrong_pairs_meet_their_interchange_again():
     buffer, pairs = ReplayBuffer(3), numbered(100, 2_000)
+    pairs = dataclasses.replace(pairs, fresh=pairs.base[:, 0] % 2 == 0)
     add(buffer, numbered(1, 20), [True, False] * 10)
     replayed = buffer.replay(pairs, 0.25, seeded())
     choice = torch.full((len(pairs),), 50)
     drawn = dataclasses.replace(objectives.by_number(pairs), choice=choice, source_positions=pairs.source)
-    found, fresh = replayed.interchanged_again(drawn), replayed.pairs.fresh
-    assert fresh is not None and 0 < int(fresh.sum()) < len(pairs)
-    assert bool((found.choice[fresh] == 50).all())
-    assert torch.equal(found.source_positions[fresh], pairs.source[fresh])
-    numbers = replayed.pairs.base[~fresh]
-    assert torch.equal(found.choice[~fresh], numbers[:, 0] % 7)
-    assert torch.equal(found.source_positions[~fresh], numbers + 1)
+    found, again = replayed.interchanged_again(drawn), replayed.again
+    assert 0 < int(again.sum()) < len(pairs)
+    assert pairs.fresh is not None and replayed.pairs.fresh is not None
+    assert torch.equal(replayed.pairs.fresh, pairs.fresh & ~again), "neither replayed, nor drawn for a rare answer"
+    assert bool((found.choice[~again] == 50).all())
+    assert torch.equal(found.source_positions[~again], pairs.source[~again])
+    numbers = replayed.pairs.base[again]
+    assert torch.equal(found.choice[again], numbers[:, 0] % 7)
+    assert torch.equal(found.source_positions[again], numbers + 1)
     assert found.shifted is drawn.shifted and found.replacement is drawn.replacement

@@ -73,7 +73,7 @@ def test_half_of_the_pairs_to_train_on_are_balanced():
     subject = task(all_are_a, balanced=False, max_len=6)
     drawn_by = subject.training_pairs()
     assert isinstance(drawn_by, MixedPairSampler) and drawn_by.device == torch.device("cpu")
-    pairs = drawn_by.draw(8000, torch.Generator().manual_seed(0))
+    pairs = drawn_by.draw(8000, generator(0))
     fresh = pairs.fresh
     assert fresh is not None and fresh.double().mean().item() == pytest.approx(0.5, abs=0.03)
     for tokens in (pairs.base, pairs.source):

@@ -95,10 +95,13 @@ class Check(Callback, ABC):
         phase = float(pl_module.everything_from is None)
         log(trainer, {"val/error": found.error, "val/circuit_only": phase, **found.metrics})
         self.display.checked(trainer, pl_module, found.outcome)
-        if found.interchange is None or not pl_module.chosen.escalation:
+        if not pl_module.chosen.escalation:
             return
-        earliest = earliest_standstill(pl_module.settings, pl_module.everything_from, self.can_widen(found.interchange))
-        if self.standstill.note(trainer.global_step, found.error, earliest):
+        can_widen = found.interchange is not None and self.can_widen(found.interchange)
+        earliest = earliest_standstill(pl_module.settings, pl_module.everything_from, can_widen)
+        # What holds is noted too: a lapse is no standstill.
+        stands_still = self.standstill.note(trainer.global_step, found.error, earliest)
+        if stands_still and found.interchange is not None:
             pl_module.stands_still = found.interchange
             trainer.should_stop = True
 

@@ -52,7 +52,7 @@ class Standstill:
 
         Args:
             step: of the check.
-            error: share of wrong answers in the worst interchange.
+            error: share of wrong answers in the worst interchange; 0 where every interchange holds.
             not_before: a step before which nothing is said, see `earliest_standstill`.
         """
         if error <= BETTER * self.least:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+import pytorch_lightning as pl
 
 import siit
 from siit.train import train
 from siit.training.configuration.settings import TrainerSettings, read_settings
 from siit.training.fit import pipeline
+from siit.training.fit.checks import Check, Found
 from siit.training.fit.escalation import Standstill, earliest_standstill, next_widening
+from siit.training.fit.module import SIITModule
 from siit.training.fit.plan import Plan
 from siit.training.fit.revisions import Revisions, Widening
 from tests.builders.runs import Compose, plan_of, stopped_as_whole
@@ -29,6 +33,31 @@ def test_it_stands_still_where_the_error_has_not_fallen_for_half_of_the_steps_be
     assert [watch.note(step, error, 0) for step, error in course] == [False, False, False, False, True]
     assert (watch.least, watch.since) == (0.5, 200), "a tenth less is the least that counts"
     assert not watch.note(310, 0.44, 0) and watch.note(465, 0.44, 0)
+
+
+class Told(Check):
+    """Finds what it is told to find: the error of the worst interchange, 0 where all hold."""
+
+    error = 0.0
+
+    def concerns(self, module: SIITModule) -> bool:
+        return True
+
+    def check(self, trainer: pl.Trainer, module: SIITModule) -> Found:
+        return Found("", self.error, "is_x" if self.error else None)
+
+
+def test_a_lapse_is_no_standstill() -> None:
+    check = Told({}, Mock(), lambda interchange: True)
+    trainer = Mock(loggers=[], should_stop=False)
+    module = Mock(everything_from=0, settings=TrainerSettings(anneal_steps=100), stands_still=None)
+    said = []
+    for step, error in ((100, 0.01), (200, 0.0), (220, 0.001), (299, 0.01), (330, 0.01)):
+        trainer.global_step, check.error = step, error
+        check.on_train_epoch_end(trainer, module)
+        said.append(module.stands_still)
+    assert said == [None, None, None, None, "is_x"], "every interchange held at step 200"
+    assert trainer.should_stop
 
 
 def test_nothing_is_said_before_the_learning_rate_has_fallen() -> None:

@@ -99,7 +99,7 @@ class Check(Callback, ABC):
             return
         can_widen = found.interchange is not None and self.can_widen(found.interchange)
         earliest = earliest_standstill(pl_module.settings, pl_module.everything_from, can_widen)
-        # What holds is noted too: a lapse is no standstill.
+        # Checks in which all holds count too: a lapse is no standstill.
         stands_still = self.standstill.note(trainer.global_step, found.error, earliest)
         if stands_still and found.interchange is not None:
             pl_module.stands_still = found.interchange

@@ -22,7 +22,7 @@ A few interchanges leave few positions with an answer. Where the first round is 
 FAR = 0.02
 """Below the bar by this much, a round is not followed by another."""
 PAIRS_AT_ONCE = 512
-"""Of more, tensors are so large that each is memory fetched anew from the system: a third of the time, for `ioi`."""
+"""Of more, tensors are so large that each is memory fetched anew from the system: a third of the time, for IOI."""
 
 ADVERSARY_SCORED = 3072
 """Scored positions of each half on which the adversary's subsets are measured. Fewer tell too little.

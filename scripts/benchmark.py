@@ -49,9 +49,11 @@ def measure_case(case: str, overrides: list[str], training: bool, device_name: s
     seconds = {"step": 0.0, "causal model": 0.0}
     for step in range(WARM_UP + TIMED):
         started = time.perf_counter()
-        pairs = data.draw(step, device)
+        batch, generator = data.draw(step, device), step_generator(0, step, device)
+        choice = module.objective.draw_choice(batch.count, generator)
+        pairs = batch.draw(choice, module.objective.interchanges)
         # Half of the steps as in the circuit-first phase, half as after it.
-        drawn = module.objective.draw(pairs, step_generator(0, step, device), circuit_only=step % 2 == 0)
+        drawn = module.objective.draw(pairs, generator, circuit_only=step % 2 == 0, choice=choice)
         optimizer.zero_grad()
         module.objective.evaluate(module.model, pairs, drawn).loss.backward()
         optimizer.step()

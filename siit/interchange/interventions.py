@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from siit._constants import constant
-from siit.causal import OUTPUT, CausalModel, HighLevelEdge, Inputs, Intervention, Interventions, Run
+from siit.causal import INDICES, OUTPUT, TOKENS, CausalModel, HighLevelEdge, Inputs, Intervention, Interventions, Run
 from siit.causal.mechanisms import Values, undefined
 from siit.certificate import Answers
 from siit.interchange.alignment import Labels
@@ -72,6 +72,16 @@ class Interchanges:
         units = (all(name in fixed for name in unit) for unit in self.labels.units.values())
         edges = (all(edge.parent in fixed for edge in group) for group in self.labels.edges.values())
         return (*units, *edges)
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """Per interchange, the variable of which the source is to bring rare values.
+
+        That is the last member of a unit, or an edge's parent; where the parent is an input, the edge's child.
+        """
+        units = (members[-1] for members in self.labels.units.values())
+        first = (group[0] for group in self.labels.edges.values())
+        return (*units, *(edge.child if edge.parent in (TOKENS, INDICES) else edge.parent for edge in first))
 
     @cached_property
     def constant(self) -> tuple[bool, ...]:

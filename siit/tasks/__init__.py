@@ -7,6 +7,7 @@ from siit.tasks.samplers import SAMPLERS
 from siit.tasks.sentence_task import SentencePairSampler, SentenceTask
 from siit.tasks.sentences import Sentences
 from siit.tasks.task import ReportedInputs, Task
+from siit.tasks.training_pairs import TrainingPairSampler
 
 __all__ = [
     "SAMPLERS",
@@ -19,6 +20,7 @@ __all__ = [
     "Split",
     "Task",
     "TooFewInputsError",
+    "TrainingPairSampler",
     "declare",
     "task_from_json",
 ]

@@ -12,12 +12,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from siit.interchange.pairs import Pairs, PairSampler, permuted_positions
-from siit.tasks.balance import answer_weights
+from siit.interchange.pairs import Pairs, permuted_positions
+from siit.tasks.balance import answer_weights, value_weights
 from siit.tasks.inputs import InputSpace
 
 Split = Literal["train", "val", "test", "all"]
 """`all` is what a verifier draws from: the whole input space."""
+OWN = "own"
+"""The one weighting of inputs that are as frequent as the task says."""
 PARTS = 10
 PARTS_OF: dict[Split, tuple[int, int]] = {"train": (0, 8), "val": (8, 9), "test": (9, 10), "all": (0, PARTS)}
 """Which tenths, from and to, belong to a split."""
@@ -53,12 +55,23 @@ class ProgramPairSampler:
         split: train, val or test; or all of the space.
         device: where pairs are drawn and live.
         seed: of the pools; the same for all splits of one run.
+        by_value: weighs the inputs in several ways instead: by how rare each variable's values are, or the answers.
+
+    Attributes:
+        weightings: the names of the ways in which inputs are weighed: variables and `output`, or one that is `own`.
 
     Raises:
         TooFewInputsError: the inputs are too few to hold the split out.
     """
 
-    def __init__(self, space: InputSpace, split: Split, device: torch.device | str = "cpu", seed: int = 0) -> None:
+    def __init__(
+        self,
+        space: InputSpace,
+        split: Split,
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+        by_value: bool = False,
+    ) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.enumerated = space.input_count <= ENUMERATED and not space.rearranged
         first, last = PARTS_OF[split]
@@ -70,12 +83,15 @@ class ProgramPairSampler:
             tokens = pool.unique(dim=0)
             split_part = mixed(tokens.sort(dim=1).values if space.rearranged else tokens) % PARTS
             tokens = tokens[(split_part >= first) & (split_part < last)]
-        if space.balanced:
-            weights = answer_weights(space, tokens)
+        if by_value:
+            weighed = value_weights(space, tokens)
+        elif space.balanced:
+            weighed = {OWN: answer_weights(space, tokens)}
         elif space.sampler != "uniform":
-            weights = _frequencies(tokens, pool)
+            weighed = {OWN: _frequencies(tokens, pool)}
         else:
-            weights = torch.ones(len(tokens), dtype=torch.float64)
+            weighed = {OWN: torch.ones(len(tokens), dtype=torch.float64)}
+        self.weightings = tuple(weighed)
         lengths = (tokens < space.bos_id).sum(1)
         sizes = torch.bincount(lengths, minlength=space.n_ctx)
         # A group is the inputs of one length and one part. Only enumerated inputs have parts, and of their pairs those
@@ -91,10 +107,13 @@ class ProgramPairSampler:
         order = group.argsort(stable=True)
         groups = space.n_ctx * PARTS
         ends = torch.nn.functional.pad(torch.bincount(group, minlength=groups).cumsum(0), (1, 0))
-        running = torch.nn.functional.pad(weights[order].cumsum(0), (1, 0))
+        running = torch.nn.functional.pad(torch.stack([*weighed.values()])[:, order].cumsum(1), (1, 0))
         self.tokens, self.rearranged, self.size = tokens[order].to(device), space.rearranged, len(space.model.vocab)
-        self.ends, self.running, self.allowed = ends.to(device), running.to(device), allowed.to(device)
-        self.mass = running[ends].diff().reshape(-1, PARTS).float().to(device)
+        self.ends, self.allowed = ends.to(device), allowed.to(device)
+        self.mass = running[:, ends].diff().reshape(len(running), -1, PARTS).float().to(device)
+        # One increasing sequence, so that one search finds inputs of all weightings.
+        begins = torch.nn.functional.pad(running[:, -1].cumsum(0), (1, 0))[:-1]
+        self.running = (running + begins.unsqueeze(1)).flatten().to(device)
         self.lengths = _choices(sizes > 0, space.causal).to(device)
         # In an enumerated space every part of a length must have an input, so that each can be held out.
         held_out = self.enumerated and split != "all"
@@ -109,13 +128,26 @@ class ProgramPairSampler:
         return self.tokens.device
 
     def draw(self, count: int, generator: torch.Generator) -> Pairs:
-        """Draws pairs.
+        """Draws pairs, their inputs weighed in the first way.
 
         Args:
             count: how many.
             generator: on the sampler's device.
         """
-        device = self.tokens.device
+        first = torch.zeros(count, dtype=torch.int64, device=self.device)
+        return self.draw_weighed(first, first, generator)
+
+    def draw_weighed(
+        self, by_base: Int[Tensor, " batch"], by_source: Int[Tensor, " batch"], generator: torch.Generator
+    ) -> Pairs:
+        """Draws pairs, each of their inputs weighed in a way of its own.
+
+        Args:
+            by_base: for each pair, the weighting of its base, as a place in `weightings`.
+            by_source: that of its source.
+            generator: on the sampler's device.
+        """
+        count, device = len(by_base), self.device
 
         def uniform() -> Tensor:
             return torch.rand(count, device=device, generator=generator)
@@ -126,54 +158,29 @@ class ProgramPairSampler:
         base_length = one_of(self.lengths)
         same = (uniform() < SAME_LENGTH) & self.may_pair[base_length]
         source_length = torch.where(same, base_length, one_of(self.source_lengths))
-        mass = self.mass[base_length].unsqueeze(2) * self.mass[source_length].unsqueeze(1) * self.allowed
+        of_base, of_source = self.mass[by_base, base_length], self.mass[by_source, source_length]
+        mass = of_base.unsqueeze(2) * of_source.unsqueeze(1) * self.allowed
         upto = mass.flatten(1).cumsum(1)
         # Rounding must not lead beyond the last pair of parts that has any mass.
         place = uniform().clamp(max=1 - 1e-6) * upto[:, -1]
         chosen = torch.searchsorted(upto, place.unsqueeze(1), right=True).squeeze(1)
-        base = self._pick(base_length * PARTS + chosen // PARTS, uniform())
-        source = self._pick(source_length * PARTS + chosen % PARTS, uniform())
+        base = self._pick(base_length * PARTS + chosen // PARTS, by_base, uniform())
+        source = self._pick(source_length * PARTS + chosen % PARTS, by_source, uniform())
         if not self.rearranged:
             return Pairs(self.tokens[base], self.tokens[source])
         other_order = self.tokens[base].gather(1, permuted_positions(self.tokens[base], self.size, generator))
         rearranged = (uniform() < REARRANGED).unsqueeze(1)
         return Pairs(self.tokens[base], torch.where(rearranged, other_order, self.tokens[source]))
 
-    def _pick(self, group: Int[Tensor, " batch"], chance: Float[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-        """Picks an input of each group, by weight; `chance` is uniform from 0 to 1."""
-        start, end = self.ends[group], self.ends[group + 1]
+    def _pick(
+        self, group: Int[Tensor, " batch"], by: Int[Tensor, " batch"], chance: Float[Tensor, " batch"]
+    ) -> Int[Tensor, " batch"]:
+        """Picks an input of each group, by one of the weightings; `chance` is uniform from 0 to 1."""
+        begin = by * (len(self.tokens) + 1)
+        start, end = begin + self.ends[group], begin + self.ends[group + 1]
         low, high = self.running[start], self.running[end]
         place = torch.searchsorted(self.running, low + chance * (high - low), right=True) - 1
-        return torch.minimum(torch.maximum(place, start), end - 1)
-
-
-class MixedPairSampler:
-    """Draws each pair by one of two samplers of the same split, by either as often.
-
-    Args:
-        own: draws as the data is, and its pairs are fresh.
-        other: draws otherwise, on the same device.
-    """
-
-    def __init__(self, own: PairSampler, other: PairSampler) -> None:
-        self.own, self.other = own, other
-
-    @property
-    def device(self) -> torch.device:
-        """Where pairs are drawn and live."""
-        return self.own.device
-
-    def draw(self, count: int, generator: torch.Generator) -> Pairs:
-        """Draws pairs.
-
-        Args:
-            count: how many.
-            generator: on the samplers' device.
-        """
-        fresh = torch.rand(count, device=self.device, generator=generator) < 0.5
-        chosen, own, other = fresh.unsqueeze(1), self.own.draw(count, generator), self.other.draw(count, generator)
-        base, source = torch.where(chosen, own.base, other.base), torch.where(chosen, own.source, other.source)
-        return Pairs(base, source, fresh=fresh)
+        return torch.minimum(torch.maximum(place, start), end - 1) - begin
 
 
 def _choices(present: Bool[Tensor, " length"], causal: bool) -> Int[Tensor, " choice"]:

@@ -17,6 +17,7 @@ from siit.tasks.fingerprint import short_digest
 from siit.tasks.pairs import Split, TooFewInputsError, mixed
 from siit.tasks.sentences import Sentences
 from siit.tasks.task import ReportedInputs, Task
+from siit.tasks.training_pairs import TrainingPairSampler
 
 NAMES_OF: dict[Split, tuple[int, int]] = {"train": (0, 93), "val": (93, 96), "test": (96, 100), "all": (0, 100)}
 FILLERS_OF: dict[Split, tuple[int, int]] = {"train": (0, 80), "val": (80, 90), "test": (90, 100), "all": (0, 100)}
@@ -76,9 +77,9 @@ class SentenceTask(Task):
         """
         return SentencePairSampler(self, split, device)
 
-    def training_pairs(self, device: torch.device | str = "cpu", seed: int = 0) -> SentencePairSampler:
-        """Makes what draws the pairs to train on: the split's own, for no answer is rare."""
-        return self.pairs("train", device, seed)
+    def training_pairs(self, device: torch.device | str = "cpu", seed: int = 0) -> TrainingPairSampler:
+        """Makes what draws the pairs to train on: the split's own, for no value is rare."""
+        return TrainingPairSampler(self.pairs("train", device, seed))
 
     def sample_pairs(self, count: int, generator: torch.Generator) -> Pairs:
         """Draws `count` training pairs, on the CPU."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,7 +17,8 @@ from siit.interchange.evidence import answer_tensors
 from siit.interchange.pairs import Pairs, PairSampler, permuted_positions
 from siit.tasks.fingerprint import causal_fingerprint
 from siit.tasks.inputs import InputSpace
-from siit.tasks.pairs import MixedPairSampler, ProgramPairSampler, Split
+from siit.tasks.pairs import ProgramPairSampler, Split
+from siit.tasks.training_pairs import TrainingPairSampler
 
 MAX_TOLERANCE = 0.05
 """Numerical outputs are right within this, or half the smallest gap between two outputs of a position."""
@@ -88,19 +88,15 @@ class Task(InputSpace):
         """
         return ProgramPairSampler(self, split, device, seed)
 
-    def training_pairs(self, device: torch.device | str = "cpu", seed: int = 0) -> PairSampler:
-        """Makes what draws the pairs to train on: half of them balanced, where answers are classes.
-
-        A rare answer would be forgotten between two inputs that have it.
+    def training_pairs(self, device: torch.device | str = "cpu", seed: int = 0) -> TrainingPairSampler:
+        """Makes what draws the pairs to train on.
 
         Args:
             device: where pairs are drawn and live.
             seed: the same for all splits of one run.
         """
-        own = self.pairs("train", device, seed)
-        if self.balanced or self.model.classes is None:
-            return own
-        return MixedPairSampler(own, dataclasses.replace(self, balanced=True).pairs("train", device, seed))
+        rare = ProgramPairSampler(self, "train", device, seed, by_value=True)
+        return TrainingPairSampler(self.pairs("train", device, seed), rare)
 
     def permuted_positions(self, pairs: Pairs, generator: torch.Generator) -> Int[Tensor, "batch pos"]:
         """Draws position ids of sources, for interchanges of what depends on positions only; BOS and PAD keep theirs.

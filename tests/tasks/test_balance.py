@@ -8,11 +8,10 @@ from tracr.rasp import rasp
 
 from siit.causal import Inputs
 from siit.tasks import ProgramPairSampler, Task
-from siit.tasks.balance import REGARDLESS, answer_weights
-from siit.tasks.pairs import MixedPairSampler, Split
+from siit.tasks.balance import REGARDLESS, answer_weights, value_weights
+from siit.tasks.pairs import Split
 from siit.training.rasp import task_from_case
 from siit.training.rasp.from_rasp import build_causal_model
-from tests.builders import programs
 from tests.builders.programs import everything, own
 from tracr_cases.shared import flag
 
@@ -68,31 +67,16 @@ def test_rare_answers_are_drawn_as_often(split: Split, max_len: int, sampler: st
                 assert share == pytest.approx((1 - REGARDLESS) / 2, abs=0.15)
 
 
-def test_half_of_the_pairs_to_train_on_are_balanced():
-    """Those that are not stand for the data: of inputs of length 6, 1 of 729 is all 'a'."""
-    subject = task(all_are_a, balanced=False, max_len=6)
-    drawn_by = subject.training_pairs()
-    assert isinstance(drawn_by, MixedPairSampler) and drawn_by.device == torch.device("cpu")
-    pairs = drawn_by.draw(8000, generator(0))
-    fresh = pairs.fresh
-    assert fresh is not None and fresh.double().mean().item() == pytest.approx(0.5, abs=0.03)
-    for tokens in (pairs.base, pairs.source):
-        longest = (tokens < subject.bos_id).sum(1) == 6
-        answers = subject.model.run(Inputs(tokens)).output[:, 1].double()
-        assert answers[longest & fresh].mean().item() < 0.02
-        assert answers[longest & ~fresh].mean().item() == pytest.approx((1 - REGARDLESS) / 2, abs=0.15)
-
-
-def test_pairs_to_train_on_belong_to_the_training_split():
-    subject = task(all_are_a, balanced=False, max_len=12, sampler="often_equal")
-    held_out = {tuple(row) for row in ProgramPairSampler(subject, "test").draw(4000, generator(0)).base.tolist()}
-    trained_on = {tuple(row) for row in subject.training_pairs().draw(4000, generator(1)).base.tolist()}
-    assert len(held_out) > 1000 and not held_out & trained_on
-
-
-def test_pairs_to_train_on_are_the_tasks_own_where_they_are_balanced_or_answers_are_numbers():
-    assert isinstance(task(all_are_a).training_pairs(), ProgramPairSampler)
-    assert isinstance(programs.task("frac_prevs").training_pairs(), ProgramPairSampler)
+def test_weights_by_value_by_hand():
+    subject = task(all_are_a, vocab="ab", min_len=2, max_len=2)
+    tokens = subject.frame(torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]]), torch.full((4,), 2))
+    found = value_weights(subject, tokens)
+    assert set(found) == {*subject.model.variables, "output"}
+    torch.testing.assert_close(found["output"], answer_weights(subject, tokens))
+    # The share of 'a' is 1, 1/2, 1/2 and 0: each is drawn as often.
+    expected = REGARDLESS + (1 - REGARDLESS) * 4 / 3 * torch.tensor([1, 0.5, 0.5, 1], dtype=torch.float64)
+    (name,) = (name for name, variable in subject.model.variables.items() if variable.is_attention)
+    torch.testing.assert_close(found[name], expected)
 
 
 def generator(seed: int) -> torch.Generator:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from jaxtyping import Int
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from siit.interchange import Pairs, PairSampler
-from siit.tasks import Task
+from siit.interchange import Interchanges, Pairs
+from siit.tasks import Task, TrainingPairSampler
 
 
 class _Steps(IterableDataset[int]):
@@ -38,6 +41,30 @@ def step_generator(seed: int, step: int, device: torch.device) -> torch.Generato
     return torch.Generator(device).manual_seed((seed * 0x9E3779B1 + step) % (1 << 32))
 
 
+@dataclass(frozen=True, eq=False)
+class StepPairs:
+    """Draws the pairs of one step, once its interchanges are known.
+
+    Attributes:
+        sampler: of the run.
+        count: how many pairs.
+        generator: of the draw.
+    """
+
+    sampler: TrainingPairSampler
+    count: int
+    generator: torch.Generator
+
+    def draw(self, choice: Int[Tensor, " batch"], interchanges: Interchanges) -> Pairs:
+        """Draws the pairs.
+
+        Args:
+            choice: their interchanges.
+            interchanges: those of the circuit, which `choice` numbers.
+        """
+        return self.sampler.draw(choice, interchanges.varied, self.generator)
+
+
 class PairDataModule(pl.LightningDataModule):
     """Training pairs of one task.
 
@@ -51,7 +78,7 @@ class PairDataModule(pl.LightningDataModule):
     def __init__(self, task: Task, batch_size: int, steps: int, seed: int) -> None:
         super().__init__()
         self.task, self.batch_size, self.steps, self.seed = task, batch_size, steps, seed
-        self._sampler: PairSampler | None = None
+        self._sampler: TrainingPairSampler | None = None
 
     def train_dataloader(self) -> DataLoader[int]:
         return DataLoader(_Steps(self.steps), batch_size=None)
@@ -61,8 +88,8 @@ class PairDataModule(pl.LightningDataModule):
         assert trainer is not None
         return self.draw(trainer.global_step, trainer.strategy.root_device)
 
-    def draw(self, step: int, device: torch.device) -> Pairs:
-        """Draws the pairs of one step.
+    def draw(self, step: int, device: torch.device) -> StepPairs:
+        """Makes what draws the pairs of one step.
 
         Args:
             step: training steps before it.
@@ -70,4 +97,4 @@ class PairDataModule(pl.LightningDataModule):
         """
         if self._sampler is None:
             self._sampler = self.task.training_pairs(device, self.seed)
-        return self._sampler.draw(self.batch_size, step_generator(self.seed, 2 * step, device))
+        return StepPairs(self._sampler, self.batch_size, step_generator(self.seed, 2 * step, device))

@@ -17,7 +17,7 @@ from siit.certificate import Answers
 from siit.interchange import Pairs
 from siit.training.configuration.settings import ObjectiveSettings, TrainerSettings
 from siit.training.fit.checkpoint_file import IDLE, REVISIONS, STANDS_STILL
-from siit.training.fit.data_module import step_generator
+from siit.training.fit.data_module import StepPairs, step_generator
 from siit.training.fit.optimizer import MuonAdamW
 from siit.training.fit.revisions import Revisions
 from siit.training.fit.schedule import learning_rate_factor
@@ -100,14 +100,16 @@ class SIITModule(pl.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def training_step(self, pairs: Pairs, batch_idx: int) -> Tensor:
+    def training_step(self, batch: StepPairs, batch_idx: int) -> Tensor:
         chosen, circuit_only = self.chosen, self.everything_from is None
         generator = step_generator(self.seed, 2 * self.global_step + 1, self.device)
+        priorities = self.errors.priorities(chosen.prioritised) if chosen.prioritised else None
+        choice = self.objective.draw_choice(batch.count, generator, priorities)
+        pairs = batch.draw(choice, self.objective.interchanges)
         replayed = self.replay_buffer.replay(pairs, chosen.replay, generator) if chosen.replay else None
         if replayed is not None:
             pairs = replayed.pairs
-        priorities = self.errors.priorities(chosen.prioritised) if chosen.prioritised else None
-        drawn = self.objective.draw(pairs, generator, circuit_only, priorities)
+        drawn = self.objective.draw(pairs, generator, circuit_only, priorities, choice)
         if replayed is not None:
             drawn = replayed.interchanged_again(drawn)
         adversary = None if circuit_only else self.adversary

@@ -163,12 +163,27 @@ class Objective:
         constant = edges[1:][list(self.interchanges.constant)]
         return _Masks(senders.to(device), edges.to(device), constant.to(device), off.to(device))
 
+    def draw_choice(
+        self, batch: int, generator: torch.Generator, priorities: Priorities | None = None
+    ) -> Int[Tensor, " batch"]:
+        """Draws the interchanges of a batch, as `siit.interchange.interventions` numbers them.
+
+        Args:
+            batch: number of examples.
+            generator: of the draw; the result is on its device.
+            priorities: what is drawn more often; None: nothing.
+        """
+        units, edges = self.interchanges.n_units, len(self.interchanges.names) - self.interchanges.n_units
+        counts = zip(self.terms.values(), self.counts(batch), strict=True)
+        return torch.cat([term.interchange.draw(n, units, edges, generator, priorities) for term, n in counts])
+
     def draw(
         self,
         pairs: Pairs,
         generator: torch.Generator,
         circuit_only: bool,
         priorities: Priorities | None = None,
+        choice: Int[Tensor, " batch"] | None = None,
     ) -> Drawn:
         """Draws the interventions of a batch.
 
@@ -177,21 +192,21 @@ class Objective:
             generator: of the draws, on the pairs' device.
             circuit_only: whether everything off the circuit is replaced, whatever the terms say.
             priorities: what is drawn more often; None: nothing.
+            choice: the interchanges, where they are drawn already.
         """
+        if choice is None:
+            choice = self.draw_choice(len(pairs), generator, priorities)
         circuit = self.interchanges.labels.circuit
         n_nodes, n_edges = len(circuit.off_nodes), len(circuit.off_edges)
-        units, carried = self.interchanges.n_units, len(self.interchanges.names) - self.interchanges.n_units
-        choices, constants, replacements = [], [], []
+        constants, replacements = [], []
         n_constant = sum(self.interchanges.constant)
         for term, count in zip(self.terms.values(), self.counts(len(pairs)), strict=True):
             off_circuit = OffCircuitDraw(none=0.0, all=1.0) if circuit_only else term.off_circuit
             chance = torch.rand(n_constant, count, device=generator.device, generator=generator)
             constants.append(chance < term.constant)
-            choices.append(term.interchange.draw(count, units, carried, generator, priorities))
             replacements.append(
                 draw_replacement(off_circuit, term.ablation, count, n_nodes, n_edges, generator, priorities)
             )
-        choice = torch.cat(choices)
         if pairs.interchangeable is not None:
             choice = torch.where(pairs.interchangeable, choice, NONE)
         return Drawn(

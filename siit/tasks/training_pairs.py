@@ -18,8 +18,8 @@ class TrainingPairSampler:
     """Draws pairs for interchanges that are drawn before them.
 
     An interchange puts a value of the source beside values of the base. Where both are rare, training would hardly ever
-    see them together, though the certificate does. So in half of the pairs the source is weighed by the interchanged
-    variable's values. Their bases are weighed by the values of any variable, or by their answers.
+    see them together, though the certificate does. So in half of the pairs the source is weighed by the values of what
+    is interchanged. Their bases are weighed by the values of any variable, or by their answers.
 
     Args:
         own: draws as the data is, and its pairs are fresh.
@@ -34,12 +34,12 @@ class TrainingPairSampler:
         """Where pairs are drawn and live."""
         return self.own.device
 
-    def draw(self, choice: Int[Tensor, " batch"], interchanged: Sequence[str], generator: torch.Generator) -> Pairs:
+    def draw(self, choice: Int[Tensor, " batch"], varied: Sequence[str], generator: torch.Generator) -> Pairs:
         """Draws a pair for each interchange.
 
         Args:
             choice: each pair's interchange; 0 for none, i + 1 for the i-th.
-            interchanged: the variable that each interchange takes from the source.
+            varied: per interchange, the variable of which the source is to bring rare values.
             generator: of the draw, on the sampler's device.
         """
         count, device = len(choice), self.device
@@ -47,7 +47,7 @@ class TrainingPairSampler:
         if self.rare is None:
             return own
         names = self.rare.weightings
-        places = tuple(names.index(name) for name in (OUTPUT, *interchanged))
+        places = tuple(names.index(name) for name in (OUTPUT, *varied))
         by_source = constant(places, torch.int64, device)[choice]
         any_value = torch.randint(len(names), (count,), device=device, generator=generator)
         other = self.rare.draw_weighed(torch.where(choice == 0, by_source, any_value), by_source, generator)

@@ -8,11 +8,8 @@ import torch
 from siit.causal import Inputs
 from siit.tasks import ProgramPairSampler, Task
 from siit.tasks.balance import REGARDLESS
-from siit.training.rasp import task_from_case
-from siit.training.rasp.from_rasp import build_causal_model
 from tests.builders import ioi, programs
-from tests.builders.programs import own
-from tests.tasks.test_balance import all_are_a
+from tests.tasks.test_balance import all_are_a, task
 
 COUNT, LENGTH = 8000, 6
 
@@ -21,9 +18,8 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def task(**changes: object) -> Task:
-    case = own(all_are_a, **changes)  # type: ignore[arg-type]
-    return task_from_case(case, build_causal_model(case))
+def unbalanced(**changes: object) -> Task:
+    return task(all_are_a, balanced=False, **changes)
 
 
 def attention_of(subject: Task) -> str:
@@ -34,7 +30,7 @@ def attention_of(subject: Task) -> str:
 
 def test_half_of_the_pairs_stand_for_the_data():
     """Of inputs of length 6, 13 of 729 are taken for all 'a': a share of 5 / 6 is nearest to 1, as Tracr has it."""
-    subject = task(max_len=LENGTH)
+    subject = unbalanced(max_len=LENGTH)
     drawn_by = subject.training_pairs()
     assert drawn_by.device == torch.device("cpu")
     pairs = drawn_by.draw(torch.zeros(COUNT, dtype=torch.int64), (), seeded())
@@ -50,7 +46,7 @@ def test_half_of_the_pairs_stand_for_the_data():
 
 def test_sources_bring_rare_values_of_what_is_interchanged_beside_rare_values_of_the_base():
     """How many of 6 tokens are 'a' has seven values, each as frequent; drawn as the data is, few inputs have 5 or 6."""
-    subject = task(max_len=LENGTH)
+    subject = unbalanced(max_len=LENGTH)
     share = attention_of(subject)
     choice = torch.full((COUNT,), 2)
     pairs = subject.training_pairs().draw(choice, ("output", share), seeded())
@@ -68,7 +64,7 @@ def test_sources_bring_rare_values_of_what_is_interchanged_beside_rare_values_of
 
 
 def test_each_interchange_has_its_own_variable():
-    subject = task(max_len=LENGTH)
+    subject = unbalanced(max_len=LENGTH)
     share = attention_of(subject)
     choice = torch.arange(COUNT) % 2 + 1
     pairs = subject.training_pairs().draw(choice, ("output", share), seeded())
@@ -81,7 +77,7 @@ def test_each_interchange_has_its_own_variable():
 
 
 def test_they_belong_to_the_training_split():
-    subject = task(max_len=12, sampler="often_equal")
+    subject = unbalanced(max_len=12, sampler="often_equal")
     held_out = {tuple(row) for row in ProgramPairSampler(subject, "test").draw(4000, seeded()).base.tolist()}
     pairs = subject.training_pairs().draw(torch.arange(4000) % 2, (attention_of(subject),), seeded(1))
     trained_on = {tuple(row) for row in [*pairs.base.tolist(), *pairs.source.tolist()]}
@@ -89,7 +85,7 @@ def test_they_belong_to_the_training_split():
 
 
 def test_no_pair_of_an_enumerated_space_is_held_out():
-    subject = task(max_len=4)
+    subject = unbalanced(max_len=4)
     held_out = ProgramPairSampler(subject, "test").draw(COUNT, seeded())
     trained_on = subject.training_pairs().draw(torch.arange(COUNT) % 2, (attention_of(subject),), seeded(1))
     one, other = (

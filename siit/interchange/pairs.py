@@ -19,8 +19,8 @@ class Pairs:
         source: the inputs whose activations replace the base's.
         interchangeable: in which pairs the source can take part in an interchange; in the others it only replaces what
             is off the circuit. None: in all.
-        fresh: which pairs are drawn anew and stand for the data, rather than replayed, or drawn for their rare
-            answers. None: all.
+        fresh: which pairs are drawn anew and stand for the data, rather than replayed, drawn for their rare values, or
+            picked as the hardest. None: all.
     """
 
     base: Int[Tensor, "batch pos"]
@@ -30,6 +30,30 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.base)
+
+    def replaced(self, place: Bool[Tensor, " batch"], by: Pairs, row: Int[Tensor, " batch"] | None = None) -> Pairs:
+        """Replaces some pairs by others, which are not fresh.
+
+        Args:
+            place: which ones.
+            by: the others; their `fresh` is ignored.
+            row: for each place, which of these takes it; None: the one of the same place.
+        """
+
+        def mixed(own: Tensor, other: Tensor) -> Tensor:
+            other = other if row is None else other[row]
+            return torch.where(place if own.dim() == 1 else place.unsqueeze(1), other, own)
+
+        interchangeable = None
+        if self.interchangeable is not None or by.interchangeable is not None:
+            interchangeable = mixed(_or_all(self.interchangeable, self), _or_all(by.interchangeable, by))
+        base, source = mixed(self.base, by.base), mixed(self.source, by.source)
+        return Pairs(base, source, interchangeable, _or_all(self.fresh, self) & ~place)
+
+
+def _or_all(flags: Bool[Tensor, " batch"] | None, pairs: Pairs) -> Bool[Tensor, " batch"]:
+    """Gives flags as they are, or one that is set for each pair where they are None."""
+    return torch.ones(len(pairs), dtype=torch.bool, device=pairs.base.device) if flags is None else flags
 
 
 @runtime_checkable

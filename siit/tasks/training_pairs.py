@@ -51,9 +51,4 @@ class TrainingPairSampler:
         by_source = constant(places, torch.int64, device)[choice]
         any_value = torch.randint(len(names), (count,), device=device, generator=generator)
         other = self.rare.draw_weighed(torch.where(choice == 0, by_source, any_value), by_source, generator)
-        fresh = torch.rand(count, device=device, generator=generator) < 0.5
-        base, source = (
-            torch.where(fresh.unsqueeze(1), one, two)
-            for one, two in ((own.base, other.base), (own.source, other.source))
-        )
-        return Pairs(base, source, fresh=fresh)
+        return own.replaced(torch.rand(count, device=device, generator=generator) >= 0.5, other)

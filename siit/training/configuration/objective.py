@@ -50,6 +50,11 @@ class ObjectiveSettings:
     """Share of the pairs that come from the replay buffer: earlier ones that went wrong. Each meets again the
     interchange under which it did, with the same permuted positions; what is replaced off the circuit is drawn anew."""
 
+    candidates: int = 256
+    """Pairs that are answered at each step to find the hardest, which take the places of half of the new ones; 0: none.
+    Half of the candidates are drawn for rare values of what is interchanged; without candidates, half of the new pairs
+    are."""
+
     adversarial: float = 0.5
     """Share of the pairs that are attacked once the circuit-only phase is over. Earlier pairs come again, with the
     off-circuit parts replaced that the gradient of their loss names. They take the last places of a batch."""
@@ -67,6 +72,7 @@ class ObjectiveSettings:
         for name in ("prioritised", "replay"):
             share = getattr(self, name)
             require(f"objective.{name}", share, 0 <= share < 1, "a number from 0 to below 1")
+        require("objective.candidates", self.candidates, self.candidates >= 0, "0 or more")
         attacked = self.adversarial
         require("objective.adversarial", attacked, 0 <= attacked <= 0.5, "a number from 0 to 0.5")
         for name in ("probe_weight", "attention_weight", "leakage_weight", "next_token"):
@@ -98,6 +104,7 @@ def plain_objective() -> ObjectiveSettings:
         leakage_weight=0.0,
         prioritised=0.0,
         replay=0.0,
+        candidates=0,
         adversarial=0.0,
         escalation=False,
     )

@@ -43,23 +43,27 @@ def step_generator(seed: int, step: int, device: torch.device) -> torch.Generato
 
 @dataclass(frozen=True, eq=False)
 class StepPairs:
-    """Draws the pairs of one step, once its interchanges are known.
+    """Draws the pairs of one step.
 
     Attributes:
         sampler: of the run.
-        count: how many pairs.
-        generator: of the draw.
+        count: how many pairs are learned from.
+        generator: of the draws.
     """
 
     sampler: TrainingPairSampler
     count: int
     generator: torch.Generator
 
+    def draw_as_data(self) -> Pairs:
+        """Draws as many pairs as are learned from, whatever their interchanges."""
+        return self.sampler.own.draw(self.count, self.generator)
+
     def draw(self, choice: Int[Tensor, " batch"], interchanges: Interchanges) -> Pairs:
-        """Draws the pairs.
+        """Draws pairs for interchanges that are known.
 
         Args:
-            choice: their interchanges.
+            choice: each pair's interchange.
             interchanges: those of the circuit, which `choice` numbers.
         """
         return self.sampler.draw(choice, interchanges.varied, self.generator)

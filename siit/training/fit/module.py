@@ -24,11 +24,16 @@ from siit.training.fit.schedule import learning_rate_factor
 from siit.training.objective import (
     N_ABLATIONS,
     Adversary,
+    Answered,
     AuxiliaryProbes,
+    Candidates,
+    Drawn,
     Objective,
+    Priorities,
     ReplayBuffer,
     RunningErrors,
     Step,
+    answer_losses,
 )
 from siit.transformer import Transformer
 
@@ -105,13 +110,17 @@ class SIITModule(pl.LightningModule):
         generator = step_generator(self.seed, 2 * self.global_step + 1, self.device)
         priorities = self.errors.priorities(chosen.prioritised) if chosen.prioritised else None
         choice = self.objective.draw_choice(batch.count, generator, priorities)
-        pairs = batch.draw(choice, self.objective.interchanges)
+        pairs = batch.draw_as_data() if chosen.candidates else batch.draw(choice, self.objective.interchanges)
         replayed = self.replay_buffer.replay(pairs, chosen.replay, generator) if chosen.replay else None
         if replayed is not None:
             pairs = replayed.pairs
         drawn = self.objective.draw(pairs, generator, circuit_only, priorities, choice)
         if replayed is not None:
             drawn = replayed.interchanged_again(drawn)
+        if chosen.candidates:
+            replaceable = torch.ones_like(drawn.choice, dtype=torch.bool) if replayed is None else ~replayed.again
+            candidates = self._candidates(batch, generator, priorities)
+            pairs, drawn = candidates.replace(pairs, drawn, replaceable, generator)
         adversary = None if circuit_only else self.adversary
         if adversary is not None:
             pairs, drawn = adversary.replace_last(pairs, drawn)
@@ -128,6 +137,29 @@ class SIITModule(pl.LightningModule):
             self._ascend = None
 
     @torch.no_grad()
+    def _candidates(self, batch: StepPairs, generator: torch.Generator, priorities: Priorities | None) -> Candidates:
+        """Draws pairs for what is interchanged in them, and answers them."""
+        objective = self.objective
+        choice = objective.draw_choice(self.chosen.candidates, generator, priorities)
+        pairs = batch.draw(choice, objective.interchanges)
+        drawn = objective.draw(pairs, generator, self.everything_from is None, priorities, choice)
+        found = objective.answer(self.model, pairs, drawn)
+        self._count(pairs, drawn, self._wrong(found), found.scored)
+        loss = answer_losses(found.logits, found.target, found.scored, objective.tolerance)
+        return Candidates(pairs, drawn, loss.amax(1))
+
+    def _wrong(self, found: Answered | Step) -> Bool[Tensor, "batch pos"]:
+        return ~self.answers.right(found.logits, found.target) & found.scored
+
+    def _count(self, pairs: Pairs, drawn: Drawn, wrong: Bool[Tensor, "batch pos"], scored: Tensor) -> None:
+        """Counts errors for prioritised sampling.
+
+        Pairs that come again since they were wrong, or for rare answers, would make errors seem larger than they are.
+        """
+        counted = torch.ones_like(wrong[:, 0]) if pairs.fresh is None else pairs.fresh
+        self.errors.update(drawn.choice, drawn.replacement.single, wrong.sum(1) * counted, scored.sum(1) * counted)
+
+    @torch.no_grad()
     def _note(self, pairs: Pairs, step: Step, adversary: Adversary | None) -> Bool[Tensor, " batch"]:
         """Keeps a step's losses, and its errors for prioritised sampling and replay; returns who was wrong.
 
@@ -135,12 +167,8 @@ class SIITModule(pl.LightningModule):
         """
         self.losses = {"loss": step.loss.detach()}
         self.losses |= {f"loss/{name}": loss.detach() for name, loss in step.losses.items()}
-        wrong = ~self.answers.right(step.logits, step.target) & step.scored
-        # Pairs that come again since they were wrong, or for rare answers, would make errors seem larger than they are.
-        counted = torch.ones_like(wrong[:, 0]) if pairs.fresh is None else pairs.fresh
-        self.errors.update(
-            step.drawn.choice, step.drawn.replacement.single, wrong.sum(1) * counted, step.scored.sum(1) * counted
-        )
+        wrong = self._wrong(step)
+        self._count(pairs, step.drawn, wrong, step.scored)
         if self.chosen.replay:
             kept = wrong.any(1)
             if adversary is not None:

@@ -28,7 +28,24 @@ def task_loss(
     scored: Bool[Tensor, "batch pos"],
     tolerance: float | None = None,
 ) -> Float[Tensor, ""]:
-    """Averages over scored positions the cross-entropy, or, where targets are numbers, the absolute error.
+    """Averages over scored positions what `answer_losses` gives.
+
+    Args:
+        logits: of each class; the only one is the answer where targets are numbers.
+        target: the right class or number; ignored where not scored.
+        scored: which positions count; the loss is 0 if none does.
+        tolerance: how far a number may be off; given where targets are numbers.
+    """
+    return answer_losses(logits, target, scored, tolerance).sum() / scored.sum().clamp(min=1)
+
+
+def answer_losses(
+    logits: Float[Tensor, "batch pos classes"],
+    target: Num[Tensor, "batch pos"],
+    scored: Bool[Tensor, "batch pos"],
+    tolerance: float | None = None,
+) -> Float[Tensor, "batch pos"]:
+    """Computes the cross-entropy of each position, or, where targets are numbers, the absolute error.
 
     Below the tolerance that error is smoothed (smooth L1: Girshick, arXiv 1504.08083, equation 3). A squared error
     would weigh next to nothing beside other losses long before it is within a small tolerance.
@@ -36,7 +53,7 @@ def task_loss(
     Args:
         logits: of each class; the only one is the answer where targets are numbers.
         target: the right class or number; ignored where not scored.
-        scored: which positions count; the loss is 0 if none does.
+        scored: which positions count; the others' losses are 0.
         tolerance: how far a number may be off; given where targets are numbers.
     """
     if target.is_floating_point():
@@ -45,7 +62,7 @@ def task_loss(
         each = F.smooth_l1_loss(logits[..., 0], known, reduction="none", beta=tolerance)
     else:
         each = cross_entropies(logits, torch.where(scored, target, 0))
-    return torch.where(scored, each, 0.0).sum() / scored.sum().clamp(min=1)
+    return torch.where(scored, each, 0.0)
 
 
 def next_token_loss(

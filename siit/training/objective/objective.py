@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Num, Shaped
 from torch import Tensor
 
+from siit.causal import Run
 from siit.graph.architecture import POS_EMBED
 from siit.interchange import Pairs, permuted_positions
 from siit.interchange.interventions import NONE, Interchanges
@@ -80,6 +81,27 @@ class Step:
     target: Num[Tensor, "batch pos"]
     scored: Bool[Tensor, "batch pos"]
     drawn: Drawn
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """What a model answers to a batch under its interventions.
+
+    Attributes:
+        logits: the patched model's output at all positions, or at the last token's alone if only that counts.
+        target: the causal model's output under the interchange, at the same positions.
+        scored: where the target counts.
+        run: the causal model under the interchange.
+        source: the run of the sources, if there is one.
+        outputs: of the patched run.
+    """
+
+    logits: Float[Tensor, "batch pos classes"]
+    target: Num[Tensor, "batch pos"]
+    scored: Bool[Tensor, "batch pos"]
+    run: Run
+    source: Outputs | None
+    outputs: Outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,20 +265,13 @@ class Objective:
             drawn: its interventions.
             auxiliary_probes: add their loss to the terms'; None: there are none.
         """
-        supervised = self.attention.heads if self.attention_weight else ()
-        answers = self.interchanges.answers(pairs, drawn.choice, drawn.source_positions, supervised)
-        source = self.source_run(model, pairs, drawn)
-        patch = None if source is None else self.patch(model, source, drawn, pairs.fresh)
-        outputs = model.run(pairs.base, patch=patch)
-        final, target, scored = outputs.final, answers.output, answers.scored
-        is_token = pairs.base < len(self.interchanges.model.vocab)
-        if self.interchanges.model.scored_at == "last":
-            final, target, scored = (_at_last(values, is_token) for values in (final, target, scored))
-        logits = outputs.unembed(final)
+        found = self.answer(model, pairs, drawn, self.attention.heads if self.attention_weight else ())
+        source, outputs, run = found.source, found.outputs, found.run
+        is_token = self._is_token(pairs.base)
         losses, start = {}, 0
         for name, count in zip(self.terms, self.counts(len(pairs)), strict=True):
             part = slice(start, start + count)
-            losses[name] = task_loss(logits[part], target[part], scored[part], self.tolerance)
+            losses[name] = task_loss(found.logits[part], found.target[part], found.scored[part], self.tolerance)
             start += count
         total = torch.stack([self.terms[name].weight * loss for name, loss in losses.items()]).sum()
         if self.next_token:
@@ -265,17 +280,38 @@ class Objective:
             total = total + self.next_token * losses["next_token"]
         if auxiliary_probes is not None:
             senders = dict(zip(self.points.senders, outputs.senders, strict=True))
-            losses["probes"] = auxiliary_probes.loss(senders, answers, is_token)
+            losses["probes"] = auxiliary_probes.loss(senders, run, is_token)
             total = total + self.probe_weight * losses["probes"]
-        if answers.attention:
-            losses["attention"] = self.attention.loss(outputs.patterns, answers, is_token)
+        if run.attention:
+            losses["attention"] = self.attention.loss(outputs.patterns, run, is_token)
             total = total + self.attention_weight * losses["attention"]
         if self.leakage_weight:
             assert source is not None
             is_slot = pairs.source <= len(self.interchanges.model.vocab)  # Padding has the last id, BOS the one before.
             losses["leakage"] = self.leakage.of(model, source.senders, is_slot).mean()
             total = total + self.leakage_weight * losses["leakage"]
-        return Step(total, losses, logits, target, scored, drawn)
+        return Step(total, losses, found.logits, found.target, found.scored, drawn)
+
+    def answer(self, model: Transformer, pairs: Pairs, drawn: Drawn, attention: Collection[str] = ()) -> Answered:
+        """Runs one source pass and one patched pass, and the causal model.
+
+        Args:
+            model: the low-level model.
+            pairs: the batch.
+            drawn: its interventions.
+            attention: variables whose heads' patterns are asked of the causal model.
+        """
+        run = self.interchanges.answers(pairs, drawn.choice, drawn.source_positions, attention)
+        source = self.source_run(model, pairs, drawn)
+        patch = None if source is None else self.patch(model, source, drawn, pairs.fresh)
+        outputs = model.run(pairs.base, patch=patch)
+        final, target, scored = outputs.final, run.output, run.scored
+        if self.interchanges.model.scored_at == "last":
+            final, target, scored = (_at_last(values, self._is_token(pairs.base)) for values in (final, target, scored))
+        return Answered(outputs.unembed(final), target, scored, run, source, outputs)
+
+    def _is_token(self, inputs: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
+        return inputs < len(self.interchanges.model.vocab)
 
     def source_run(self, model: Transformer, pairs: Pairs, drawn: Drawn) -> Outputs | None:
         """Runs the model on the sources; None if no term patches and nothing else is learned of it.

@@ -83,19 +83,8 @@ class ReplayBuffer(nn.Module):
         chance, place = torch.rand(2, len(pairs), device=generator.device, generator=generator)
         again = (chance < share) & (self.added > 0)
         row = (place * self.added.clamp(max=CAPACITY)).long()
-        true = torch.ones_like(again)
-        interchangeable = true if pairs.interchangeable is None else pairs.interchangeable
-        base, source = (
-            torch.where(again.unsqueeze(1), old[row], new)
-            for new, old in zip((pairs.base, pairs.source), self.inputs, strict=True)
-        )
-        replayed = Pairs(
-            base,
-            source,
-            torch.where(again, self.interchangeable[row], interchangeable),
-            ~again & (true if pairs.fresh is None else pairs.fresh),
-        )
-        return Replayed(replayed, again, self.choice[row], self.source_positions[row])
+        kept = Pairs(self.inputs[0], self.inputs[1], self.interchangeable)
+        return Replayed(pairs.replaced(again, kept, row), again, self.choice[row], self.source_positions[row])
 
     @torch.no_grad()
     def add(self, pairs: Pairs, drawn: Drawn, wrong: Bool[Tensor, " batch"]) -> None:

@@ -109,6 +109,7 @@ def test_the_papers_objectives_have_terms_alone(name: str):
         leakage_weight=0.0,
         prioritised=0.0,
         replay=0.0,
+        candidates=0,
         adversarial=0.0,
         escalation=False,
     )

@@ -54,6 +54,7 @@ def changed(plain: dict[str, Any], changes: dict[str, Any]) -> DictConfig:
         ("model.extra_layers", -1, "model.extra_layers: found -1, accepted is 0 or more"),
         ("objective.prioritised", 1, "objective.prioritised: found 1.0"),
         ("objective.replay", 1, "objective.replay: found 1.0"),
+        ("objective.candidates", -1, "objective.candidates: found -1, accepted is 0 or more"),
         ("objective.probe_weight", -1, "objective.probe_weight: found -1.0, accepted is 0 or more"),
         ("objective.next_token", -0.5, "objective.next_token: found -0.5, accepted is 0 or more"),
         ("objective.circuit_first", 0, "objective.circuit_first: found 0.0, accepted is null or a number above 0"),

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -27,6 +28,7 @@ from siit.training.fit.loggers import MetricsFile
 from siit.training.fit.loop import fit, make_module, validation_evidence
 from siit.training.fit.module import SIITModule
 from siit.training.fit.validation import PARTS_PAIRS, halves, validation_certificate
+from siit.training.objective import Answered, answer_losses
 from tests.builders.discovery import DATA
 from tests.builders.runs import Compose, fitted, plan_of
 
@@ -59,6 +61,40 @@ def test_wrong_pairs_are_kept_where_they_are_replayed(composed: Compose, tmp_pat
         bos = module.replay_buffer.inputs[:, : added[-1], 0]
         assert bool((bos == 4).all()), "what is kept are inputs of frac_prevs"
     assert added[0] > 10 and added[1] == 0
+
+
+@pytest.mark.parametrize("circuit_first", ["0.9", "null"])
+def test_the_hardest_candidates_are_learned_from(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, circuit_first: str
+) -> None:
+    """Of what is learned from half is drawn as the data is; the others had the largest losses of all candidates."""
+    overrides = ("case=sort_ints", "objective.replay=0", "objective.adversarial=0", "objective.candidates=200")
+    settings = read_settings(composed(*overrides, f"objective.circuit_first={circuit_first}"))
+    module, batch = module_of(settings), settings.trainer.batch_size
+    answer, seen = module.objective.answer, []
+
+    def answered(model: Any, pairs: Any, drawn: Any, attention: Any = ()) -> Any:
+        seen.append((pairs, drawn))
+        return answer(model, pairs, drawn, attention)
+
+    monkeypatch.setattr(module.objective, "answer", answered)
+    data = PairDataModule(plan_of(settings).task, batch, 50, settings.seed)
+    module.training_step(data.draw(0, torch.device("cpu")), 0)
+    (candidates, drawn), (pairs, learned) = seen
+    assert len(candidates) == 200 and len(pairs) == batch and pairs.fresh is not None
+    assert drawn.all_off == learned.all_off == (circuit_first != "null")
+    with torch.no_grad():
+        again = answer(module.model, candidates, drawn)
+        loss = task_loss_of_each(again, module)
+        hard = ~pairs.fresh
+        assert batch // 4 < int(hard.sum()) < batch * 3 // 4
+        learned_loss = task_loss_of_each(answer(module.model, pairs, learned), module)[hard]
+    assert torch.allclose(learned_loss, loss.sort(descending=True).values[: int(hard.sum())], rtol=1e-3)
+
+
+def task_loss_of_each(found: Answered, module: SIITModule) -> Tensor:
+    """The largest loss of each pair's positions."""
+    return answer_losses(found.logits, found.target, found.scored, module.objective.tolerance).amax(1)
 
 
 def test_attacked_examples_are_not_kept(composed: Compose) -> None:

@@ -52,8 +52,8 @@ class ObjectiveSettings:
 
     candidates: int = 256
     """Pairs that are answered at each step to find the hardest, which take the places of half of the new ones; 0: none.
-    Half of the candidates are drawn for rare values of what is interchanged; without candidates, half of the new pairs
-    are."""
+    None are asked in the circuit-only phase. Half of the candidates are drawn for rare values of what is interchanged;
+    without candidates, half of the new pairs are."""
 
     adversarial: float = 0.5
     """Share of the pairs that are attacked once the circuit-only phase is over. Earlier pairs come again, with the

@@ -110,14 +110,15 @@ class SIITModule(pl.LightningModule):
         generator = step_generator(self.seed, 2 * self.global_step + 1, self.device)
         priorities = self.errors.priorities(chosen.prioritised) if chosen.prioritised else None
         choice = self.objective.draw_choice(batch.count, generator, priorities)
-        pairs = batch.draw_as_data() if chosen.candidates else batch.draw(choice, self.objective.interchanges)
+        picks = chosen.candidates > 0 and not circuit_only
+        pairs = batch.draw_as_data() if picks else batch.draw(choice, self.objective.interchanges)
         replayed = self.replay_buffer.replay(pairs, chosen.replay, generator) if chosen.replay else None
         if replayed is not None:
             pairs = replayed.pairs
         drawn = self.objective.draw(pairs, generator, circuit_only, priorities, choice)
         if replayed is not None:
             drawn = replayed.interchanged_again(drawn)
-        if chosen.candidates:
+        if picks:
             replaceable = torch.ones_like(drawn.choice, dtype=torch.bool) if replayed is None else ~replayed.again
             candidates = self._candidates(batch, generator, priorities)
             pairs, drawn = candidates.replace(pairs, drawn, replaceable, generator)
@@ -142,7 +143,7 @@ class SIITModule(pl.LightningModule):
         objective = self.objective
         choice = objective.draw_choice(self.chosen.candidates, generator, priorities)
         pairs = batch.draw(choice, objective.interchanges)
-        drawn = objective.draw(pairs, generator, self.everything_from is None, priorities, choice)
+        drawn = objective.draw(pairs, generator, False, priorities, choice)
         found = objective.answer(self.model, pairs, drawn)
         self._count(pairs, drawn, self._wrong(found), found.scored)
         loss = answer_losses(found.logits, found.target, found.scored, objective.tolerance)

@@ -63,13 +63,10 @@ def test_wrong_pairs_are_kept_where_they_are_replayed(composed: Compose, tmp_pat
     assert added[0] > 10 and added[1] == 0
 
 
-@pytest.mark.parametrize("circuit_first", ["0.9", "null"])
-def test_the_hardest_candidates_are_learned_from(
-    composed: Compose, monkeypatch: pytest.MonkeyPatch, circuit_first: str
-) -> None:
+def test_the_hardest_candidates_are_learned_from(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what is learned from half is drawn as the data is; the others had the largest losses of all candidates."""
     overrides = ("case=sort_ints", "objective.replay=0", "objective.adversarial=0", "objective.candidates=200")
-    settings = read_settings(composed(*overrides, f"objective.circuit_first={circuit_first}"))
+    settings = read_settings(composed(*overrides))
     module, batch = module_of(settings), settings.trainer.batch_size
     answer, seen = module.objective.answer, []
 
@@ -80,9 +77,12 @@ def test_the_hardest_candidates_are_learned_from(
     monkeypatch.setattr(module.objective, "answer", answered)
     data = PairDataModule(plan_of(settings).task, batch, 50, settings.seed)
     module.training_step(data.draw(0, torch.device("cpu")), 0)
-    (candidates, drawn), (pairs, learned) = seen
+    assert len(seen) == 1, "none are asked while the circuit alone learns"
+    module.everything_from = 0
+    module.training_step(data.draw(1, torch.device("cpu")), 1)
+    _, (candidates, drawn), (pairs, learned) = seen
     assert len(candidates) == 200 and len(pairs) == batch and pairs.fresh is not None
-    assert drawn.all_off == learned.all_off == (circuit_first != "null")
+    assert not drawn.all_off and not learned.all_off
     with torch.no_grad():
         again = answer(module.model, candidates, drawn)
         loss = task_loss_of_each(again, module)

@@ -6,6 +6,8 @@ import dataclasses
 
 import pytest
 import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
 
 from siit.interchange import Pairs
 from siit.training.objective import Candidates
@@ -24,17 +26,21 @@ def numbered(first: int, count: int) -> tuple[Pairs, Drawn]:
     number = torch.arange(first, first + count)
     wide = number.unsqueeze(1).expand(count, 3)
     pairs = Pairs(wide, -wide)
-    replacement = Replacement(number.unsqueeze(0), number.expand(2, count), number, number)
-    drawn = dataclasses.replace(objectives.by_number(pairs), choice=number, constant=number.unsqueeze(0))
+    replacement = Replacement(number.float().unsqueeze(0), number.float().expand(2, count), number, number)
+    drawn = dataclasses.replace(objectives.by_number(pairs), choice=number, constant=odd(number).unsqueeze(0))
     return pairs, dataclasses.replace(
         drawn, source_positions=wide, off_positions=wide, shifted=wide, replacement=replacement
     )
 
 
+def odd(number: Int[Tensor, "..."]) -> Bool[Tensor, "..."]:
+    return number % 2 == 1
+
+
 def numbers_of(drawn: Drawn) -> list[list[int]]:
     """The number that each field tells, of each example."""
     own, positions = drawn.replacement, (drawn.source_positions, drawn.off_positions, drawn.shifted)
-    parts = (drawn.constant[0], own.nodes[0], *own.edges, own.ablation, own.single)
+    parts = (own.nodes[0], *own.edges, own.ablation, own.single)
     return [values.tolist() for values in (drawn.choice, *parts, *(wide[:, 0] for wide in positions))]
 
 
@@ -52,6 +58,7 @@ def test_the_hardest_come_first_with_all_their_interventions():
     hardest_first = sorted(range(400), key=lambda number: -(number % 100 + number / 1000))
     assert found.base[new, 0].tolist() == [5000 + number for number in hardest_first]
     assert all(numbers == found.base[:, 0].tolist() for numbers in numbers_of(its))
+    assert torch.equal(its.constant[0], odd(found.base[:, 0]))
 
 
 def test_half_of_what_may_make_room_does():

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 
-from siit._extras import require
 from siit.bundle import TOKENIZER_FILE, Vocab
 from siit.causal import CausalModel, Inputs, Scalar
 from siit.certificate import Answers
@@ -66,7 +65,6 @@ def predict(model: Transformer, bundle: Worded, causal_model: CausalModel, input
 
     Raises:
         ValueError: an unknown token, too many or too few of them, or answers that are not finite.
-        ImportError: a sentence, and the library tokenizers is not installed.
     """
     if _is_batch(inputs, bundle):
         rows = [_tokens(one, bundle) for one in inputs]
@@ -95,12 +93,12 @@ def read_tokenizer(bundle: Worded) -> Tokenizer:
     """Reads the bundle's own tokenizer.
 
     Raises:
-        ImportError: the library tokenizers is not installed; names the extra.
         ValueError: the file is damaged.
     """
-    library = require("tokenizers", extra="train", needed_by="a sentence as input")
+    from tokenizers import Tokenizer
+
     try:
-        tokenizer: Tokenizer = library.Tokenizer.from_str(bundle.extra_files[TOKENIZER_FILE].decode())
+        tokenizer = Tokenizer.from_str(bundle.extra_files[TOKENIZER_FILE].decode())
     except Exception as error:  # the library raises a bare Exception for what it cannot read
         raise ValueError(f"{TOKENIZER_FILE}: no tokenizer of the tokenizers library: {error}") from error
     return tokenizer

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tokenizers
 import torch
 
 import siit
@@ -110,7 +110,6 @@ def test_logits_that_are_not_finite():
 @pytest.fixture(scope="module")
 def sentences() -> tuple[Transformer, Bundle, CausalModel]:
     """A model that takes sentences of four words; the answer, at the last word, is that word."""
-    tokenizers = pytest.importorskip("tokenizers")
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({word: i for i, word in enumerate(WORDS)}, "BOS"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     tokenizer.post_processor = tokenizers.processors.TemplateProcessing(single="BOS $A", special_tokens=[("BOS", 4)])
@@ -133,15 +132,6 @@ def test_a_sentence(sentences: tuple[Transformer, Bundle, CausalModel]):
         predict(*sentences, "go to Marry")
     with pytest.raises(ValueError, match=r"^inputs: found 6 tokens, accepted are 1 to 5$"):
         predict(*sentences, "to to to to to to")
-
-
-def test_a_sentence_without_tokenizers(
-    sentences: tuple[Transformer, Bundle, CausalModel], monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(ImportError, match=r"^a sentence as input: found no tokenizers, accepted is what the extra"):
-        predict(*sentences, "Mary go")
-    assert len(predict(*sentences, ["Mary", "go"])) == 2
 
 
 def test_from_a_path_and_on(tmp_path: Path):

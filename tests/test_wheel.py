@@ -98,11 +98,13 @@ def test_the_base_install(installed: Path, tmp_path: Path):
     folder = handmade.put(tmp_path)
     code = """
         import importlib.util, siit
-        for name in ("jax", "tracr", "hydra", "pytorch_lightning", "matplotlib", "transformer_lens", "tokenizers"):
+        for name in ("jax", "tracr", "hydra", "pytorch_lightning", "matplotlib", "transformer_lens"):
             assert importlib.util.find_spec(name) is None, name
         m = siit.load(".", "previous_is_x")
         print(m.predict(["x", "a", "x", "a"]), m, m.circuit, siit.__file__)
         assert "<pre>" in m._repr_html_()
+        *_, name = siit.load("starter", "ioi").predict("When Mary and John went to the store , John gave a ring to")
+        assert name == "Mary", name
     """
     shown = run(installed, "-c", textwrap.dedent(code), cwd=tmp_path)
     assert shown.startswith("[None, True, False, True] LoadedModel previous_is_x") and "site-packages/siit" in shown

@@ -72,11 +72,10 @@ def lens_tokenizer(bundle: Worded) -> Any:
 
 
 def _word_level(words: list[str], bos_id: int) -> Any:
-    library = require("tokenizers", extra="lens", needed_by="a tokenizer for TransformerLens")
-    from tokenizers import models, pre_tokenizers, processors
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     # No word stands for unknown ones: they are an error.
-    tokenizer = library.Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}))
+    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     bos = words[bos_id]
     tokenizer.post_processor = processors.TemplateProcessing(single=f"{bos} $A", special_tokens=[(bos, bos_id)])
